@@ -1,0 +1,39 @@
+# Targets only; what they do is in scripts/. Every target installs what it needs first (Bun and the dev tools, from npm).
+export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+.PHONY: run test check build bench sim fuzz compat ci setup format clean
+
+run: build ## a server on ./data{1...4}
+	@scripts/run.sh
+
+test: setup ## all tests but the client suites; last line "N passed, N failed, N skipped"
+	@scripts/codec.sh && scripts/test-summary.sh test
+
+check: setup ## format, lint, floating promises, types, tidy rules
+	@scripts/check.sh
+
+build: setup ## dist/sherd, one executable
+	@scripts/codec.sh && scripts/build.sh
+
+bench: build ## micro benchmarks, then load against a running server
+	@scripts/bench.sh $(ARGS)
+
+sim: setup ## SEED=n replays one run
+	@scripts/codec.sh && SHERD_SIM_SEED=$(SEED) scripts/test-summary.sh test/sim
+
+fuzz: setup ## SECONDS_EACH=n bounds each target
+	@scripts/codec.sh && SHERD_FUZZ_SECONDS=$(SECONDS_EACH) scripts/test-summary.sh test/fuzz
+
+compat: build ## real clients and MinIO's drives against dist/sherd; SUITES="aws rclone" picks some
+	@test/compat/run.sh $(SUITES)
+
+ci: ## check, test, build and compat, with one sum at the end
+	@scripts/ci.sh
+
+setup: ## Bun into .tools, dependencies into node_modules
+	@scripts/setup.sh
+
+format: setup ## rewrite the sources in the house format
+	@biome format --write .
+
+clean: ## everything that a build made; never data
+	@rm -rf build dist
