@@ -1,0 +1,79 @@
+/**
+ * BlockPool: the bound of the data path. Blocks are big buffers of a few sizes, reused last-in first-out so that they stay
+ * in cache; the sum of all that are lent out never exceeds `capacityBytes` (a single larger one is still lent, alone).
+ * A block's bytes are 64-aligned at offset 32, so that shard data behind a 32-byte hash is aligned.
+ */
+import { assert } from "./assert.ts";
+import { Semaphore } from "./semaphore.ts";
+
+const GRAIN = 64 * 1024;
+const STAGGER = 320;
+const STAGGERS = 12;
+const KEEP_BYTES = 64 * 1024 * 1024;
+
+export class Block implements Disposable {
+  private holders = 1;
+  constructor(
+    readonly bytes: Uint8Array,
+    private readonly giveBack: () => void,
+  ) {}
+
+  /** One more holder; each disposes once. */
+  hold(): this {
+    assert(this.holders > 0, "a released block was held");
+    this.holders++;
+    return this;
+  }
+
+  [Symbol.dispose](): void {
+    assert(this.holders > 0, "a block was released twice");
+    if (--this.holders === 0) this.giveBack();
+  }
+}
+
+export class BlockPool {
+  private readonly free = new Map<number, Uint8Array[]>();
+  private readonly budget: Semaphore;
+  private keptBytes = 0;
+  private made = 0;
+
+  constructor(readonly capacityBytes: number) {
+    this.budget = new Semaphore(capacityBytes);
+  }
+
+  /** A block of at least `bytes`; waits while the pool is lent out. Its contents are whatever was there. */
+  async acquire(bytes: number): Promise<Block> {
+    const size = Math.ceil(bytes / GRAIN) * GRAIN;
+    await this.budget.acquire(size);
+    return this.lend(size);
+  }
+
+  /** A block if one may be had at once. */
+  tryAcquire(bytes: number): Block | null {
+    const size = Math.ceil(bytes / GRAIN) * GRAIN;
+    return this.budget.tryAcquire(size) ? this.lend(size) : null;
+  }
+
+  private lend(size: number): Block {
+    const kept = this.free.get(size)?.pop();
+    if (kept !== undefined) this.keptBytes -= size;
+    const bytes = kept ?? aligned(size, this.made++);
+    return new Block(bytes, () => {
+      this.budget.release(size);
+      if (this.keptBytes + size > KEEP_BYTES) return;
+      const list = this.free.get(size);
+      if (list === undefined) this.free.set(size, [bytes]);
+      else list.push(bytes);
+      this.keptBytes += size;
+    });
+  }
+
+  get lentBytes(): number {
+    return this.budget.inUse;
+  }
+}
+
+/** 64-aligned at offset 32 where the allocator gives 64; blocks differ modulo 4096, or lanes that read several fight for cache sets. */
+function aligned(size: number, serial: number): Uint8Array {
+  return new Uint8Array(new ArrayBuffer(size + STAGGER * STAGGERS + 64), 32 + STAGGER * (serial % STAGGERS), size);
+}

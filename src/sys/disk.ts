@@ -1,0 +1,136 @@
+/**
+ * Disk: the only way to files. A task is a short program of steps that runs off the JavaScript thread until one fails;
+ * the native pool runs it on a real file system (src/codec/pool.ts), the simulator on an imagined one.
+ * Sizes and offsets in bytes; errors are errno numbers in the result, never exceptions.
+ */
+
+/** Opcodes as in src/codec/native/pool.h. */
+export const Op = {
+  open: 1,
+  close: 2,
+  pread: 3,
+  pwrite: 4,
+  fdatasync: 5,
+  fsync: 6,
+  fstat: 7,
+  stat: 8,
+  mkdir: 9,
+  mkdirPath: 10,
+  rename: 11,
+  link: 12,
+  unlink: 13,
+  rmdir: 14,
+  rmdirUp: 15,
+  removeTree: 16,
+  readdir: 17,
+  syncfs: 18,
+  readFile: 19,
+  writeFile: 20,
+  readFrame: 21,
+  encode: 22,
+  digest: 23,
+  rebuild: 24,
+  keep: 25,
+  use: 26,
+  statvfs: 27,
+  truncate: 28,
+  rebuildSlots: 29,
+  verifyFrame: 30,
+} as const;
+
+export const Ignore = { none: 0, enoent: 0x10, eexist: 0x20, enotempty: 0x40, any: 0x80 } as const;
+
+export const Errno = {
+  EPERM: 1,
+  ENOENT: 2,
+  EIO: 5,
+  E2BIG: 7,
+  EBADF: 9,
+  EACCES: 13,
+  EEXIST: 17,
+  EXDEV: 18,
+  ENOTDIR: 20,
+  EISDIR: 21,
+  EINVAL: 22,
+  EMFILE: 24,
+  ENOSPC: 28,
+  EROFS: 30,
+  ENAMETOOLONG: 36,
+  ENOTEMPTY: 39,
+  EBADMSG: 74,
+  EDQUOT: 122,
+} as const;
+
+export type StepArgument = string | number | Uint8Array;
+export interface Step {
+  readonly op: number;
+  /** Register (0-3) | Ignore bits. */
+  readonly flags: number;
+  readonly a: readonly StepArgument[];
+}
+export interface DiskResult {
+  /** errno of the step that failed, 0 = none. */
+  readonly error: number;
+  readonly failedStep: number;
+  /** Per step; bytes, sizes or descriptors as the step says. */
+  readonly results: readonly number[];
+}
+export interface Disk {
+  /** `light`: expected to end in microseconds (cached metadata), so that several share one hand-over. */
+  run(steps: readonly Step[], light?: boolean): Promise<DiskResult>;
+}
+
+const O_WRONLY = 1;
+const O_CREAT = 0o100;
+const O_EXCL = 0o200;
+
+/** Step constructors; `r` is the descriptor's register. */
+export const step = {
+  openRead: (path: string, r = 0): Step => ({ op: Op.open, flags: r, a: [path, 0, 0] }),
+  openCreate: (path: string, r = 0): Step => ({ op: Op.open, flags: r, a: [path, O_WRONLY | O_CREAT | O_EXCL, 0o666] }),
+  openAppend: (path: string, r = 0): Step => ({ op: Op.open, flags: r, a: [path, O_WRONLY | O_CREAT, 0o666] }),
+  close: (r = 0): Step => ({ op: Op.close, flags: r, a: [] }),
+  pread: (buffer: Uint8Array, offset: number, r = 0): Step => ({ op: Op.pread, flags: r, a: [buffer, buffer.length, offset] }),
+  pwrite: (bytes: Uint8Array, offset: number, r = 0): Step => ({ op: Op.pwrite, flags: r, a: [bytes, bytes.length, offset] }),
+  fdatasync: (r = 0): Step => ({ op: Op.fdatasync, flags: r, a: [] }),
+  fsync: (r = 0): Step => ({ op: Op.fsync, flags: r, a: [] }),
+  fstat: (r = 0): Step => ({ op: Op.fstat, flags: r, a: [] }),
+  /** `into`: 32 bytes for mode, mtime ns, device, inode, or none. */
+  stat: (path: string, into?: Uint8Array, ignore = 0): Step => ({ op: Op.stat, flags: ignore, a: [path, into ?? 0] }),
+  mkdir: (path: string, ignore = 0): Step => ({ op: Op.mkdir, flags: ignore, a: [path] }),
+  /** mkdir -p below `base`, which must be a prefix of the path and exist. */
+  mkdirPath: (path: string, base: string): Step => ({ op: Op.mkdirPath, flags: 0, a: [path, byteLength(base)] }),
+  rename: (from: string, to: string, ignore = 0): Step => ({ op: Op.rename, flags: ignore, a: [from, to] }),
+  link: (from: string, to: string, ignore = 0): Step => ({ op: Op.link, flags: ignore, a: [from, to] }),
+  unlink: (path: string, ignore = 0): Step => ({ op: Op.unlink, flags: ignore, a: [path] }),
+  rmdir: (path: string, ignore = 0): Step => ({ op: Op.rmdir, flags: ignore, a: [path] }),
+  /** rmdir the path and its parents while they are empty, never `keep` itself. */
+  rmdirUp: (path: string, keep: string): Step => ({ op: Op.rmdirUp, flags: 0, a: [path, byteLength(keep)] }),
+  removeTree: (path: string, ignore = 0): Step => ({ op: Op.removeTree, flags: ignore, a: [path] }),
+  readdir: (path: string, into: Uint8Array): Step => ({ op: Op.readdir, flags: 0, a: [path, into, into.length] }),
+  syncfs: (path: string): Step => ({ op: Op.syncfs, flags: 0, a: [path] }),
+  readFile: (path: string, into: Uint8Array, ignore = 0): Step => ({ op: Op.readFile, flags: ignore, a: [path, into, into.length] }),
+  writeFile: (path: string, bytes: Uint8Array, options: { exclusive?: boolean; sync?: boolean } = {}): Step => ({
+    op: Op.writeFile,
+    flags: 0,
+    a: [path, bytes.length > 0 ? bytes : 0, bytes.length, (options.exclusive === true ? 1 : 0) | (options.sync === true ? 2 : 0)],
+  }),
+  readFrame: (hash: Uint8Array, shard: Uint8Array, offset: number, r = 0): Step => ({ op: Op.readFrame, flags: r, a: [hash, shard, shard.length, offset] }),
+  encode: (plan: number, base: Uint8Array, stride: number, shardBytes: number): Step => ({ op: Op.encode, flags: 0, a: [plan, base, stride, shardBytes] }),
+  digest: (state: Uint8Array, bytes: Uint8Array): Step => ({ op: Op.digest, flags: 0, a: [state, bytes, bytes.length] }),
+  keep: (r = 0): Step => ({ op: Op.keep, flags: r, a: [] }),
+  /** `own`: the task closes it at its end. */
+  use: (descriptor: number, own = false, r = 0): Step => ({ op: Op.use, flags: r | (own ? 0x100 : 0), a: [descriptor] }),
+  /** `into`: 48 bytes for total, free, available bytes, inodes, free inodes, device. */
+  statvfs: (path: string, into: Uint8Array): Step => ({ op: Op.statvfs, flags: 0, a: [path, into] }),
+  truncate: (sizeBytes: number, r = 0): Step => ({ op: Op.truncate, flags: r, a: [sizeBytes] }),
+  rebuildSlots: (plan: number, base: Uint8Array, layout: { stride: number; shardBytes: number; have: number; want: number }): Step => ({
+    op: Op.rebuildSlots,
+    flags: 0,
+    a: [plan, base, layout.stride, layout.shardBytes, layout.have + layout.want * 65536],
+  }),
+} as const;
+
+function byteLength(text: string): number {
+  return Buffer.byteLength(text, "utf8");
+}

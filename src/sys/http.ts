@@ -1,0 +1,313 @@
+/**
+ * The HTTP edge: node:http as Bun implements it (ADR 0001), behind an interface of our own. Keeps the raw URL and header
+ * order for signatures, exact Content-Length, back pressure both ways, and answers `100-continue` only when the body is
+ * first asked for. A response that cannot be finished destroys its connection. Bytes; milliseconds.
+ */
+import { createServer as createPlain, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTls, type Server as TlsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import type { ByteSink, ByteSource } from "../core/byte-stream.ts";
+import { OperatingError } from "../core/errors.ts";
+
+export class HttpError extends OperatingError<"ClientGone" | "BodyTimeout"> {}
+
+export interface HttpRequest {
+  readonly method: string;
+  /** As on the wire, before "?". */
+  readonly rawPath: string;
+  /** As on the wire, after "?"; "" = none. */
+  readonly rawQuery: string;
+  /** Lower-case name -> value; repeated headers joined with ",". */
+  readonly headers: ReadonlyMap<string, string>;
+  readonly remoteAddress: string;
+  readonly isTls: boolean;
+  /** The body's bytes; null `Content-Length` and no chunked coding = no body. */
+  readonly body: ByteSource;
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal;
+}
+
+export interface HttpResponder {
+  /** Sends a whole response. `body` is not sent for HEAD, its length is. */
+  send(status: number, headers: HeaderList, body: Uint8Array | string): Promise<void>;
+  /** Sends the head; the body of exactly `length` bytes follows through the sink, then `end`. */
+  start(status: number, headers: HeaderList, length: number): ByteSink;
+  end(): Promise<void>;
+  /** Breaks the connection: what was promised cannot be kept. */
+  destroy(): void;
+  readonly headSent: boolean;
+  readonly bytesSent: number;
+}
+export type HeaderList = readonly (readonly [name: string, value: string])[];
+
+export interface HttpExchange {
+  readonly request: HttpRequest;
+  readonly response: HttpResponder;
+}
+
+export interface TlsMaterial {
+  readonly key: string;
+  readonly cert: string;
+  /** Further names, for SNI. */
+  readonly byName?: ReadonlyMap<string, TlsMaterial>;
+}
+export interface HttpServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: TlsMaterial | null;
+  /** Bytes of all headers together. */
+  readonly headerBytesMax: number;
+  /** A body that sends nothing for so long is given up. */
+  readonly bodyIdleMs: number;
+  readonly handle: (exchange: HttpExchange) => Promise<void>;
+  readonly failed: (error: unknown) => void;
+}
+export interface RunningServer {
+  readonly port: number;
+  readonly inFlight: number;
+  /** Stops accepting, waits for requests in flight up to `timeoutMs`, then closes. True = all finished. */
+  stop(timeoutMs: number): Promise<boolean>;
+}
+
+export async function startHttpServer(options: HttpServerOptions): Promise<RunningServer> {
+  const running = new Set<Promise<void>>();
+  const onRequest = (message: IncomingMessage, reply: ServerResponse): void => {
+    const exchange = new NodeExchange(message, reply, options);
+    const work = options.handle(exchange).catch((error: unknown) => {
+      exchange.response.destroy();
+      options.failed(error);
+    });
+    const tracked = work.then(() => {
+      running.delete(tracked);
+      exchange.finish();
+    });
+    running.add(tracked);
+  };
+  const settings = { maxHeaderSize: options.headerBytesMax, requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: 75_000 };
+  const server: Server = options.tls === null ? createPlain(settings, onRequest) : createTls({ ...settings, key: options.tls.key, cert: options.tls.cert }, onRequest);
+  if (options.tls !== null && "addContext" in server) for (const [name, pair] of options.tls.byName ?? []) (server as TlsServer).addContext(name, { key: pair.key, cert: pair.cert });
+  server.on("checkContinue", onRequest);
+  server.timeout = 0;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port, options.host, () => resolve());
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    get inFlight() {
+      return running.size;
+    },
+    async stop(timeoutMs) {
+      server.close();
+      const late = Symbol("late");
+      const { promise, resolve } = Promise.withResolvers<typeof late>();
+      const timer = setTimeout(() => resolve(late), timeoutMs);
+      const all = Promise.all(running).then(() => null);
+      const outcome = await Promise.race([all, promise]);
+      clearTimeout(timer);
+      server.closeAllConnections();
+      return outcome !== late;
+    },
+  };
+}
+
+const NO_ABORT = new AbortController().signal;
+
+class NodeExchange implements HttpExchange {
+  readonly request: HttpRequest;
+  readonly response: NodeResponder;
+  private aborter: AbortController | null = null;
+
+  constructor(message: IncomingMessage, reply: ServerResponse, options: HttpServerOptions) {
+    const url = message.url ?? "/";
+    const question = url.indexOf("?");
+    const headers = joinHeaders(message.rawHeaders);
+    const hasBody = headers.has("transfer-encoding") || (headers.get("content-length") ?? "0") !== "0";
+    const mayAbort = (): AbortSignal => this.signal(message, reply);
+    const body = hasBody ? new NodeBody(message, reply, options.bodyIdleMs) : EMPTY;
+    this.request = {
+      method: message.method ?? "GET",
+      rawPath: question < 0 ? url : url.slice(0, question),
+      rawQuery: question < 0 ? "" : url.slice(question + 1),
+      headers,
+      get remoteAddress() {
+        return message.socket.remoteAddress ?? "";
+      },
+      isTls: options.tls !== null,
+      body,
+      get signal() {
+        return mayAbort();
+      },
+    };
+    this.response = new NodeResponder(message, reply);
+  }
+
+  /** Made only when somebody asks: most requests never do. */
+  private signal(message: IncomingMessage, reply: ServerResponse): AbortSignal {
+    if (this.aborter !== null) return this.aborter.signal;
+    if (message.destroyed && !message.complete) return NO_ABORT;
+    const aborter = new AbortController();
+    this.aborter = aborter;
+    const gone = (): void => {
+      if (!reply.writableFinished) aborter.abort(new HttpError("ClientGone", "the client went away"));
+    };
+    reply.once("close", gone);
+    message.once("aborted", gone);
+    return aborter.signal;
+  }
+
+  finish(): void {
+    this.aborter = null;
+  }
+}
+
+const EMPTY: ByteSource = { next: () => Promise.resolve(null) };
+
+function joinHeaders(raw: readonly string[]): Map<string, string> {
+  const headers = new Map<string, string>();
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = (raw[i] as string).toLowerCase();
+    const value = raw[i + 1] as string;
+    const known = headers.get(name);
+    headers.set(name, known === undefined ? value : `${known},${value}`);
+  }
+  return headers;
+}
+
+/** The request's bytes with back pressure: at most what the socket gave at once is held. */
+class NodeBody implements ByteSource {
+  private started = false;
+  private ended = false;
+  private error: Error | null = null;
+  private readonly chunks: Uint8Array[] = [];
+  private wake: (() => void) | null = null;
+
+  constructor(
+    private readonly message: IncomingMessage,
+    private readonly reply: ServerResponse,
+    private readonly idleMs: number,
+  ) {}
+
+  async next(): Promise<Uint8Array | null> {
+    if (!this.started) this.start();
+    for (;;) {
+      const chunk = this.chunks.shift();
+      if (chunk !== undefined) return chunk;
+      if (this.error !== null) throw this.error;
+      if (this.ended) return null;
+      await this.more();
+    }
+  }
+
+  private more(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      this.error = new HttpError("BodyTimeout", `the request body stopped for ${this.idleMs} ms`);
+      this.notify();
+    }, this.idleMs);
+    this.wake = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    this.message.resume();
+    return promise;
+  }
+
+  private start(): void {
+    this.started = true;
+    if (this.message.headers.expect?.toLowerCase() === "100-continue") this.reply.writeContinue();
+    this.message.on("data", (chunk: Uint8Array) => {
+      this.chunks.push(chunk);
+      this.message.pause();
+      this.notify();
+    });
+    this.message.on("end", () => {
+      this.ended = true;
+      this.notify();
+    });
+    const broke = (): void => {
+      if (this.ended) return;
+      this.error ??= new HttpError("ClientGone", "the client went away in the middle of its body");
+      this.notify();
+    };
+    this.message.on("aborted", broke);
+    this.message.on("error", broke);
+    this.message.on("close", broke);
+  }
+
+  private notify(): void {
+    const wake = this.wake;
+    this.wake = null;
+    wake?.();
+  }
+}
+
+class NodeResponder implements HttpResponder {
+  headSent = false;
+  bytesSent = 0;
+  private gone = false;
+
+  constructor(
+    private readonly message: IncomingMessage,
+    private readonly reply: ServerResponse,
+  ) {
+    reply.on("error", () => {
+      this.gone = true;
+    });
+  }
+
+  send(status: number, headers: HeaderList, body: Uint8Array | string): Promise<void> {
+    const length = typeof body === "string" ? Buffer.byteLength(body) : body.length;
+    this.head(status, headers, length);
+    if (this.message.method === "HEAD" || status === 304 || status === 204 || length === 0) this.reply.end();
+    else this.reply.end(body);
+    this.bytesSent += length;
+    return Promise.resolve();
+  }
+
+  start(status: number, headers: HeaderList, length: number): ByteSink {
+    this.head(status, headers, length);
+    return { write: (bytes) => this.write(bytes) };
+  }
+
+  end(): Promise<void> {
+    this.reply.end();
+    return Promise.resolve();
+  }
+
+  destroy(): void {
+    this.reply.destroy();
+    this.message.socket?.destroy();
+  }
+
+  private head(status: number, headers: HeaderList, length: number): void {
+    this.headSent = true;
+    const flat: string[] = [];
+    for (const [name, value] of headers) flat.push(name, value);
+    if (status !== 204 && status !== 304) flat.push("Content-Length", String(length));
+    this.reply.writeHead(status, flat);
+  }
+
+  private async write(bytes: Uint8Array): Promise<void> {
+    if (this.gone || this.reply.destroyed) throw new HttpError("ClientGone", "the client went away");
+    const room = this.reply.write(bytes);
+    this.bytesSent += bytes.length;
+    if (room) return;
+    await new Promise<void>((resolve, reject) => {
+      const done = (): void => {
+        this.reply.off("drain", drained);
+        this.reply.off("close", closed);
+      };
+      const drained = (): void => {
+        done();
+        resolve();
+      };
+      const closed = (): void => {
+        done();
+        reject(new HttpError("ClientGone", "the client went away"));
+      };
+      this.reply.on("drain", drained);
+      this.reply.on("close", closed);
+    });
+  }
+}
