@@ -1,0 +1,155 @@
+/**
+ * The native codec: finds, loads and types the C library (native/codec.h). The only import of bun:ffi.
+ * The library travels inside the executable; on Linux it is loaded from an anonymous file in memory, so that a temp folder
+ * mounted noexec does not matter and nothing is left behind. A wrong self-test refuses to start.
+ * Every method checks its sizes: the C side trusts them.
+ */
+import { closeSync, readFileSync, writeSync } from "node:fs";
+import { dlopen, FFIType, JSCallback, ptr } from "bun:ffi";
+import library from "../../build/libsherd-codec.so" with { type: "file" };
+import { assert } from "../core/assert.ts";
+
+const { ptr: P, u64, u64_fast: U, u32, i32, void: VOID } = FFIType;
+const SYMBOLS = {
+  sherd_init: { args: [i32], returns: i32 },
+  sherd_tier: { args: [], returns: i32 },
+  sherd_self_test: { args: [], returns: i32 },
+  sherd_plan_bytes: { args: [], returns: U },
+  sherd_plan_init: { args: [P, u32, u32], returns: i32 },
+  sherd_encode: { args: [P, P, U, U], returns: i32 },
+  sherd_rebuild: { args: [P, P, U, u32, u32], returns: i32 },
+  sherd_rebuild_slots: { args: [P, P, U, U, u32, u32], returns: i32 },
+  sherd_hash: { args: [P, U, P], returns: VOID },
+  sherd_verify: { args: [P, P, U], returns: i32 },
+  sherd_verify_slots: { args: [P, U, U, u32], returns: u32 },
+  sherd_verify_many: { args: [P, P, U, u32], returns: u32 },
+  sherd_digest_bytes: { args: [], returns: U },
+  sherd_digest_init: { args: [P, u32], returns: VOID },
+  sherd_digest_update: { args: [P, P, U], returns: VOID },
+  sherd_digest_final: { args: [P, P], returns: VOID },
+  sherd_digest_many: { args: [P, u32], returns: VOID },
+  sherd_crc_combine: { args: [u32, u64, u64, u64], returns: u64 },
+  sherd_pool_start: { args: [u32, u32, P], returns: i32 },
+  sherd_pool_submit: { args: [P, u32], returns: VOID },
+  sherd_pool_drain: { args: [P, u32], returns: u32 },
+  sherd_pool_stats: { args: [P], returns: VOID },
+  sherd_pool_stop: { args: [], returns: VOID },
+} as const;
+
+type Int = number | bigint;
+/** Raw functions; pointers are numbers of memory that must not move during the call. */
+export interface CodecSymbols {
+  sherd_init(tier: number): number;
+  sherd_tier(): number;
+  sherd_self_test(): number;
+  sherd_plan_bytes(): Int;
+  sherd_plan_init(plan: number, k: number, m: number): number;
+  sherd_encode(plan: number, base: number, stride: number, shardBytes: number): number;
+  sherd_rebuild(plan: number, shards: number, shardBytes: number, have: number, want: number): number;
+  sherd_rebuild_slots(plan: number, base: number, stride: number, shardBytes: number, haveWant: number, hash: number): number;
+  sherd_hash(data: number, bytes: number, out: number): void;
+  sherd_verify(hash: number, data: number, bytes: number): number;
+  sherd_verify_slots(base: number, stride: number, shardBytes: number, mask: number): number;
+  sherd_verify_many(hashes: number, data: number, bytes: number, count: number): number;
+  sherd_digest_bytes(): Int;
+  sherd_digest_init(state: number, flags: number): void;
+  sherd_digest_update(state: number, data: number, bytes: number): void;
+  sherd_digest_final(state: number, out: number): void;
+  sherd_digest_many(jobs: number, count: number): void;
+  sherd_crc_combine(width: number, a: bigint, b: bigint, bytesB: bigint): Int;
+  sherd_pool_start(threads: number, threadsMax: number, wake: number): number;
+  sherd_pool_submit(tasks: number, count: number): void;
+  sherd_pool_drain(ids: number, max: number): number;
+  sherd_pool_stats(out: number): void;
+  sherd_pool_stop(): void;
+}
+
+export const TIER_NAMES = ["portable", "NEON", "AVX2", "AVX2+GFNI", "AVX-512+GFNI"] as const;
+const HASH_BYTES = 32;
+const SHARDS_MAX = 16;
+
+export class Codec {
+  private readonly plans = new Map<number, { readonly memory: Uint8Array; readonly pointer: number }>();
+  private readonly callbacks: JSCallback[] = [];
+
+  constructor(readonly symbols: CodecSymbols) {}
+
+  get tier(): number {
+    return this.symbols.sherd_tier();
+  }
+
+  /** Address of a view's first byte; valid while the view lives. An empty view has none. */
+  ptr(view: NodeJS.TypedArray): number {
+    // A small typed array moves when its buffer is first touched: touch it before asking.
+    assert(view.buffer.byteLength >= 0 && view.byteLength > 0, "an empty view has no address");
+    return ptr(view) as unknown as number;
+  }
+
+  /** A function that native threads may call; it runs on this thread. Lives as long as the codec. */
+  threadsafeCallback(run: () => void): number {
+    const callback = new JSCallback(run, { args: [], returns: FFIType.void, threadsafe: true });
+    this.callbacks.push(callback);
+    return callback.ptr as unknown as number;
+  }
+
+  /** Address of the coding plan of k + m, made once. */
+  plan(k: number, m: number): number {
+    const key = k * 32 + m;
+    const known = this.plans.get(key);
+    if (known !== undefined) return known.pointer;
+    assert(k >= 1 && m >= 0 && m <= k && k + m <= SHARDS_MAX, `no code of ${k}+${m} shards`);
+    const memory = new Uint8Array(new ArrayBuffer(Math.max(2048, Number(this.symbols.sherd_plan_bytes()))));
+    const pointer = this.ptr(memory);
+    assert(this.symbols.sherd_plan_init(pointer, k, m) === 0, `a plan of ${k}+${m} shards`);
+    this.plans.set(key, { memory, pointer });
+    return pointer;
+  }
+
+  /** HighwayHash-256 with MinIO's bitrot key. */
+  hash(data: Uint8Array, out: Uint8Array): void {
+    assert(out.length >= HASH_BYTES, "room for a hash");
+    this.symbols.sherd_hash(data.length === 0 ? 0 : this.ptr(data), data.length, this.ptr(out));
+  }
+
+  verify(hash: Uint8Array, data: Uint8Array): boolean {
+    assert(hash.length >= HASH_BYTES, "a whole hash");
+    return this.symbols.sherd_verify(this.ptr(hash), this.ptr(data), data.length) === 1;
+  }
+
+  /** Parity and hashes of a block in slots of [hash][shard]. */
+  encode(shape: { readonly k: number; readonly m: number }, base: Uint8Array, stride: number, shardBytes: number): void {
+    assert(stride >= shardBytes + HASH_BYTES && base.length >= stride * (shape.k + shape.m - 1) + HASH_BYTES + shardBytes, "slots hold the block");
+    assert(this.symbols.sherd_encode(this.plan(shape.k, shape.m), this.ptr(base), stride, shardBytes) === 0, "a block of valid shape is coded");
+  }
+
+  /** Fills the wanted slots from k of the had ones; false: fewer than k. */
+  rebuildSlots(shape: { readonly k: number; readonly m: number }, base: Uint8Array, layout: { readonly stride: number; readonly shardBytes: number; readonly have: number; readonly want: number }): boolean {
+    const { stride, shardBytes, have, want } = layout;
+    assert(stride >= shardBytes + HASH_BYTES && base.length >= stride * (shape.k + shape.m - 1) + HASH_BYTES + shardBytes, "slots hold the block");
+    return this.symbols.sherd_rebuild_slots(this.plan(shape.k, shape.m), this.ptr(base), stride, shardBytes, (have | (want << 16)) >>> 0, 1) === 0;
+  }
+}
+
+/** Loads the library, picks the tier (-1 = the CPU's best) and tests it. Throws with words when it cannot be used. */
+export function loadCodec(options: { readonly tier?: number } = {}): Codec {
+  const symbols = open();
+  symbols.sherd_init(options.tier ?? -1);
+  const wrong = symbols.sherd_self_test();
+  if (wrong !== 0) throw new Error(`the codec gives a wrong result in self-test ${wrong} (tier ${TIER_NAMES[symbols.sherd_tier()]}); refusing to start`);
+  return new Codec(symbols);
+}
+
+function open(): CodecSymbols {
+  if (process.platform !== "linux") return dlopen(library, SYMBOLS).symbols as unknown as CodecSymbols;
+  const libc = dlopen("libc.so.6", { memfd_create: { args: [FFIType.cstring, FFIType.u32], returns: FFIType.i32 } });
+  const name = new TextEncoder().encode("sherd-codec\0");
+  const descriptor = libc.symbols.memfd_create(ptr(name), 1);
+  if (descriptor < 0) return dlopen(library, SYMBOLS).symbols as unknown as CodecSymbols;
+  const bytes = readFileSync(library);
+  for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
+  try {
+    return dlopen(`/proc/self/fd/${descriptor}`, SYMBOLS).symbols as unknown as CodecSymbols;
+  } finally {
+    closeSync(descriptor);
+  }
+}

@@ -1,0 +1,57 @@
+/* The native codec's C interface: everything that JavaScript may call, one prototype each.
+   Rules: caller-owned memory, no allocation but in the pool, every function re-entrant and thread safe after sherd_init.
+   A slot of a block is [32 B HighwayHash-256][S shard bytes], written to a drive as it is; slot i = base + i * stride. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#define SHERD_SHARDS_MAX 16
+#define SHERD_HASH_BYTES 32
+#define SHERD_API __attribute__((visibility("default")))
+
+/* Tiers, best last: 0 portable, 1 NEON, 2 AVX2, 3 AVX2+GFNI, 4 AVX-512+GFNI. */
+
+/* cpu.c — chooses the tier once (tier < 0: best of this CPU; else at most that). Returns the tier in use. */
+SHERD_API int32_t sherd_init(int32_t tier);
+SHERD_API int32_t sherd_tier(void);
+/* Runs the built-in vectors on the tier in use. 0 = good, else the number of the first wrong vector. */
+SHERD_API int32_t sherd_self_test(void);
+
+/* reed-solomon.c — GF(2^8)/0x11D, MinIO's matrix (on-disk-format.md §3). plan = caller's memory of sherd_plan_bytes(). */
+SHERD_API uint64_t sherd_plan_bytes(void);
+SHERD_API int32_t sherd_plan_init(void *plan, uint32_t k, uint32_t m);
+/* Parity of slots k..k+m-1 from slots 0..k-1, and the hash of all k+m slots, in one call. */
+SHERD_API int32_t sherd_encode(const void *plan, uint8_t *base, uint64_t stride, uint64_t shard_bytes);
+/* shards[i] = S bytes each; `have` and `want` are bit masks; fills the wanted from k of the had. -1: fewer than k. */
+SHERD_API int32_t sherd_rebuild(const void *plan, uint8_t *const *shards, uint64_t shard_bytes, uint32_t have, uint32_t want);
+/* The same on slots (data at base + i*stride + 32), and the hash of each rebuilt slot too if `hash` != 0. */
+SHERD_API int32_t sherd_rebuild_slots(const void *plan, uint8_t *base, uint64_t stride, uint64_t shard_bytes, uint32_t have_want /* have | want << 16 */, uint32_t hash);
+
+/* highwayhash.c — HighwayHash-256 with MinIO's bitrot key. */
+SHERD_API void sherd_hash(const uint8_t *data, uint64_t bytes, uint8_t *out32);
+/* 1 if hash32 is the hash of data. */
+SHERD_API int32_t sherd_verify(const uint8_t *hash32, const uint8_t *data, uint64_t bytes);
+/* Slots of `mask`, hashed in parallel lanes; returns the mask of those whose hash is wrong. */
+SHERD_API uint32_t sherd_verify_slots(const uint8_t *base, uint64_t stride, uint64_t shard_bytes, uint32_t mask);
+/* `count` (<= 16) messages of the same length in lanes; hashes[i] points to the 32 expected bytes. Returns the bad mask. */
+SHERD_API uint32_t sherd_verify_many(const uint8_t *const *hashes, const uint8_t *const *data, uint64_t bytes, uint32_t count);
+
+/* digests.c — streaming digests. state = caller's memory of sherd_digest_bytes() bytes, 8-aligned; plain data, may be copied and forgotten.
+   flags: 1 MD5, 2 SHA-256, 4 CRC32, 8 CRC32C, 16 CRC64NVME, 32 SHA-1; any set of them at once. */
+SHERD_API uint64_t sherd_digest_bytes(void);
+SHERD_API void sherd_digest_init(void *state, uint32_t flags);
+SHERD_API void sherd_digest_update(void *state, const uint8_t *data, uint64_t bytes);
+/* Does not change the state. Writes 96 bytes: sha256 @0, md5 @32, sha1 @48, crc32 @68 (4, big-endian), crc32c @72 (4, big-endian),
+   crc64nvme @76 (8, big-endian); the digests without a flag, and the rest, are zeros. */
+SHERD_API void sherd_digest_final(const void *state, uint8_t *out96);
+/* One update for each of `count` states, MD5 of many in SIMD lanes. jobs = array of {uint64 state, uint64 data, uint64 bytes}. A state may appear several times; those are done in order. */
+SHERD_API void sherd_digest_many(const uint64_t *jobs, uint32_t count);
+/* CRC of A||B from crc(A), crc(B), length of B. width_flag = 4, 8 or 16 as above. */
+SHERD_API uint64_t sherd_crc_combine(uint32_t width_flag, uint64_t crc_a, uint64_t crc_b, uint64_t bytes_b);
+
+/* pool.c — the thread pool: tasks are programs of system-call and codec steps (see pool.h). */
+SHERD_API int32_t sherd_pool_start(uint32_t threads, uint32_t threads_max, void (*wake)(void));
+SHERD_API void sherd_pool_submit(const uint64_t *tasks, uint32_t count);
+SHERD_API uint32_t sherd_pool_drain(uint64_t *ids, uint32_t max);
+SHERD_API void sherd_pool_stats(uint64_t *out8);
+SHERD_API void sherd_pool_stop(void);

@@ -1,0 +1,171 @@
+/**
+ * NativePool: runs tasks of steps (native/pool.h) on the library's threads; one submit per event-loop turn, many
+ * completions per wake-up. A task's memory lives in a slot of an arena that does not move; buffers it names are held
+ * here until the task is done, so a caller may drop them but must not reuse them.
+ */
+import { assert } from "../core/assert.ts";
+import type { Codec } from "./native.ts";
+
+const HEADER_BYTES = 56;
+const STEP_BYTES = 64;
+const SLOT_BYTES = 8192;
+const SLOTS_PER_ARENA = 128;
+const DRAIN_MAX = 256;
+const OP_DIGEST = 23;
+const TASK_LIGHT = 1;
+
+type Argument = string | number | Uint8Array;
+interface PoolStep {
+  readonly op: number;
+  readonly flags: number;
+  readonly a: readonly Argument[];
+}
+interface PoolResult {
+  readonly error: number;
+  readonly failedStep: number;
+  readonly results: readonly number[];
+}
+interface Slot {
+  readonly words: Uint32Array;
+  readonly bytes: Uint8Array;
+  readonly pointer: number;
+  readonly large: boolean;
+}
+interface Pending {
+  readonly slot: Slot;
+  readonly steps: readonly PoolStep[];
+  readonly resolve: (result: PoolResult) => void;
+}
+
+export interface PoolOptions {
+  /** Workers that always run; 0 = one per core. */
+  readonly threads: number;
+  /** Ceiling when workers are stuck in system calls. */
+  readonly threadsMax: number;
+}
+
+export class NativePool {
+  private readonly codec: Codec;
+  private readonly free: Slot[] = [];
+  private readonly pending = new Map<number, Pending>();
+  private readonly queued: Slot[] = [];
+  private readonly encoder = new TextEncoder();
+  private readonly drained = new BigUint64Array(new ArrayBuffer(DRAIN_MAX * 8));
+  private submitList = new BigUint64Array(new ArrayBuffer(1024 * 8));
+  private nextId = 1;
+  private flushing = false;
+
+  constructor(codec: Codec, options: PoolOptions) {
+    this.codec = codec;
+    const wake = codec.threadsafeCallback(() => this.drain());
+    const started = codec.symbols.sherd_pool_start(options.threads, options.threadsMax, wake);
+    assert(started === 0, `the native pool did not start (${started})`);
+  }
+
+  /** Runs the steps in order on one worker until one fails. Never rejects. */
+  run(steps: readonly PoolStep[], light = false): Promise<PoolResult> {
+    const slot = this.encode(steps, light);
+    return new Promise((resolve) => {
+      this.pending.set(this.nextId, { slot, steps, resolve });
+      slot.words[2] = this.nextId;
+      slot.words[3] = 0;
+      this.nextId = this.nextId >= 0xffff_fff0 ? 1 : this.nextId + 1;
+      this.queued.push(slot);
+      if (!this.flushing) {
+        this.flushing = true;
+        queueMicrotask(() => this.flush());
+      }
+    });
+  }
+
+  /** Tasks that were handed over and did not come back yet. */
+  get inFlight(): number {
+    return this.pending.size;
+  }
+
+  stats(): { threads: number; idle: number; waiting: number; submitted: number; completed: number } {
+    const out = new BigUint64Array(new ArrayBuffer(64));
+    this.codec.symbols.sherd_pool_stats(this.codec.ptr(out));
+    const at = (i: number): number => Number(out[i] ?? 0n);
+    return { threads: at(0), idle: at(1), waiting: at(2) + at(3), submitted: at(4), completed: at(5) };
+  }
+
+  private flush(): void {
+    this.flushing = false;
+    const count = this.queued.length;
+    if (count > this.submitList.length) this.submitList = new BigUint64Array(new ArrayBuffer(count * 16));
+    for (let i = 0; i < count; i++) this.submitList[i] = BigInt((this.queued[i] as Slot).pointer);
+    this.queued.length = 0;
+    this.codec.symbols.sherd_pool_submit(this.codec.ptr(this.submitList), count);
+  }
+
+  private drain(): void {
+    for (;;) {
+      const count = this.codec.symbols.sherd_pool_drain(this.codec.ptr(this.drained), DRAIN_MAX);
+      for (let i = 0; i < count; i++) this.complete(Number(this.drained[i]));
+      if (count < DRAIN_MAX) return;
+    }
+  }
+
+  private complete(id: number): void {
+    const pending = this.pending.get(id);
+    assert(pending !== undefined, `task ${id} came back twice`);
+    this.pending.delete(id);
+    const { slot, steps, resolve } = pending;
+    const words = slot.words;
+    const results = new Array<number>(steps.length);
+    for (let i = 0; i < steps.length; i++) {
+      const at = (HEADER_BYTES + i * STEP_BYTES + 8) >> 2;
+      results[i] = ((words[at + 1] as number) | 0) * 4294967296 + (words[at] as number);
+    }
+    resolve({ error: (words[6] as number) | 0, failedStep: (words[7] as number) | 0, results });
+    if (!slot.large) this.free.push(slot);
+  }
+
+  private encode(steps: readonly PoolStep[], light: boolean): Slot {
+    let need = HEADER_BYTES + steps.length * STEP_BYTES;
+    for (const s of steps) for (const a of s.a) if (typeof a === "string") need += a.length * 3 + 1;
+    const slot = this.slot(need);
+    const words = slot.words;
+    words[4] = steps.length;
+    words[5] = light ? TASK_LIGHT : 0;
+    let text = HEADER_BYTES + steps.length * STEP_BYTES;
+    for (let i = 0; i < steps.length; i++) {
+      const s = steps[i] as PoolStep;
+      assert(s.op !== OP_DIGEST || steps.length === 1, "a digest is a task of its own");
+      let at = (HEADER_BYTES + i * STEP_BYTES) >> 2;
+      words[at] = s.op;
+      words[at + 1] = s.flags;
+      words[at + 2] = 0;
+      words[at + 3] = 0;
+      at += 4;
+      for (const a of s.a) {
+        let value: number;
+        if (typeof a === "number") value = a;
+        else if (typeof a === "string") {
+          value = slot.pointer + text;
+          text += this.encoder.encodeInto(a, slot.bytes.subarray(text)).written;
+          slot.bytes[text++] = 0;
+        } else value = a.byteLength === 0 ? 0 : this.codec.ptr(a);
+        words[at++] = value >>> 0;
+        words[at++] = Math.floor(value / 4294967296);
+      }
+    }
+    return slot;
+  }
+
+  private slot(bytes: number): Slot {
+    if (bytes > SLOT_BYTES) return this.carve(new ArrayBuffer(bytes + 16), 0, bytes & ~7, true);
+    if (this.free.length === 0) {
+      const arena = new ArrayBuffer(SLOT_BYTES * SLOTS_PER_ARENA);
+      for (let i = 0; i < SLOTS_PER_ARENA; i++) this.free.push(this.carve(arena, i * SLOT_BYTES, SLOT_BYTES, false));
+    }
+    return this.free.pop() as Slot;
+  }
+
+  private carve(arena: ArrayBuffer, offset: number, length: number, large: boolean): Slot {
+    const size = large ? arena.byteLength & ~7 : length;
+    const bytes = new Uint8Array(arena, offset, size);
+    return { bytes, words: new Uint32Array(arena, offset, size >> 2), pointer: this.codec.ptr(bytes), large };
+  }
+}
