@@ -1,0 +1,58 @@
+/**
+ * applyChange: one Change on one drive's own xl.meta. Pure: bytes in, bytes out, so that drives with different old
+ * versions need not agree on them. A file that cannot be read counts as empty, as MinIO does (on-disk-format.md §8.1).
+ */
+import type { Change } from "./drive.ts";
+import { FormatError } from "../core/format-error.ts";
+import { XlMeta } from "./xl-meta.ts";
+
+export interface Applied {
+  /** New xl.meta; null = the key is gone. */
+  readonly meta: Uint8Array | null;
+  /** Data directories that no version refers to any more. */
+  readonly freedDirs: readonly string[];
+}
+
+/** Null: the version that a delete or patch names is not here. */
+export function applyChange(current: Uint8Array | null, change: Change): Applied | null {
+  const meta = current === null ? XlMeta.empty() : decodeOrEmpty(current);
+  switch (change.kind) {
+    case "put": {
+      const freed = meta.dataDirFreedBy(change.versionId);
+      meta.putBody(change.body, change.data.kind === "inline" ? change.data.bytes : undefined, change.header);
+      return { meta: meta.encode(), freedDirs: freed === "" || freed === change.dataDir ? [] : [freed] };
+    }
+    case "delete-version": {
+      if (meta.find(change.versionId) === undefined) return null;
+      const freed = meta.dataDirFreedBy(change.versionId);
+      meta.removeVersion(change.versionId);
+      return { meta: meta.versions.length === 0 ? null : meta.encode(), freedDirs: freed === "" ? [] : [freed] };
+    }
+    case "patch": {
+      if (meta.find(change.versionId) === undefined) return null;
+      meta.patchMeta(change.versionId, change.metaUsr, change.metaSys);
+      return { meta: meta.encode(), freedDirs: [] };
+    }
+    case "replace": {
+      const old = meta.dataDirs();
+      const now = new Set(XlMeta.decode(change.meta).dataDirs());
+      return { meta: change.meta, freedDirs: [...old].filter((dir) => !now.has(dir)) };
+    }
+  }
+}
+
+function decodeOrEmpty(bytes: Uint8Array): XlMeta {
+  try {
+    return XlMeta.decode(bytes);
+  } catch (error) {
+    if (error instanceof FormatError) return XlMeta.empty();
+    throw error;
+  }
+}
+
+/** Newest modTime of the versions: the stamp of a state that MinIO or a previous run left. 0 = absent or unreadable. */
+export function stampOf(meta: Uint8Array | null): bigint {
+  if (meta === null) return 0n;
+  const first = decodeOrEmpty(meta).versions[0];
+  return first === undefined ? 1n : first.header.modTime;
+}

@@ -1,0 +1,150 @@
+/**
+ * DriveFiles: the places of things on one drive (on-disk-format.md §1) and the plain file work on them.
+ * Owns no protocol: LocalCommit decides, this moves bytes. Paths are absolute; errors are DriveErrors.
+ */
+import { bad, good } from "../core/fan-out.ts";
+import type { Rng } from "../sys/rng.ts";
+import { type Disk, Errno, Ignore, step } from "../sys/disk.ts";
+import { type Change, type DirectoryEntry, DriveError, type DriveOutcome, type DriveSpace, type ObjectPath } from "./drive.ts";
+import { driveError } from "./drive-errors.ts";
+import type { NewDirectory } from "./undo-log.ts";
+
+export const SYSTEM_BUCKET = ".minio.sys";
+const META_BUFFER_BYTES = 16 * 1024;
+const DIRECTORY_BUFFER_BYTES = 64 * 1024;
+const META_BYTES_MAX = 256 * 1024 * 1024;
+const BUFFERS_KEPT = 64;
+
+export class DriveFiles {
+  private readonly buffers: Uint8Array[] = [];
+
+  constructor(
+    readonly disk: Disk,
+    readonly root: string,
+    readonly endpoint: string,
+    private readonly rng: Rng,
+  ) {}
+
+  error(what: string, errno: number): DriveError {
+    return driveError(this.endpoint, what, errno);
+  }
+
+  bucketDirectory(bucket: string): string {
+    return `${this.root}/${bucket}`;
+  }
+  objectDirectory(key: ObjectPath): string {
+    return `${this.root}/${key.bucket}/${key.path}`;
+  }
+  stageDirectory(op: string): string {
+    return `${this.root}/${SYSTEM_BUCKET}/tmp/${op}`;
+  }
+  newTmpPath(): string {
+    return `${this.root}/${SYSTEM_BUCKET}/tmp/${this.rng.uuid()}`;
+  }
+  /** A fresh name in the trash. */
+  trash(): string {
+    return `${this.root}/${SYSTEM_BUCKET}/tmp/.trash/${this.rng.uuid()}`;
+  }
+
+  /** The data directories that a change brings. */
+  sourceDirectories(change: Change): readonly NewDirectory[] {
+    if (change.kind === "replace") return change.dataDirs.map((name) => ({ name, from: `${this.stageDirectory(change.op)}/${name}`, keepParts: null }));
+    if (change.kind !== "put") return [];
+    switch (change.data.kind) {
+      case "inline":
+      case "none":
+        return [];
+      case "staged":
+        return [{ name: change.dataDir, from: `${this.stageDirectory(change.data.op)}/${change.dataDir}`, keepParts: null }];
+      case "upload":
+        return [{ name: change.dataDir, from: `${this.root}/${SYSTEM_BUCKET}/${change.data.path}/${change.dataDir}`, keepParts: change.data.keepParts }];
+    }
+  }
+
+  /** xl.meta of a key; null = absent. */
+  async readMeta(key: ObjectPath): Promise<DriveOutcome<Uint8Array | null>> {
+    return await this.readSmall(`${this.objectDirectory(key)}/xl.meta`);
+  }
+
+  /** A whole small file; null = absent. */
+  async readSmall(path: string): Promise<DriveOutcome<Uint8Array | null>> {
+    const buffer = this.buffers.pop() ?? new Uint8Array(new ArrayBuffer(META_BUFFER_BYTES));
+    const first = await this.disk.run([step.readFile(path, buffer)], true);
+    const size = first.results[0] ?? 0;
+    const bytes = first.error === 0 ? buffer.slice(0, size) : null;
+    if (this.buffers.length < BUFFERS_KEPT) this.buffers.push(buffer);
+    if (bytes !== null) return good(bytes);
+    if (first.error === Errno.ENOENT || first.error === Errno.ENOTDIR) return good(null);
+    if (first.error !== Errno.E2BIG || size > META_BYTES_MAX) return bad(this.error(`read ${path}`, first.error));
+    return await this.readLarge(path, size + 4096);
+  }
+
+  private async readLarge(path: string, room: number): Promise<DriveOutcome<Uint8Array | null>> {
+    const large = new Uint8Array(new ArrayBuffer(room));
+    const { error, results } = await this.disk.run([step.readFile(path, large)]);
+    if (error === 0) return good(large.subarray(0, results[0]));
+    if (error === Errno.ENOENT) return good(null);
+    if (error === Errno.E2BIG && (results[0] ?? 0) < META_BYTES_MAX) return await this.readLarge(path, (results[0] ?? 0) + 65_536); // it grew meanwhile
+    return bad(this.error(`read ${path}`, error));
+  }
+
+  async readDirectory(path: string): Promise<DriveOutcome<readonly DirectoryEntry[]>> {
+    for (let room = DIRECTORY_BUFFER_BYTES; ; ) {
+      const buffer = new Uint8Array(new ArrayBuffer(room));
+      const { error, results } = await this.disk.run([step.readdir(path, buffer)], true);
+      const used = results[0] ?? 0;
+      if (error === 0) return good(parseEntries(buffer.subarray(0, used)));
+      if (error !== Errno.E2BIG) return bad(this.error(`list ${path}`, error));
+      room = used * 2;
+    }
+  }
+
+  /** Moves a data directory of a key to the trash and drops its then empty parents. */
+  async discardDirectory(key: ObjectPath, name: string): Promise<DriveOutcome<void>> {
+    const directory = this.objectDirectory(key);
+    const trash = this.trash();
+    const { error } = await this.disk.run(
+      [step.rename(`${directory}/${name}`, trash, Ignore.enoent), step.rmdirUp(directory, this.bucketDirectory(key.bucket)), step.removeTree(trash, Ignore.any)],
+      true,
+    );
+    return error === 0 || error === Errno.ENOTDIR ? good(undefined) : bad(this.error(`discard ${name}`, error));
+  }
+
+  /** Leaves nothing but the listed shard files in a data directory that came from an upload. */
+  async keepOnlyParts(key: ObjectPath, name: string, keep: readonly number[]): Promise<DriveOutcome<void>> {
+    const directory = `${this.objectDirectory(key)}/${name}`;
+    const entries = await this.readDirectory(directory);
+    if (!entries.ok) return entries.error.code === "NotFound" ? good(undefined) : entries;
+    const kept = new Set(keep.map((number) => `part.${number}`));
+    const steps = entries.value.filter((e) => !kept.has(e.name)).map((e) => step.unlink(`${directory}/${e.name}`, Ignore.enoent));
+    for (let at = 0; at < steps.length; at += 64) {
+      const { error } = await this.disk.run(steps.slice(at, at + 64), true);
+      if (error !== 0) return bad(this.error("drop unlisted parts", error));
+    }
+    return good(undefined);
+  }
+
+  async giveBackDirectory(key: ObjectPath, dir: NewDirectory): Promise<DriveOutcome<void>> {
+    const { error } = await this.disk.run([step.rename(`${this.objectDirectory(key)}/${dir.name}`, dir.from, Ignore.enoent), step.rmdirUp(this.objectDirectory(key), this.bucketDirectory(key.bucket))], true);
+    return error === 0 ? good(undefined) : bad(this.error(`give back ${dir.name}`, error));
+  }
+
+  async space(): Promise<DriveOutcome<DriveSpace>> {
+    const out = new BigUint64Array(new ArrayBuffer(1024));
+    const { error } = await this.disk.run([step.statvfs(this.root, new Uint8Array(out.buffer))], true);
+    if (error !== 0) return bad(this.error("statvfs", error));
+    const at = (i: number): number => Number(out[i] ?? 0n);
+    return good({ totalBytes: at(0), freeBytes: at(2), usedBytes: at(0) - at(1), totalInodes: at(3), freeInodes: at(4) });
+  }
+}
+
+function parseEntries(bytes: Uint8Array): DirectoryEntry[] {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const entries: DirectoryEntry[] = [];
+  for (let at = 0; at + 3 <= view.length; ) {
+    const length = view.readUInt16LE(at + 1);
+    entries.push({ name: view.toString("utf8", at + 3, at + 3 + length), isDirectory: view[at] === 2 });
+    at += 3 + length;
+  }
+  return entries;
+}

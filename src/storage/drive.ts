@@ -1,0 +1,154 @@
+/**
+ * Drive: one drive, wherever it is: the contract that every implementation passes (test/contract). Every method ends
+ * with a value: a drive that fails is an answer. Mutations are durable when they answer, except where a comment says so.
+ * Protocol of commit, settle, restore, fence and help: engine.md §1-3. Stamps and times are ns since 1970 (bigint).
+ */
+import type { Outcome } from "../core/fan-out.ts";
+import { OperatingError } from "../core/errors.ts";
+import type { XlHeader } from "./xl-meta-header.ts";
+
+export type DriveErrorCode =
+  | "Io" // EIO and what else a broken drive says
+  | "NoSpace"
+  | "ReadOnly"
+  | "Timeout"
+  | "Faulty" // taken out of use by its guard
+  | "NotFound" // bucket, file or upload that must exist
+  | "Corrupt" // bytes that are not what was written
+  | "Exists"
+  | "NotEmpty"
+  | "Denied"; // EACCES, a file where a directory should be
+export class DriveError extends OperatingError<DriveErrorCode> {}
+export type DriveOutcome<T> = Outcome<T, DriveError>;
+
+export type DriveState = "ok" | "suspect" | "faulty";
+export type Stamp = bigint;
+
+export interface ObjectPath {
+  readonly bucket: string;
+  /** Encoded: `__XLDIR__` instead of a trailing slash. */
+  readonly path: string;
+}
+
+/** What a drive holds for one key. */
+export interface KeyState {
+  /** xl.meta, or null = absent. */
+  readonly meta: Uint8Array | null;
+  readonly stamp: Stamp;
+  /** Set while `stamp` is in doubt: what it replaced. */
+  readonly prev: { readonly meta: Uint8Array | null; readonly stamp: Stamp } | null;
+  readonly promised: Stamp;
+}
+
+/** Where the data directory of a new version comes from. */
+export type DataSource =
+  | { readonly kind: "inline"; readonly bytes: Uint8Array }
+  | { readonly kind: "none" }
+  /** tmp/<op>/<dataDir>, made by stage or stageWhole. */
+  | { readonly kind: "staged"; readonly op: string }
+  /** multipart/<…>/<dataDir>: an upload; parts not listed are removed before. */
+  | { readonly kind: "upload"; readonly path: string; readonly keepParts: readonly number[] };
+
+export type Change =
+  /** `header` is the body's, computed once for all drives. */
+  | { readonly kind: "put"; readonly body: Uint8Array; readonly header: XlHeader; readonly versionId: string; readonly dataDir: string; readonly data: DataSource }
+  | { readonly kind: "delete-version"; readonly versionId: string }
+  | { readonly kind: "patch"; readonly versionId: string; readonly metaUsr: ReadonlyMap<string, string | null>; readonly metaSys: ReadonlyMap<string, Uint8Array | null> }
+  /** The whole key as it stands elsewhere (heal): replaces xl.meta; data directories listed are taken from tmp/<op>. */
+  | { readonly kind: "replace"; readonly meta: Uint8Array; readonly op: string; readonly dataDirs: readonly string[] };
+
+export interface CommitTerms {
+  readonly stamp: Stamp;
+  /** The drive must still hold this stamp; null = whatever is there. */
+  readonly prior: Stamp | null;
+  /** Stamps known to be committed. */
+  readonly settles: readonly Stamp[];
+}
+export type CommitAnswer =
+  | { readonly accepted: true }
+  | { readonly accepted: false; readonly reason: "stale" | "doubt" | "prior" | "missing"; readonly stamp: Stamp };
+
+export interface FenceAnswer {
+  readonly promised: boolean;
+  readonly state: KeyState;
+}
+
+export interface ShardWriter {
+  /** Appends the bytes, which stay untouched until it answers. Not synced. */
+  append(bytes: Uint8Array): Promise<DriveOutcome<void>>;
+  /** Synced when it answers. */
+  close(): Promise<DriveOutcome<void>>;
+  /** Gives up: closes without sync. The staged file stays until `unstage`. */
+  abort(): Promise<void>;
+}
+
+export interface Frame {
+  /** 32-byte hash and then the shard bytes: filled by the drive. */
+  readonly slot: Uint8Array;
+  readonly offset: number;
+}
+export interface ShardFile extends ObjectPath {
+  readonly dataDir: string;
+  readonly part: number;
+}
+
+export interface DirectoryEntry {
+  readonly name: string;
+  readonly isDirectory: boolean;
+}
+export interface DriveSpace {
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+  readonly usedBytes: number;
+  readonly freeInodes: number;
+  readonly totalInodes: number;
+}
+
+export interface Drive {
+  /** UUID in format.json. */
+  readonly id: string;
+  /** Endpoint as the operator wrote it. */
+  readonly endpoint: string;
+  readonly state: DriveState;
+
+  space(): Promise<DriveOutcome<DriveSpace>>;
+
+  makeBucket(bucket: string): Promise<DriveOutcome<void>>;
+  /** Fails with NotEmpty while anything but empty directories is in it. */
+  removeBucket(bucket: string): Promise<DriveOutcome<void>>;
+  listBuckets(): Promise<DriveOutcome<readonly { readonly name: string; readonly createdNs: bigint }[]>>;
+
+  /** tmp/<op>/<dataDir>/part.N, open for appending. */
+  stage(op: string, dataDir: string, part: number): Promise<DriveOutcome<ShardWriter>>;
+  /** The same in one step; durable at the latest when the commit that takes it answers. */
+  stageWhole(op: string, dataDir: string, part: number, bytes: Uint8Array): Promise<DriveOutcome<void>>;
+  unstage(op: string): Promise<DriveOutcome<void>>;
+
+  read(key: ObjectPath): Promise<DriveOutcome<KeyState>>;
+  commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>>;
+  /** Not synced. */
+  settle(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<void>>;
+  fence(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<FenceAnswer>>;
+  /** Puts back what the doubtful `expect` replaced; true if it is not there (any more). */
+  restore(key: ObjectPath, stamp: Stamp, expect: Stamp): Promise<DriveOutcome<boolean>>;
+  /** Takes `change` at `stamp`, which may have been acknowledged, under the fence `fence`. */
+  help(key: ObjectPath, fence: Stamp, stamp: Stamp, change: Change): Promise<DriveOutcome<boolean>>;
+  /** Keys with an operation in doubt here. */
+  doubts(): readonly ObjectPath[];
+
+  /** Reads and checks frames of one shard file; Corrupt if any hash is wrong or the file is short. */
+  readFrames(file: ShardFile, frames: readonly Frame[]): Promise<DriveOutcome<void>>;
+  /** Size of a shard file; null = absent. */
+  shardSize(file: ShardFile): Promise<DriveOutcome<number | null>>;
+
+  /** Names in a directory of a bucket ("" = its root); NotFound if it is not there. */
+  readDirectory(bucket: string, path: string): Promise<DriveOutcome<readonly DirectoryEntry[]>>;
+  /** `read` and the directories below the key in one step, for listings; an absent key has none. */
+  look(key: ObjectPath): Promise<DriveOutcome<{ readonly state: KeyState; readonly directories: readonly string[] }>>;
+  /** Small files of the part records of an upload: number -> bytes of part.N.meta (parts without part.N are left out). */
+  readParts(uploadPath: string, dataDir: string): Promise<DriveOutcome<ReadonlyMap<number, Uint8Array>>>;
+  /** Moves the staged part of `op` into an upload and writes its record, replacing an older one by rename. */
+  putPart(request: { readonly op: string; readonly uploadPath: string; readonly dataDir: string; readonly part: number; readonly meta: Uint8Array }): Promise<DriveOutcome<void>>;
+  /** Removes an upload's directory (to trash) and its empty parent. */
+  removeUpload(uploadPath: string): Promise<DriveOutcome<void>>;
+}

@@ -1,0 +1,288 @@
+/**
+ * LocalCommit: the commit protocol of engine.md §1-3 on one local drive, by files and renames.
+ * Owns `promised`, `fenced` and doubts in memory, the before-images in the undo log. A commit is
+ * (a) new xl.meta in tmp + undo record, (b) sync, (c) rename into place, (d) sync: durable, and at every instant the key
+ * shows its old or its new version, whole. (The commit log takes this file's place behind the same interface.)
+ */
+import { assert } from "../core/assert.ts";
+import { bad, good } from "../core/fan-out.ts";
+import { KeyLock } from "../core/key-lock.ts";
+import { Errno, Ignore, type Step, step } from "../sys/disk.ts";
+import { type Applied, applyChange, stampOf } from "./apply-change.ts";
+import type { Change, CommitAnswer, CommitTerms, DriveOutcome, FenceAnswer, KeyState, ObjectPath, Stamp } from "./drive.ts";
+import { DriveError } from "./drive.ts";
+import type { DriveFiles } from "./drive-files.ts";
+import type { GroupSync } from "./group-sync.ts";
+import { fingerprint, type NewDirectory, type UndoLog, type UndoRecord, type UndoTicket } from "./undo-log.ts";
+
+const REMEMBERED_MAX = 65_536;
+const ACCEPTED_MAX = 16;
+const MOVE_ATTEMPTS = 4;
+
+interface Doubt {
+  readonly key: ObjectPath;
+  readonly stamp: Stamp;
+  readonly prev: { readonly meta: Uint8Array | null; readonly stamp: Stamp };
+  readonly newDirs: readonly NewDirectory[];
+  readonly oldDirs: readonly string[];
+  readonly ticket: UndoTicket | null;
+}
+/** What is remembered of a key beyond its file. */
+interface Memory {
+  stamp: Stamp;
+  promised: Stamp;
+  fenced: Stamp;
+  last: Stamp;
+  accepted: Stamp[];
+}
+
+export class LocalCommit {
+  private readonly locks = new KeyLock();
+  private readonly inDoubt = new Map<string, Doubt>();
+  /** Settled by a successor's commit; their own settle, which tidies up, is still to come. */
+  private readonly cleanups = new Map<string, Doubt>();
+  private readonly memory = new Map<string, Memory>();
+  /** Every key's `promised` is at least this: what was forgotten of keys not in memory. */
+  private floor: Stamp = 0n;
+
+  constructor(
+    private readonly files: DriveFiles,
+    private readonly undo: UndoLog,
+    private readonly groupSync: GroupSync,
+  ) {}
+
+  /** Finds the operations that a crash left in doubt here. */
+  async recover(): Promise<void> {
+    const newest = new Map<string, UndoRecord>();
+    for (const record of await this.undo.load()) newest.set(nameOf(record), record);
+    for (const [name, record] of newest) {
+      const current = await this.files.readMeta(record);
+      if (!current.ok || fingerprint(current.value) !== record.wrote) continue;
+      this.inDoubt.set(name, { key: record, stamp: record.stamp, prev: { meta: record.prevMeta, stamp: record.prevStamp }, newDirs: record.newDirs, oldDirs: record.oldDirs, ticket: null });
+      this.remember(name, record.stamp).stamp = record.stamp;
+    }
+  }
+
+  doubts(): readonly ObjectPath[] {
+    return [...this.inDoubt.values()].map((doubt) => doubt.key);
+  }
+
+  async read(key: ObjectPath): Promise<DriveOutcome<KeyState>> {
+    const current = await this.files.readMeta(key);
+    return current.ok ? good(this.state(nameOf(key), current.value)) : current;
+  }
+
+  async commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
+    const name = nameOf(key);
+    using _ = await this.locks.acquire(name);
+    const current = await this.files.readMeta(key);
+    if (!current.ok) return current;
+    if (this.memory.get(name)?.accepted.includes(terms.stamp) === true) return good({ accepted: true });
+    const doubt = this.inDoubt.get(name);
+    if (doubt !== undefined && terms.settles.includes(doubt.stamp)) {
+      this.drop(name, doubt);
+      this.cleanups.set(`${name} ${doubt.stamp}`, doubt);
+    }
+    const state = this.state(name, current.value);
+    const refuse = (reason: "stale" | "doubt" | "prior" | "missing"): DriveOutcome<CommitAnswer> => {
+      const memory = this.remember(name, terms.stamp);
+      if (terms.stamp > memory.promised) memory.promised = terms.stamp; // a refusal is for ever
+      return good({ accepted: false, reason, stamp: max(state.promised, state.stamp) });
+    };
+    if (state.prev !== null) return refuse("doubt");
+    if (terms.stamp <= max(state.promised, state.stamp)) return refuse("stale");
+    if (terms.prior !== null && terms.prior !== state.stamp) return refuse("prior");
+    return await this.accept(key, change, state, terms.stamp, refuse);
+  }
+
+  async settle(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<void>> {
+    const name = nameOf(key);
+    using _ = await this.locks.acquire(name);
+    const inDoubt = this.inDoubt.get(name);
+    const doubt = inDoubt?.stamp === stamp ? inDoubt : this.cleanups.get(`${name} ${stamp}`);
+    if (doubt === undefined) return good(undefined);
+    if (doubt === inDoubt) this.drop(name, doubt);
+    else this.cleanups.delete(`${name} ${stamp}`);
+    for (const dir of doubt.newDirs) {
+      const tidy = dir.keepParts === null ? good(undefined) : await this.files.keepOnlyParts(key, dir.name, dir.keepParts);
+      if (!tidy.ok) return tidy;
+    }
+    for (const dir of doubt.oldDirs) {
+      const gone = await this.files.discardDirectory(key, dir);
+      if (!gone.ok) return gone;
+    }
+    return good(undefined);
+  }
+
+  async fence(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<FenceAnswer>> {
+    const name = nameOf(key);
+    using _ = await this.locks.acquire(name);
+    const current = await this.files.readMeta(key);
+    if (!current.ok) return current;
+    const memory = this.remember(name, stamp);
+    const promised = stamp > memory.fenced && stamp > memory.last;
+    if (promised) {
+      memory.fenced = stamp;
+      memory.promised = max(memory.promised, stamp);
+    }
+    return good({ promised, state: this.state(name, current.value) });
+  }
+
+  async restore(key: ObjectPath, stamp: Stamp, expect: Stamp): Promise<DriveOutcome<boolean>> {
+    const name = nameOf(key);
+    using _ = await this.locks.acquire(name);
+    const current = await this.files.readMeta(key);
+    if (!current.ok) return current;
+    const state = this.state(name, current.value);
+    const doubt = this.inDoubt.get(name);
+    const memory = this.remember(name, expect);
+    if (state.stamp !== expect || doubt === undefined || stamp < memory.fenced) return good(state.stamp !== expect);
+    const tmp = this.files.newTmpPath();
+    const put = await this.writeNew(tmp, doubt.prev.meta, []);
+    if (put !== null) return bad(put);
+    const moved = await this.move(key, tmp, doubt.prev.meta !== null);
+    if (moved !== null) return bad(moved);
+    for (const dir of doubt.newDirs) {
+      // An upload gets its parts back: a failed Complete can be repeated.
+      const gone = dir.keepParts === null ? await this.files.discardDirectory(key, dir.name) : await this.files.giveBackDirectory(key, dir);
+      if (!gone.ok) return gone;
+    }
+    this.drop(name, doubt);
+    memory.accepted = memory.accepted.filter((s) => s !== expect);
+    memory.stamp = doubt.prev.stamp;
+    memory.promised = max(memory.promised, expect);
+    return good(true);
+  }
+
+  async help(key: ObjectPath, fence: Stamp, stamp: Stamp, change: Change): Promise<DriveOutcome<boolean>> {
+    const name = nameOf(key);
+    using _ = await this.locks.acquire(name);
+    const current = await this.files.readMeta(key);
+    if (!current.ok) return current;
+    const state = this.state(name, current.value);
+    if (state.stamp === stamp) return good(true);
+    const memory = this.remember(name, stamp);
+    if (memory.fenced !== fence || state.stamp > stamp || memory.last > fence || state.prev !== null) return good(false);
+    const answer = await this.accept(key, change, state, stamp, () => good({ accepted: false, reason: "missing", stamp: state.stamp }));
+    return answer.ok ? good(answer.value.accepted) : answer;
+  }
+
+  private async accept(
+    key: ObjectPath,
+    change: Change,
+    state: KeyState,
+    stamp: Stamp,
+    refuse: (reason: "missing") => DriveOutcome<CommitAnswer>,
+  ): Promise<DriveOutcome<CommitAnswer>> {
+    const name = nameOf(key);
+    const applied = applyChange(state.meta, change);
+    if (applied === null) return refuse("missing");
+    const newDirs = this.files.sourceDirectories(change);
+    const record: UndoRecord = {
+      bucket: key.bucket,
+      path: key.path,
+      stamp,
+      prevMeta: state.meta,
+      prevStamp: state.stamp,
+      wrote: fingerprint(applied.meta),
+      newDirs,
+      oldDirs: applied.freedDirs,
+    };
+    const written = await this.publish(key, applied, record);
+    if (!written.ok) return written;
+    this.inDoubt.set(name, { key, stamp, prev: { meta: state.meta, stamp: state.stamp }, newDirs, oldDirs: applied.freedDirs, ticket: written.value });
+    const memory = this.remember(name, stamp);
+    memory.stamp = stamp;
+    memory.last = max(memory.last, stamp);
+    memory.promised = max(memory.promised, stamp);
+    memory.accepted.push(stamp);
+    if (memory.accepted.length > ACCEPTED_MAX) memory.accepted.shift();
+    return good({ accepted: true });
+  }
+
+  private async publish(key: ObjectPath, applied: Applied, record: UndoRecord): Promise<DriveOutcome<UndoTicket>> {
+    const { steps, ticket } = this.undo.prepare(record);
+    const tmp = this.files.newTmpPath();
+    const failed = (await this.writeNew(tmp, applied.meta, steps)) ?? (await this.move(key, tmp, applied.meta !== null, record.newDirs));
+    if (failed === null) return good(ticket);
+    ticket.release();
+    await this.files.disk.run([step.unlink(tmp, Ignore.any)], true); // what is left is swept at the next start
+    return bad(failed);
+  }
+
+  /** (a) and (b): the new file, or nothing for a removal, and the undo record, durable. */
+  private async writeNew(tmp: string, meta: Uint8Array | null, undoSteps: readonly Step[]): Promise<DriveError | null> {
+    const steps = meta === null ? [...undoSteps] : [step.writeFile(tmp, meta, { exclusive: true }), ...undoSteps];
+    if (steps.length > 0) {
+      const { error } = await this.files.disk.run(steps, true);
+      if (error !== 0) return this.files.error("write new xl.meta", error);
+    }
+    const error = await this.groupSync.sync();
+    return error === 0 ? null : this.files.error("sync", error);
+  }
+
+  /** (c) and (d): the rename that makes it visible, durable. */
+  private async move(key: ObjectPath, tmp: string, keeps: boolean, source: readonly NewDirectory[] = []): Promise<DriveError | null> {
+    const directory = this.files.objectDirectory(key);
+    const base = this.files.bucketDirectory(key.bucket);
+    for (let attempt = 1; ; attempt++) {
+      const again = attempt > 1 ? Ignore.enoent : 0; // what an earlier attempt moved is there already
+      const steps = keeps
+        ? [
+            step.mkdirPath(directory, base),
+            ...source.map(({ name, from }) => step.rename(from, `${directory}/${name}`, again)),
+            step.rename(tmp, `${directory}/xl.meta`),
+          ]
+        : [step.unlink(`${directory}/xl.meta`, Ignore.enoent), step.rmdirUp(directory, base)];
+      const { error } = await this.files.disk.run(steps, true);
+      if (error === 0) break;
+      // Another key's removal may take an empty parent away between mkdir and rename: make it again.
+      if (error !== Errno.ENOENT || attempt === MOVE_ATTEMPTS) return this.files.error(`commit ${key.bucket}/${key.path}`, error);
+    }
+    const synced = await this.groupSync.sync();
+    return synced === 0 ? null : this.files.error("sync", synced);
+  }
+
+  private state(name: string, meta: Uint8Array | null): KeyState {
+    const doubt = this.inDoubt.get(name);
+    const memory = this.memory.get(name);
+    const stamp = doubt?.stamp ?? max(memory?.stamp ?? 0n, stampOf(meta));
+    return { meta, stamp, prev: doubt?.prev ?? null, promised: max(memory?.promised ?? 0n, this.floor) };
+  }
+
+  private remember(name: string, atLeast: Stamp): Memory {
+    const known = this.memory.get(name);
+    if (known !== undefined) {
+      this.memory.delete(name);
+      this.memory.set(name, known);
+      return known;
+    }
+    const fresh: Memory = { stamp: 0n, promised: this.floor, fenced: 0n, last: 0n, accepted: [] };
+    this.memory.set(name, fresh);
+    assert(atLeast >= 0n, "a stamp is not negative");
+    if (this.memory.size > REMEMBERED_MAX) this.forgetOldest();
+    return fresh;
+  }
+
+  private forgetOldest(): void {
+    for (const [name, memory] of this.memory) {
+      if (this.inDoubt.has(name)) continue;
+      this.floor = max(this.floor, max(memory.promised, memory.last));
+      this.memory.delete(name);
+      return;
+    }
+  }
+
+  private drop(name: string, doubt: Doubt): void {
+    this.inDoubt.delete(name);
+    doubt.ticket?.release();
+  }
+}
+
+function nameOf(key: ObjectPath): string {
+  return `${key.bucket}/${key.path}`;
+}
+
+function max(a: Stamp, b: Stamp): Stamp {
+  return a > b ? a : b;
+}

@@ -1,0 +1,261 @@
+/**
+ * LocalDrive: the Drive contract on a mounted directory in MinIO's layout. Commits are LocalCommit's, paths DriveFiles'.
+ * Every call is one or a few tasks of the native pool; nothing here blocks the JavaScript thread.
+ */
+import { bad, good } from "../core/fan-out.ts";
+import { type Disk, Errno, Ignore, type Step, step } from "../sys/disk.ts";
+import type { Rng } from "../sys/rng.ts";
+import type {
+  Change,
+  CommitAnswer,
+  CommitTerms,
+  DirectoryEntry,
+  Drive,
+  DriveOutcome,
+  DriveSpace,
+  DriveState,
+  FenceAnswer,
+  Frame,
+  KeyState,
+  ObjectPath,
+  ShardFile,
+  ShardWriter,
+  Stamp,
+} from "./drive.ts";
+import { DriveFiles, SYSTEM_BUCKET } from "./drive-files.ts";
+import type { GroupSync } from "./group-sync.ts";
+import { LocalCommit } from "./local-commit.ts";
+import { UndoLog } from "./undo-log.ts";
+
+export interface LocalDriveOptions {
+  readonly id: string;
+  readonly root: string;
+  readonly endpoint: string;
+  readonly disk: Disk;
+  readonly rng: Rng;
+  /** One per file system. */
+  readonly groupSync: GroupSync;
+}
+
+export class LocalDrive implements Drive {
+  readonly id: string;
+  readonly endpoint: string;
+  readonly state: DriveState = "ok";
+  private readonly disk: Disk;
+  private readonly files: DriveFiles;
+  private readonly commits: LocalCommit;
+  private readonly groupSync: GroupSync;
+
+  private constructor(options: LocalDriveOptions) {
+    this.id = options.id;
+    this.endpoint = options.endpoint;
+    this.disk = options.disk;
+    this.groupSync = options.groupSync;
+    this.files = new DriveFiles(options.disk, options.root, options.endpoint, options.rng);
+    this.commits = new LocalCommit(this.files, new UndoLog(options.disk, `${options.root}/${SYSTEM_BUCKET}/sherd/undo`), options.groupSync);
+  }
+
+  /** Makes the system directories, puts away what a previous run staged, finds operations in doubt. */
+  static async open(options: LocalDriveOptions): Promise<DriveOutcome<LocalDrive>> {
+    const drive = new LocalDrive(options);
+    const system = `${options.root}/${SYSTEM_BUCKET}`;
+    const old = `${system}/tmp-old/${options.rng.uuid()}`;
+    const { error } = await options.disk.run([
+      step.mkdirPath(`${system}/sherd/undo`, options.root),
+      step.mkdir(`${system}/tmp-old`, Ignore.eexist),
+      step.rename(`${system}/tmp`, old, Ignore.enoent),
+      step.mkdirPath(`${system}/tmp/.trash`, options.root),
+      ...["multipart", "buckets", "config"].map((name) => step.mkdir(`${system}/${name}`, Ignore.eexist)),
+    ]);
+    if (error !== 0) return bad(drive.files.error("prepare the system directories", error));
+    await drive.commits.recover();
+    return good(drive);
+  }
+
+  /** Removes what `open` put away; may take long. */
+  async sweep(): Promise<DriveOutcome<void>> {
+    const { error } = await this.disk.run([step.removeTree(`${this.files.root}/${SYSTEM_BUCKET}/tmp-old`, Ignore.any)]);
+    return this.outcome("sweep tmp-old", error);
+  }
+
+  space(): Promise<DriveOutcome<DriveSpace>> {
+    return this.files.space();
+  }
+
+  // ---- buckets
+
+  async makeBucket(bucket: string): Promise<DriveOutcome<void>> {
+    const { error } = await this.disk.run([step.mkdir(this.files.bucketDirectory(bucket))]);
+    if (error !== 0) return this.outcome(`make bucket ${bucket}`, error);
+    return this.outcome("sync", await this.groupSync.sync());
+  }
+
+  async removeBucket(bucket: string): Promise<DriveOutcome<void>> {
+    const directory = this.files.bucketDirectory(bucket);
+    if (await this.holdsFile(directory)) return this.outcome(`remove bucket ${bucket}`, Errno.ENOTEMPTY);
+    const { error } = await this.disk.run([step.rename(directory, this.files.trash())]);
+    if (error !== 0) return this.outcome(`remove bucket ${bucket}`, error);
+    return this.outcome("sync", await this.groupSync.sync());
+  }
+
+  /** Is there anything but empty directories? */
+  private async holdsFile(directory: string): Promise<boolean> {
+    const entries = await this.files.readDirectory(directory);
+    if (!entries.ok) return false;
+    for (const entry of entries.value) if (!entry.isDirectory || (await this.holdsFile(`${directory}/${entry.name}`))) return true;
+    return false;
+  }
+
+  async listBuckets(): Promise<DriveOutcome<readonly { name: string; createdNs: bigint }[]>> {
+    const entries = await this.files.readDirectory(this.files.root);
+    if (!entries.ok) return entries;
+    const names = entries.value.filter((e) => e.isDirectory && e.name !== SYSTEM_BUCKET).map((e) => e.name);
+    const stats = names.map(() => new BigUint64Array(new ArrayBuffer(1024)));
+    const steps = names.map((name, i) => step.stat(this.files.bucketDirectory(name), new Uint8Array((stats[i] as BigUint64Array).buffer), Ignore.any));
+    for (let at = 0; at < steps.length; at += 64) await this.disk.run(steps.slice(at, at + 64), true);
+    return good(names.map((name, i) => ({ name, createdNs: stats[i]?.[1] ?? 0n })));
+  }
+
+  // ---- staging
+
+  async stage(op: string, dataDir: string, part: number): Promise<DriveOutcome<ShardWriter>> {
+    const directory = `${this.files.stageDirectory(op)}/${dataDir}`;
+    const made = await this.disk.run([step.mkdirPath(directory, `${this.files.root}/${SYSTEM_BUCKET}/tmp`), step.openCreate(`${directory}/part.${part}`), step.keep()], true);
+    if (made.error !== 0) return this.outcome(`stage ${op}`, made.error) as DriveOutcome<ShardWriter>;
+    const descriptor = made.results[2] as number;
+    let offset = 0;
+    return good({
+      append: async (bytes) => {
+        const at = offset;
+        offset += bytes.length;
+        const { error } = await this.disk.run([step.use(descriptor), step.pwrite(bytes, at)]);
+        return this.outcome(`append to ${op}`, error);
+      },
+      close: async () => {
+        const { error } = await this.disk.run([step.use(descriptor, true), step.fdatasync()]);
+        return this.outcome(`sync ${op}`, error);
+      },
+      abort: async () => {
+        await this.disk.run([step.use(descriptor, true)], true);
+      },
+    });
+  }
+
+  async stageWhole(op: string, dataDir: string, part: number, bytes: Uint8Array): Promise<DriveOutcome<void>> {
+    const directory = `${this.files.stageDirectory(op)}/${dataDir}`;
+    const { error } = await this.disk.run([step.mkdirPath(directory, `${this.files.root}/${SYSTEM_BUCKET}/tmp`), step.writeFile(`${directory}/part.${part}`, bytes)]);
+    return this.outcome(`stage ${op}`, error);
+  }
+
+  async unstage(op: string): Promise<DriveOutcome<void>> {
+    const { error } = await this.disk.run([step.removeTree(this.files.stageDirectory(op))], true);
+    return this.outcome(`unstage ${op}`, error);
+  }
+
+  // ---- the commit protocol
+
+  read(key: ObjectPath): Promise<DriveOutcome<KeyState>> {
+    return this.commits.read(key);
+  }
+  commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
+    return this.commits.commit(key, change, terms);
+  }
+  settle(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<void>> {
+    return this.commits.settle(key, stamp);
+  }
+  fence(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<FenceAnswer>> {
+    return this.commits.fence(key, stamp);
+  }
+  restore(key: ObjectPath, stamp: Stamp, expect: Stamp): Promise<DriveOutcome<boolean>> {
+    return this.commits.restore(key, stamp, expect);
+  }
+  help(key: ObjectPath, fence: Stamp, stamp: Stamp, change: Change): Promise<DriveOutcome<boolean>> {
+    return this.commits.help(key, fence, stamp, change);
+  }
+  doubts(): readonly ObjectPath[] {
+    return this.commits.doubts();
+  }
+
+  // ---- shards
+
+  async readFrames(file: ShardFile, frames: readonly Frame[]): Promise<DriveOutcome<void>> {
+    const steps: Step[] = [step.openRead(this.shardPath(file))];
+    for (const { slot, offset } of frames) steps.push(step.readFrame(slot.subarray(0, 32), slot.subarray(32), offset));
+    const { error } = await this.disk.run(steps);
+    return this.outcome(`read ${file.bucket}/${file.path} part.${file.part}`, error);
+  }
+
+  async shardSize(file: ShardFile): Promise<DriveOutcome<number | null>> {
+    const { error, results } = await this.disk.run([step.stat(this.shardPath(file))], true);
+    if (error === Errno.ENOENT || error === Errno.ENOTDIR) return good(null);
+    return error === 0 ? good(results[0] as number) : bad(this.files.error("stat", error));
+  }
+
+  // ---- directories and uploads
+
+  readDirectory(bucket: string, path: string): Promise<DriveOutcome<readonly DirectoryEntry[]>> {
+    return this.files.readDirectory(path === "" ? this.files.bucketDirectory(bucket) : this.files.objectDirectory({ bucket, path }));
+  }
+
+  async look(key: ObjectPath): Promise<DriveOutcome<{ state: KeyState; directories: readonly string[] }>> {
+    const [state, entries] = await Promise.all([this.commits.read(key), this.files.readDirectory(this.files.objectDirectory(key))]);
+    if (!state.ok) return state;
+    if (!entries.ok && entries.error.code !== "NotFound") return entries;
+    return good({ state: state.value, directories: entries.ok ? entries.value.filter((e) => e.isDirectory).map((e) => e.name) : [] });
+  }
+
+  async readParts(uploadPath: string, dataDir: string): Promise<DriveOutcome<ReadonlyMap<number, Uint8Array>>> {
+    const directory = `${this.files.bucketDirectory(SYSTEM_BUCKET)}/${uploadPath}/${dataDir}`;
+    const entries = await this.files.readDirectory(directory);
+    if (!entries.ok) return entries.error.code === "NotFound" ? good(new Map()) : entries;
+    const names = new Set(entries.value.map((e) => e.name));
+    const numbers = [...names].flatMap((n) => (/^part\.[0-9]+$/.test(n) && names.has(`${n}.meta`) ? [Number(n.slice(5))] : [])).sort((a, b) => a - b);
+    const parts = new Map<number, Uint8Array>();
+    for (let at = 0; at < numbers.length; at += 64) {
+      const group = numbers.slice(at, at + 64);
+      const read = await Promise.all(group.map((number) => this.files.readSmall(`${directory}/part.${number}.meta`)));
+      for (const [i, outcome] of read.entries()) if (outcome.ok && outcome.value !== null) parts.set(group[i] as number, outcome.value);
+    }
+    return good(parts);
+  }
+
+  async putPart(request: { op: string; uploadPath: string; dataDir: string; part: number; meta: Uint8Array }): Promise<DriveOutcome<void>> {
+    const upload = `${this.files.bucketDirectory(SYSTEM_BUCKET)}/${request.uploadPath}`;
+    const target = `${upload}/${request.dataDir}/part.${request.part}`;
+    const tmp = this.files.newTmpPath();
+    const first = await this.disk.run([step.writeFile(tmp, request.meta, { exclusive: true })], true);
+    if (first.error !== 0) return this.outcome("write part record", first.error);
+    const synced = await this.groupSync.sync();
+    if (synced !== 0) return this.outcome("sync", synced);
+    // The record goes last and the old one goes first: a part without its record does not exist (on-disk-format.md §6.3).
+    const { error } = await this.disk.run(
+      [
+        step.mkdir(`${upload}/${request.dataDir}`, Ignore.eexist),
+        step.unlink(`${target}.meta`, Ignore.enoent),
+        step.rename(`${this.files.stageDirectory(request.op)}/${request.dataDir}/part.${request.part}`, target),
+        step.rename(tmp, `${target}.meta`),
+        step.removeTree(this.files.stageDirectory(request.op), Ignore.any),
+      ],
+      true,
+    );
+    if (error !== 0) return this.outcome(`put part ${request.part}`, error);
+    return this.outcome("sync", await this.groupSync.sync());
+  }
+
+  async removeUpload(uploadPath: string): Promise<DriveOutcome<void>> {
+    const system = this.files.bucketDirectory(SYSTEM_BUCKET);
+    const trash = this.files.trash();
+    const parent = uploadPath.slice(0, uploadPath.lastIndexOf("/"));
+    const { error } = await this.disk.run([step.rename(`${system}/${uploadPath}`, trash, Ignore.enoent), step.rmdir(`${system}/${parent}`, Ignore.any), step.removeTree(trash, Ignore.any)]);
+    if (error !== 0) return this.outcome(`remove upload ${uploadPath}`, error);
+    return this.outcome("sync", await this.groupSync.sync());
+  }
+
+  private shardPath(file: ShardFile): string {
+    return `${this.files.objectDirectory(file)}/${file.dataDir}/part.${file.part}`;
+  }
+
+  private outcome(what: string, error: number): DriveOutcome<void> {
+    return error === 0 ? good(undefined) : bad(this.files.error(what, error));
+  }
+}
