@@ -1,0 +1,89 @@
+/**
+ * The write half of the commit protocol on one set (engine.md §3): COMMIT to all drives, acknowledge at the quorum, settle
+ * in the background, report drives that missed it; below the quorum take back what was accepted, and retry only a clean
+ * attempt. Called under the key's lock, which is a courtesy: the drives' rules are the safety.
+ */
+import { good } from "../core/fan-out.ts";
+import type { Change, CommitAnswer, ObjectPath, Stamp } from "../storage/drive.ts";
+import type { BackgroundWork } from "./background-work.ts";
+import type { ErasureSet } from "./erasure-set.ts";
+import { QuorumError } from "../core/quorum-error.ts";
+import { type CommitVote, judgeCommit, voteOfError } from "./quorum.ts";
+import type { KeyReading } from "./read-version.ts";
+
+const ATTEMPTS = 4;
+
+export interface CommitPlan {
+  readonly key: ObjectPath;
+  readonly quorum: number;
+  /** The change for the drive at a position at this stamp; null = this drive cannot take it (it failed while staging). */
+  changeFor(position: number, stamp: Stamp): Change | null;
+  /** What was read under the lock: makes the write conditional on it. null = blind. */
+  readonly reading: KeyReading | null;
+}
+
+/** Returns the stamp that the change was committed at. */
+export async function commitChange(set: ErasureSet, plan: CommitPlan, background: BackgroundWork): Promise<Stamp> {
+  let floor = plan.reading?.highest ?? 0n;
+  for (let attempt = 1; ; attempt++) {
+    const now = set.resources.clock.nowNs();
+    const stamp = now > floor ? now : floor + 1n;
+    const settles = committedStamps(set, plan);
+    const outcomes = await set.each<CommitAnswer | null>(async (drive, i) => {
+      const change = plan.changeFor(i, stamp);
+      if (change === null) return good(null);
+      return await drive.commit(plan.key, change, { stamp, prior: priorOf(plan.reading, i), settles });
+    });
+    const votes = outcomes.map((o): CommitVote => (!o.ok ? voteOfError(o.error) : o.value === null ? "untouched" : o.value.accepted ? "accepted" : o.value.reason === "missing" ? "missing" : "refused"));
+    const verdict = judgeCommit(votes, plan.quorum);
+    if (verdict === "committed") {
+      set.unsettled.set(nameOf(plan.key), stamp);
+      background.track(settle(set, plan.key, stamp, votes));
+      return stamp;
+    }
+    const clean = verdict === "refused" && (await takeBack(set, plan.key, stamp, votes));
+    const reasons = outcomes.flatMap((o) => (o.ok ? [] : [o.error.message])).join("; ");
+    const accepted = votes.filter((v) => v === "accepted").length;
+    const refusedBy = outcomes.flatMap((o) => (o.ok && o.value !== null && !o.value.accepted ? [o.value] : []));
+    if (clean && refusedBy.length > 0 && refusedBy.every((r) => r.reason === "stale") && attempt < ATTEMPTS) {
+      for (const refused of refusedBy) if (refused.stamp > floor) floor = refused.stamp;
+      continue;
+    }
+    const full = outcomes.some((o) => !o.ok && o.error.code === "NoSpace");
+    const words = `${accepted} of ${plan.quorum} needed drives accepted the write${reasons === "" ? "" : `: ${reasons}`}`;
+    if (!clean) throw new QuorumError("OutcomeUnknown", `${words}; the outcome is unknown`, { accepted, needed: plan.quorum });
+    throw new QuorumError(full ? "StorageFull" : "WriteQuorum", words, { accepted, needed: plan.quorum });
+  }
+}
+
+/** Stamps that the read showed to be committed: a drive may still hold them in doubt. */
+function committedStamps(set: ErasureSet, plan: CommitPlan): Stamp[] {
+  const known = set.unsettled.get(nameOf(plan.key));
+  const seen = plan.reading === null ? [] : plan.reading.states.flatMap((s) => (s !== undefined && s.prev !== null && !plan.reading?.rolledBack.has(s.stamp) ? [s.stamp] : []));
+  return known === undefined ? seen : [known, ...seen];
+}
+
+function nameOf(key: ObjectPath): string {
+  return `${key.bucket}/${key.path}`;
+}
+
+/** The stamp that this drive showed, so that the change applies to what was read; silent drives are asked for nothing. */
+function priorOf(reading: KeyReading | null, position: number): Stamp | null {
+  return reading?.states[position]?.stamp ?? null;
+}
+
+async function settle(set: ErasureSet, key: ObjectPath, stamp: Stamp, votes: readonly CommitVote[]): Promise<void> {
+  if (votes.some((vote) => vote !== "accepted" && vote !== "missing")) set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "missed-write" });
+  await set.unread(key); // what was replaced stays while somebody reads it
+  await set.each((drive, i) => (votes[i] === "accepted" ? drive.settle(key, stamp) : Promise.resolve(good(undefined))));
+  if (set.unsettled.get(nameOf(key)) === stamp) set.unsettled.delete(nameOf(key));
+}
+
+/** True if no drive has it: each refused, was never touched, or confirmed its restore. */
+async function takeBack(set: ErasureSet, key: ObjectPath, stamp: Stamp, votes: readonly CommitVote[]): Promise<boolean> {
+  const gone = await set.each((drive, i) => {
+    const vote = votes[i];
+    return vote === "accepted" || vote === "unknown" ? drive.restore(key, stamp, stamp) : Promise.resolve(good(true));
+  });
+  return gone.every((o, i) => votes[i] === "untouched" || (o.ok && o.value));
+}

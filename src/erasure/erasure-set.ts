@@ -1,0 +1,100 @@
+/**
+ * ErasureSet: N drives that code objects together, in the order of format.json. Owns the drives' order, the coding shape
+ * and what is shared by the files of this folder that work on one set; knows no keys' meaning.
+ */
+import type { Codec } from "../codec/native.ts";
+import type { BlockPool } from "../core/block-pool.ts";
+import type { Clock } from "../sys/clock.ts";
+import type { Disk } from "../sys/disk.ts";
+import type { Rng } from "../sys/rng.ts";
+import { assert } from "../core/assert.ts";
+import { bad, fanOut } from "../core/fan-out.ts";
+import { type Drive, DriveError, type DriveOutcome, type ObjectPath, type Stamp } from "../storage/drive.ts";
+import type { DamageSink } from "./damage.ts";
+import { distribution } from "./placement.ts";
+
+export interface SetResources {
+  readonly codec: Codec;
+  /** Runs coding and hashing off the JavaScript thread. */
+  readonly jobs: Disk;
+  readonly blocks: BlockPool;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly damage: DamageSink;
+  /** Shard bytes up to which a single PUT goes into xl.meta. */
+  readonly inlineBytesMax: number;
+}
+
+export class ErasureSet {
+  /** Files that are being read: name -> readers. What a commit replaced is discarded when nobody reads it any more. */
+  private readonly readers = new Map<string, number>();
+  private readonly whenUnread = new Map<string, (() => void)[]>();
+
+  /** Acknowledged, not yet settled everywhere: the next commit of the key tells the drives. */
+  readonly unsettled = new Map<string, Stamp>();
+
+  constructor(
+    readonly poolIndex: number,
+    readonly setIndex: number,
+    /** null = no drive at this position now. */
+    readonly drives: readonly (Drive | null)[],
+    readonly standardParity: number,
+    readonly reducedParity: number,
+    readonly resources: SetResources,
+  ) {
+    assert(standardParity * 2 <= drives.length, "parity is at most half of the set");
+  }
+
+  get size(): number {
+    return this.drives.length;
+  }
+  /** Data shards of the standard class. */
+  get dataShards(): number {
+    return this.size - this.standardParity;
+  }
+
+  parityFor(bucket: string, storageClass: string): number {
+    if (bucket === ".minio.sys") return Math.floor(this.size / 2);
+    return storageClass === "REDUCED_REDUNDANCY" ? this.reducedParity : this.standardParity;
+  }
+
+  /** dist[i] = 1-based shard number of the drive at position i. */
+  distribution(key: ObjectPath): readonly number[] {
+    return distribution(`${key.bucket}/${key.path}`, this.size);
+  }
+
+  /** The same on every drive at once, all awaited; a position without a drive answers "Faulty". */
+  each<T>(work: (drive: Drive, position: number) => Promise<DriveOutcome<T>>): Promise<DriveOutcome<T>[]> {
+    return fanOut<Drive | null, T, DriveError>(this.drives, (drive, i) => (drive === null ? Promise.resolve(bad(new DriveError("Faulty", `no drive at position ${i} of set ${this.setIndex}`))) : work(drive, i)));
+  }
+
+  /** Marks a key as being read until disposed. */
+  pin(key: ObjectPath): Disposable {
+    const name = `${key.bucket}/${key.path}`;
+    this.readers.set(name, (this.readers.get(name) ?? 0) + 1);
+    return {
+      [Symbol.dispose]: () => {
+        const left = (this.readers.get(name) ?? 1) - 1;
+        if (left > 0) {
+          this.readers.set(name, left);
+          return;
+        }
+        this.readers.delete(name);
+        const waiting = this.whenUnread.get(name) ?? [];
+        this.whenUnread.delete(name);
+        for (const resume of waiting) resume();
+      },
+    };
+  }
+
+  /** Resolves when nobody reads the key. */
+  unread(key: ObjectPath): Promise<void> {
+    const name = `${key.bucket}/${key.path}`;
+    if (!this.readers.has(name)) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const waiting = this.whenUnread.get(name);
+    if (waiting === undefined) this.whenUnread.set(name, [resolve]);
+    else waiting.push(resolve);
+    return promise;
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * Heal one key of one set: what drives lack is rebuilt from k good shards, staged, and committed there under the key's
+ * lock if the key has not changed meanwhile. Nothing is dropped: versions that only a minority holds stay where they are.
+ * Source: on-disk-format.md §8.6; engine.md §1.
+ */
+import { decodeInline, encodeInline, framedFileBytes, shardBytesOf } from "../codec/bitrot.ts";
+import { present } from "../core/assert.ts";
+import type { KeyLock } from "../core/key-lock.ts";
+import { step } from "../sys/disk.ts";
+import type { Drive, ObjectPath, ShardWriter } from "../storage/drive.ts";
+import { decodeVersion, encodeVersion, type ObjectVersion } from "../storage/xl-meta-version.ts";
+import { XlMeta } from "../storage/xl-meta.ts";
+import type { ErasureSet } from "./erasure-set.ts";
+import { QuorumError } from "../core/quorum-error.ts";
+import type { MergedVersion } from "./quorum.ts";
+import { type KeyReading, readKey } from "./read-version.ts";
+import { type ShardSources, shardSources } from "./stored-version.ts";
+import { strideOf } from "./write-shards.ts";
+
+export interface HealOutcome {
+  /** Drives that were given something. */
+  readonly healed: readonly number[];
+  readonly bytes: number;
+}
+
+/** `deep`: read and verify every shard, not just look whether it is there. */
+export async function healKey(set: ErasureSet, key: ObjectPath, locks: KeyLock, deep: boolean): Promise<HealOutcome> {
+  using _pin = set.pin(key);
+  const reading = await readKey(set, key, true);
+  const healed: number[] = [];
+  let bytes = 0;
+  for (const [position, drive] of set.drives.entries()) {
+    if (drive === null || reading.states[position] === undefined) continue;
+    const lacking = await lackingVersions(set, reading, position, deep);
+    if (lacking.length === 0) continue;
+    bytes += await healDrive(set, reading, { drive, position, lacking, locks });
+    healed.push(position);
+  }
+  return { healed, bytes };
+}
+
+/** Agreed versions that this drive lacks in its metadata or data. */
+async function lackingVersions(set: ErasureSet, reading: KeyReading, position: number, deep: boolean): Promise<MergedVersion[]> {
+  const lacking: MergedVersion[] = [];
+  for (const version of reading.merged.versions) {
+    if (!version.holders.includes(position)) lacking.push(version);
+    else if (version.header.type === 1 && !(await hasData(set, reading, version, { position, deep }))) lacking.push(version);
+  }
+  return lacking;
+}
+
+async function hasData(set: ErasureSet, reading: KeyReading, version: MergedVersion, at: { position: number; deep: boolean }): Promise<boolean> {
+  const body = bodyOn(reading, version, at.position);
+  if (body.type !== 1 || body.sizeBytes === 0) return true;
+  const inline = reading.metas[at.position]?.inlineData(version.header.versionId);
+  const file = { ...reading.key, dataDir: body.dataDir };
+  const { blockSizeBytes, dataShards } = body;
+  if (inline !== undefined && inline.length > 0) return inline.length === framedFileBytes(body.sizeBytes, blockSizeBytes, dataShards) && framesAreGood(set, inline, body);
+  const drive = present(set.drives[at.position], "a drive");
+  for (const [i, part] of body.partNumbers.entries()) {
+    const partBytes = body.partSizes[i] ?? 0;
+    const size = await drive.shardSize({ ...file, part });
+    if (!size.ok || size.value !== framedFileBytes(partBytes, blockSizeBytes, dataShards)) return false;
+    if (at.deep && !(await verifyPart(set, drive, { ...file, part }, { partBytes, blockBytes: blockSizeBytes, k: dataShards }))) return false;
+  }
+  return true;
+}
+
+function framesAreGood(set: ErasureSet, stream: Uint8Array, body: ObjectVersion): boolean {
+  const full = shardBytesOf(body.blockSizeBytes, body.dataShards);
+  for (let at = 0; at < stream.length; at += 32 + full) {
+    const frame = stream.subarray(at, at + 32 + full);
+    if (!set.resources.codec.verify(frame.subarray(0, 32), frame.subarray(32))) return false;
+  }
+  return true;
+}
+
+async function verifyPart(set: ErasureSet, drive: Drive, file: Parameters<Drive["readFrames"]>[0], part: { partBytes: number; blockBytes: number; k: number }): Promise<boolean> {
+  const full = shardBytesOf(part.blockBytes, part.k);
+  using block = await set.resources.blocks.acquire(32 + full);
+  for (let b = 0; b * part.blockBytes < part.partBytes; b++) {
+    const length = shardBytesOf(Math.min(part.blockBytes, part.partBytes - b * part.blockBytes), part.k);
+    const outcome = await drive.readFrames(file, [{ slot: block.bytes.subarray(0, 32 + length), offset: b * (32 + full) }]);
+    if (!outcome.ok) return false;
+  }
+  return true;
+}
+
+function bodyOn(reading: KeyReading, version: MergedVersion, position: number): ReturnType<typeof decodeVersion> {
+  return decodeVersion(present(reading.metas[position]?.find(version.header.versionId), "a holder's version").body);
+}
+
+interface Target {
+  readonly drive: Drive;
+  readonly position: number;
+  readonly lacking: readonly MergedVersion[];
+  readonly locks: KeyLock;
+}
+
+async function healDrive(set: ErasureSet, reading: KeyReading, target: Target): Promise<number> {
+  const op = set.resources.rng.uuid();
+  const own = reading.metas[target.position];
+  const meta = own === undefined || own === null ? XlMeta.empty() : own;
+  const dataDirs: string[] = [];
+  let bytes = 0;
+  try {
+    for (const version of target.lacking) {
+      const from = version.holders.find((h) => h !== target.position) ?? target.position;
+      const body = bodyOn(reading, version, from);
+      if (body.type !== 1) {
+        meta.putBody(encodeVersion(body), undefined, version.header);
+        continue;
+      }
+      const shard = (body.distribution[target.position] ?? 1) - 1;
+      const sources = withoutShard(shardSources(reading, version), shard);
+      const fresh: ObjectVersion = { ...body, erasureIndex: shard + 1 };
+      if (sources.sizeBytes === 0) meta.putBody(encodeVersion(fresh), new Uint8Array(0), version.header);
+      else if (sources.inline.some((s) => s !== undefined)) {
+        const stream = rebuildInline(set, sources, shard);
+        bytes += stream.length;
+        meta.putBody(encodeVersion(fresh), stream, version.header);
+      } else {
+        bytes += await rebuildFiles(set, sources, { shard, op, dataDir: body.dataDir, drive: target.drive });
+        dataDirs.push(body.dataDir);
+        meta.putBody(encodeVersion(fresh), undefined, version.header);
+      }
+    }
+    await commitHealed(set, reading, target, { op, dataDirs, meta: meta.encode() });
+  } finally {
+    await target.drive.unstage(op);
+  }
+  return bytes;
+}
+
+/** The shard to rebuild must not be its own source. */
+function withoutShard(sources: ShardSources, shard: number): ShardSources {
+  const places = sources.layout.places.map((place, i) => (i === shard ? null : place));
+  const inline = sources.inline.map((stream, i) => (i === shard ? undefined : stream));
+  return { ...sources, inline, layout: { ...sources.layout, places } };
+}
+
+function rebuildInline(set: ErasureSet, sources: ShardSources, shard: number): Uint8Array {
+  const { k, m, blockBytes, key } = sources.layout;
+  const { data } = decodeInline(set.resources.codec, sources.inline, { sizeBytes: sources.sizeBytes, k, m, blockBytes });
+  if (data === null) throw new QuorumError("ReadQuorum", `too few good inline shards of ${key.bucket}/${key.path}`);
+  return present(encodeInline(set.resources.codec, data, { k, m, blockBytes })[shard], "a shard stream");
+}
+
+async function rebuildFiles(set: ErasureSet, sources: ShardSources, to: { shard: number; op: string; dataDir: string; drive: Drive }): Promise<number> {
+  let bytes = 0;
+  for (const part of sources.layout.parts) {
+    const opened = await to.drive.stage(to.op, to.dataDir, part.number);
+    if (!opened.ok) throw opened.error;
+    bytes += await rebuildPart(set, sources, part, { writer: opened.value, shard: to.shard });
+    const closed = await opened.value.close();
+    if (!closed.ok) throw closed.error;
+  }
+  return bytes;
+}
+
+async function rebuildPart(set: ErasureSet, sources: ShardSources, part: { number: number; sizeBytes: number }, to: { writer: ShardWriter; shard: number }): Promise<number> {
+  const { layout } = sources;
+  const { k, m, blockBytes, places, key } = layout;
+  const full = shardBytesOf(blockBytes, k);
+  const stride = strideOf(full);
+  using block = await set.resources.blocks.acquire(stride * (k + m));
+  let written = 0;
+  for (let b = 0; b * blockBytes < part.sizeBytes; b++) {
+    const shardBytes = shardBytesOf(Math.min(blockBytes, part.sizeBytes - b * blockBytes), k);
+    let have = 0;
+    let count = 0;
+    for (const [shard, place] of places.entries()) {
+      const drive = place === null ? null : set.drives[place.position];
+      if (count === k || place === null || drive == null) continue;
+      const slot = block.bytes.subarray(shard * stride, shard * stride + 32 + shardBytes);
+      const read = await drive.readFrames({ ...key, dataDir: place.dataDir, part: part.number }, [{ slot, offset: b * (32 + full) }]);
+      if (!read.ok) continue;
+      have |= 1 << shard;
+      count++;
+    }
+    if (count < k) throw new QuorumError("ReadQuorum", `${count} of ${k} needed shards of ${key.bucket}/${key.path} part ${part.number} can be read`);
+    await set.resources.jobs.run([step.rebuildSlots(set.resources.codec.plan(k, m), block.bytes, { stride, shardBytes, have, want: 1 << to.shard })]);
+    const appended = await to.writer.append(block.bytes.subarray(to.shard * stride, to.shard * stride + 32 + shardBytes));
+    if (!appended.ok) throw appended.error;
+    written += shardBytes;
+  }
+  return written;
+}
+
+async function commitHealed(set: ErasureSet, before: KeyReading, target: Target, fresh: { op: string; dataDirs: readonly string[]; meta: Uint8Array }): Promise<void> {
+  const { key } = before;
+  using _ = await target.locks.acquire(`${key.bucket}/${key.path}`);
+  const now = await target.drive.read(key);
+  if (!now.ok) throw now.error;
+  if (now.value.stamp !== before.states[target.position]?.stamp || (await changed(set, before))) return; // a newer report will come
+  const stamp = max(set.resources.clock.nowNs(), max(now.value.promised, now.value.stamp) + 1n);
+  const answer = await target.drive.commit(key, { kind: "replace", ...fresh }, { stamp, prior: now.value.stamp, settles: [] });
+  if (!answer.ok) throw answer.error;
+  if (answer.value.accepted) {
+    const settled = await target.drive.settle(key, stamp);
+    if (!settled.ok) throw settled.error;
+  }
+}
+
+async function changed(set: ErasureSet, before: KeyReading): Promise<boolean> {
+  const after = await readKey(set, before.key, true);
+  const ids = (r: KeyReading): string => r.merged.versions.map((v) => `${v.header.versionId}:${v.header.modTime}:${v.header.signature}`).join();
+  return ids(after) !== ids(before);
+}
+
+function max(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}

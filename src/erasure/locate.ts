@@ -1,0 +1,63 @@
+/**
+ * One key over all pools. Versions of a key, and stale copies of them, may lie in several pools: all are asked, of one
+ * version id the newest counts (on-disk-format.md §2.5). New keys go to a pool drawn by free space, others stay where
+ * their newest version is, unless that pool is being drained.
+ */
+import { compareHeaders } from "../storage/xl-meta-header.ts";
+import type { ObjectPath } from "../storage/drive.ts";
+import type { ErasureSet } from "./erasure-set.ts";
+import type { MergedVersion } from "./quorum.ts";
+import { QuorumError } from "../core/quorum-error.ts";
+import { isFree, type KeyReading, readKey } from "./read-version.ts";
+
+export interface PoolReading {
+  readonly set: ErasureSet;
+  readonly reading: KeyReading;
+}
+export interface PlacedVersion extends PoolReading {
+  readonly merged: MergedVersion;
+}
+export interface LocatedKey {
+  readonly pools: readonly PoolReading[];
+  /** Visible versions, newest first, one for each id. */
+  readonly versions: readonly PlacedVersion[];
+}
+
+export async function locateKey(sets: readonly ErasureSet[], key: ObjectPath, all = false): Promise<LocatedKey> {
+  const readings = await Promise.all(sets.map((set) => readKey(set, key, all)));
+  return combine(sets, readings);
+}
+
+export function combine(sets: readonly ErasureSet[], readings: readonly KeyReading[]): LocatedKey {
+  const pools = sets.map((set, i) => ({ set, reading: readings[i] as KeyReading }));
+  const byId = new Map<string, PlacedVersion>();
+  for (const pool of pools) {
+    for (const merged of pool.reading.merged.versions) {
+      if (isFree(merged)) continue;
+      const other = byId.get(merged.header.versionId);
+      if (other === undefined || other.merged.header.modTime < merged.header.modTime) byId.set(merged.header.versionId, { ...pool, merged });
+    }
+  }
+  const versions = [...byId.values()];
+  if (pools.length > 1) versions.sort((a, b) => compareHeaders(a.merged.header, b.merged.header));
+  return { pools, versions };
+}
+
+export interface Found extends PlacedVersion {
+  readonly isLatest: boolean;
+}
+
+/** The version asked for, or the latest; undefined = none. Throws when it may exist but too few drives tell. */
+export function findVersion(located: LocatedKey, versionId: string | undefined): Found | undefined {
+  const latest = located.versions[0];
+  const found = versionId === undefined ? latest : located.versions.find((v) => v.merged.header.versionId === versionId);
+  for (const { reading } of located.pools) {
+    for (const header of reading.merged.undecided) {
+      const asked = versionId === undefined || header.versionId === versionId;
+      if (asked && (found === undefined || header.modTime > found.merged.header.modTime)) {
+        throw new QuorumError("ReadQuorum", `too few drives answer to tell the newest version of ${reading.key.bucket}/${reading.key.path}`, { key: reading.key });
+      }
+    }
+  }
+  return found === undefined ? undefined : { ...found, isLatest: found === latest };
+}

@@ -1,0 +1,109 @@
+/**
+ * Opening a version for reading. Inline data is verified and put together at once; files are streamed block by block.
+ * If what the first drives gave is not enough, the key is read from all of them, once.
+ */
+import { decodeInline } from "../codec/bitrot.ts";
+import type { ByteSink } from "../core/byte-stream.ts";
+import type { ErasureSet } from "./erasure-set.ts";
+import { streamShards } from "./read-shards.ts";
+import { type KeyReading, pickVersion, readKey } from "./read-version.ts";
+import { type ShardSources, shardSources } from "./stored-version.ts";
+import type { MergedVersion } from "./quorum.ts";
+
+export interface OpenedData {
+  readonly inline: Uint8Array | null;
+  stream(sink: ByteSink, offset: number, length: number): Promise<void>;
+}
+
+export async function openData(set: ErasureSet, reading: KeyReading, merged: MergedVersion): Promise<OpenedData> {
+  const sources = shardSources(reading, merged);
+  if (sources.sizeBytes === 0) return { inline: new Uint8Array(0), stream: () => Promise.resolve() };
+  const content = inlineContent(set, sources);
+  if (content !== null) return fromMemory(content);
+  if (!isInline(sources)) return { inline: null, stream: (sink, offset, length) => streamFiles(set, reading, merged, sink, { offset, length }) };
+  // Some shards are inline, but too few good ones among the drives asked so far: ask all, then mix with files.
+  const all = reading.partial ? await readKey(set, reading.key, true) : reading;
+  const again = pickVersion(all, merged.header.versionId)?.found ?? merged;
+  const fuller = shardSources(all, again);
+  const whole = inlineContent(set, fuller) ?? (await mixedContent(set, fuller));
+  return fromMemory(whole);
+}
+
+function isInline(sources: ShardSources): boolean {
+  return sources.inline.some((data) => data !== undefined);
+}
+
+function fromMemory(content: Uint8Array): OpenedData {
+  return { inline: content, stream: (sink, offset, length) => sink.write(content.subarray(offset, offset + length)) };
+}
+
+function inlineContent(set: ErasureSet, sources: ShardSources): Uint8Array | null {
+  const { k, m, blockBytes } = sources.layout;
+  if (sources.inline.filter((data) => data !== undefined).length < k) return null;
+  const { data, bad } = decodeInline(set.resources.codec, sources.inline, { sizeBytes: sources.sizeBytes, k, m, blockBytes });
+  if (bad.length > 0) set.resources.damage.report({ bucket: sources.layout.key.bucket, path: sources.layout.key.path, why: "shard" });
+  return data;
+}
+
+/** Shards partly in xl.meta and partly in files (drives written by different releases): small, so read whole. */
+async function mixedContent(set: ErasureSet, sources: ShardSources): Promise<Uint8Array> {
+  const { layout } = sources;
+  const part = layout.parts[0]?.number ?? 1;
+  const streams = await Promise.all(
+    layout.places.map(async (place, shard) => {
+      const inline = sources.inline[shard];
+      if (inline !== undefined || place === null) return inline;
+      return await readShardFile(set, sources, { position: place.position, dataDir: place.dataDir, part });
+    }),
+  );
+  const { k, m, blockBytes } = layout;
+  const { data } = decodeInline(set.resources.codec, streams, { sizeBytes: sources.sizeBytes, k, m, blockBytes });
+  if (data === null) return await collect(set, sources);
+  return data;
+}
+
+async function readShardFile(set: ErasureSet, sources: ShardSources, file: { position: number; dataDir: string; part: number }): Promise<Uint8Array | undefined> {
+  const { k, blockBytes, key } = sources.layout;
+  const full = Math.ceil(blockBytes / k);
+  const frames: { slot: Uint8Array; offset: number }[] = [];
+  const blocks = Math.ceil(sources.sizeBytes / blockBytes);
+  const lastShard = Math.ceil((sources.sizeBytes - (blocks - 1) * blockBytes) / k);
+  const stream = new Uint8Array(new ArrayBuffer((blocks - 1) * (32 + full) + 32 + lastShard + 1024));
+  for (let b = 0; b < blocks; b++) frames.push({ slot: stream.subarray(b * (32 + full), b * (32 + full) + 32 + (b === blocks - 1 ? lastShard : full)), offset: b * (32 + full) });
+  const outcome = await set.drives[file.position]?.readFrames({ ...key, dataDir: file.dataDir, part: file.part }, frames);
+  return outcome?.ok === true ? stream.subarray(0, (blocks - 1) * (32 + full) + 32 + lastShard) : undefined;
+}
+
+async function collect(set: ErasureSet, sources: ShardSources): Promise<Uint8Array> {
+  const out = new Uint8Array(sources.sizeBytes);
+  let at = 0;
+  const sink: ByteSink = {
+    write(bytes) {
+      out.set(bytes, at);
+      at += bytes.length;
+      return Promise.resolve();
+    },
+  };
+  await streamShards(set, sources.layout, { offset: 0, length: sources.sizeBytes }, sink);
+  return out;
+}
+
+async function streamFiles(set: ErasureSet, reading: KeyReading, merged: MergedVersion, sink: ByteSink, range: { offset: number; length: number }): Promise<void> {
+  let sent = 0;
+  const counting: ByteSink = {
+    async write(bytes) {
+      await sink.write(bytes);
+      sent += bytes.length;
+    },
+  };
+  try {
+    await streamShards(set, shardSources(reading, merged).layout, range, counting);
+  } catch (error) {
+    // The drives asked first hold the data shards; the others are known only when all are asked.
+    if (!reading.partial || sent === range.length) throw error;
+    const all = await readKey(set, reading.key, true);
+    const again = pickVersion(all, merged.header.versionId)?.found;
+    if (again === undefined || again.header.modTime !== merged.header.modTime) throw error;
+    await streamShards(set, shardSources(all, again).layout, { offset: range.offset + sent, length: range.length - sent }, sink);
+  }
+}

@@ -1,0 +1,296 @@
+/**
+ * Pools: the Store over pools of erasure sets. Owns placement of keys, the locks of this process (one serialisation domain
+ * a key) and the settling that goes on after answers. Buckets are directories on every drive of every pool.
+ */
+import { KeyLock } from "../core/key-lock.ts";
+import { sourceOf } from "../core/byte-stream.ts";
+import { encodeKey, SYSTEM_BUCKET } from "../storage/paths.ts";
+import type { Change, DriveOutcome, ObjectPath, Stamp } from "../storage/drive.ts";
+import { NULL_VERSION_ID } from "../storage/uuid.ts";
+import type { BackgroundWork } from "./background-work.ts";
+import { commitChange } from "./commit-version.ts";
+import type { ErasureSet } from "./erasure-set.ts";
+import { QuorumError } from "../core/quorum-error.ts";
+import { listPage } from "./list-page.ts";
+import { findVersion, type Found, type LocatedKey, locateKey } from "./locate.ts";
+import { openData } from "./open-version.ts";
+import { type PlacementAlgorithm, SetChooser } from "./placement.ts";
+import { PoolChooser } from "./pool-choice.ts";
+import { deleteQuorum, writeQuorum } from "./quorum.ts";
+import type { CommitRequest, Committed, ListPage, ListRequest, Staged, StageRequest, Store, StoredVersion, UploadPart, UploadRef, UploadState, VersionChange, VersionReader } from "./store.ts";
+import { storedVersion } from "./stored-version.ts";
+import { Uploads } from "./uploads.ts";
+import { deleteMarkerChange, putStaged } from "./write-version.ts";
+import { type StagedShards, stageShards } from "./write-shards.ts";
+
+const NO_SIGNAL = new AbortController().signal;
+const MD5 = 1;
+
+export interface Pool {
+  readonly sets: readonly ErasureSet[];
+  readonly placement: PlacementAlgorithm;
+  /** Takes no new objects (decommissioned). */
+  readonly isSuspended: boolean;
+}
+export interface PoolsOptions {
+  readonly pools: readonly Pool[];
+  readonly deploymentId: string;
+  readonly background: BackgroundWork;
+}
+
+export class Pools implements Store {
+  readonly locks = new KeyLock();
+  readonly allSets: readonly ErasureSet[];
+  private readonly uploads: Uploads;
+  private readonly chooser: PoolChooser;
+  private readonly setChoosers: readonly SetChooser[];
+
+  constructor(readonly options: PoolsOptions) {
+    this.allSets = options.pools.flatMap((pool) => pool.sets);
+    this.uploads = new Uploads(this, options);
+    this.chooser = new PoolChooser(options.pools);
+    this.setChoosers = options.pools.map((pool) => new SetChooser(pool.placement, options.deploymentId, pool.sets.length));
+  }
+
+  get background(): BackgroundWork {
+    return this.options.background;
+  }
+
+  /** The set of an encoded path in each pool. */
+  setsOf(path: string): readonly ErasureSet[] {
+    return this.options.pools.map((pool, i) => pool.sets[(this.setChoosers[i] as SetChooser).choose(path)] as ErasureSet);
+  }
+
+  // ---- buckets
+
+  async makeBucket(bucket: string): Promise<boolean> {
+    if (await this.bucketExists(bucket)) return false;
+    await this.onMostDrives("make bucket", (drive) => drive.makeBucket(bucket), ["Exists"]);
+    return true;
+  }
+
+  async removeBucket(bucket: string): Promise<"gone" | "missing" | "not-empty"> {
+    if (!(await this.bucketExists(bucket))) return "missing";
+    const page = await this.list({ bucket, prefix: "", delimiter: "", after: "", inclusive: false, limit: 1, allVersions: true, signal: NO_SIGNAL });
+    if (page.entries.length > 0) return "not-empty";
+    await this.onMostDrives("remove bucket", (drive) => drive.removeBucket(bucket), ["NotFound", "NotEmpty"]);
+    return "gone";
+  }
+
+  async bucketExists(bucket: string): Promise<boolean> {
+    return (await this.listBuckets()).some((b) => b.name === bucket);
+  }
+
+  async listBuckets(): Promise<readonly { name: string; createdNs: bigint }[]> {
+    const votes = new Map<string, { count: number; createdNs: bigint }>();
+    let answers = 0;
+    const set = this.allSets[0] as ErasureSet; // every bucket is on every set
+    const outcomes = await set.each((drive) => drive.listBuckets());
+    for (const outcome of outcomes) {
+      if (!outcome.ok) continue;
+      answers++;
+      for (const { name, createdNs } of outcome.value) {
+        const vote = votes.get(name);
+        votes.set(name, { count: (vote?.count ?? 0) + 1, createdNs: vote === undefined || createdNs < vote.createdNs ? createdNs : vote.createdNs });
+      }
+    }
+    const need = Math.max(1, Math.ceil(set.size / 2));
+    if (answers < need) throw new QuorumError("ReadQuorum", `${answers} of ${need} needed drives list the buckets`, { answers, needed: need });
+    const found = [...votes].filter(([, v]) => v.count >= Math.min(need, answers)).map(([name, v]) => ({ name, createdNs: v.createdNs }));
+    return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  private async onMostDrives(what: string, work: (drive: NonNullable<ErasureSet["drives"][number]>) => Promise<DriveOutcome<void>>, fine: readonly string[]): Promise<void> {
+    for (const set of this.allSets) {
+      const outcomes = await Promise.all(set.drives.map((drive) => (drive === null ? null : work(drive))));
+      const done = outcomes.filter((o) => o !== null && (o.ok || fine.includes(o.error.code))).length;
+      const need = Math.floor(set.size / 2) + 1;
+      if (done >= need) continue;
+      const reasons = outcomes.flatMap((o) => (o === null || o.ok ? [] : [o.error.message])).join("; ");
+      throw new QuorumError("WriteQuorum", `${what}: ${done} of ${need} needed drives: ${reasons}`, { done, needed: need });
+    }
+  }
+
+  // ---- system objects
+
+  async readDocument(path: string): Promise<Uint8Array | null> {
+    await using reader = await this.openVersion(SYSTEM_BUCKET, path);
+    if (reader === null || reader.version.isDeleteMarker || reader.version.sizeBytes === 0) return null;
+    if (reader.inline !== null) return reader.inline;
+    const out = new Uint8Array(reader.version.sizeBytes);
+    let at = 0;
+    const write = (bytes: Uint8Array): Promise<void> => {
+      out.set(bytes, at);
+      at += bytes.length;
+      return Promise.resolve();
+    };
+    await reader.stream({ write }, 0, out.length);
+    return out;
+  }
+
+  async writeDocument(path: string, bytes: Uint8Array): Promise<void> {
+    await using staged = await this.stage({ bucket: SYSTEM_BUCKET, key: path, body: sourceOf(bytes), sizeBytes: bytes.length, digests: MD5, storageClass: "STANDARD", inline: "unversioned", signal: NO_SIGNAL });
+    const etag = Buffer.from(staged.digests.md5).toString("hex");
+    const contentType = path.endsWith(".json") ? "application/json" : "application/octet-stream";
+    const metaUsr = new Map([["etag", etag], ["content-type", contentType]]);
+    await this.commit({ bucket: SYSTEM_BUCKET, key: path, reads: "none", signal: NO_SIGNAL, decide: () => ({ kind: "put", versionId: NULL_VERSION_ID, staged, metaUsr, metaSys: new Map() }) });
+  }
+
+  async removeDocument(path: string): Promise<void> {
+    await this.commit({ bucket: SYSTEM_BUCKET, key: path, reads: "latest", signal: NO_SIGNAL, decide: (current) => (current === null ? null : { kind: "delete-version", versionId: current.versionId }) });
+  }
+
+  // ---- versions
+
+  async readVersion(bucket: string, key: string, versionId?: string): Promise<StoredVersion | null> {
+    const path = pathOf(bucket, key);
+    const located = await locateKey(this.setsOf(path.path), path);
+    const found = findVersion(located, versionId);
+    return found === undefined ? null : this.stored(located, found);
+  }
+
+  async openVersion(bucket: string, key: string, versionId?: string): Promise<VersionReader | null> {
+    const path = pathOf(bucket, key);
+    const sets = this.setsOf(path.path);
+    const pins = sets.map((set) => set.pin(path)); // before reading: what is found stays readable
+    const unpin = (): void => {
+      for (const pin of pins.splice(0)) pin[Symbol.dispose]();
+    };
+    try {
+      const located = await locateKey(sets, path);
+      const found = findVersion(located, versionId);
+      if (found === undefined) {
+        unpin();
+        return null;
+      }
+      const version = this.stored(located, found);
+      const data = version.isDeleteMarker ? { inline: null, stream: () => Promise.resolve() } : await openData(found.set, found.reading, found.merged);
+      const dispose = (): Promise<void> => {
+        unpin();
+        return Promise.resolve();
+      };
+      return { version, inline: data.inline, stream: (sink, offset, length) => data.stream(sink, offset, length), [Symbol.asyncDispose]: dispose };
+    } catch (error) {
+      unpin();
+      throw error;
+    }
+  }
+
+  private stored(located: LocatedKey, found: Found): StoredVersion {
+    return storedVersion(found.reading, found.merged, { isLatest: found.isLatest, versionCount: located.versions.length });
+  }
+
+  async stage(request: StageRequest): Promise<Staged> {
+    const path = pathOf(request.bucket, request.key);
+    const pinned = request.upload === undefined ? null : this.uploads.placeOf(request.upload);
+    const set = pinned?.set ?? (await this.setForWrite(path, request.sizeBytes));
+    const parity = pinned?.parity ?? set.parityFor(request.bucket, request.storageClass);
+    const shards = await stageShards(set, {
+      body: request.body,
+      sizeBytes: request.sizeBytes,
+      digests: request.digests,
+      parity,
+      dist: pinned?.dist ?? set.distribution(path),
+      part: pinned === null ? 1 : pinned.nextPart,
+      dataDir: pinned?.dataDir ?? set.resources.rng.uuid(),
+      inlineAllowed: request.inline !== "never" && inlineFits(set, request, parity),
+      isPart: pinned !== null,
+      signal: request.signal,
+    });
+    return { sizeBytes: shards.sizeBytes, digests: shards.digests, handle: shards, [Symbol.asyncDispose]: () => shards.discard() };
+  }
+
+  private async setForWrite(path: ObjectPath, sizeBytes: number): Promise<ErasureSet> {
+    const sets = this.setsOf(path.path);
+    if (sets.length === 1) return sets[0] as ErasureSet;
+    const located = await locateKey(sets, path);
+    const newest = located.versions[0]?.set;
+    if (newest !== undefined && this.options.pools[newest.poolIndex]?.isSuspended === false) return newest;
+    return sets[await this.chooser.choose(sets, sizeBytes, path.bucket === SYSTEM_BUCKET)] as ErasureSet;
+  }
+
+  async commit(request: CommitRequest): Promise<Committed | null> {
+    const path = pathOf(request.bucket, request.key);
+    const sets = this.setsOf(path.path);
+    using _ = await this.locks.acquire(`${path.bucket}/${path.path}`);
+    request.signal.throwIfAborted();
+    const located = request.reads === "none" ? null : await locateKey(sets, path, true);
+    const found = located === null ? undefined : findVersion(located, request.reads === "latest" || request.reads === "none" ? undefined : request.reads.versionId);
+    const current = located === null || found === undefined ? null : this.stored(located, found);
+    const change = request.decide(current);
+    return change === null ? null : await this.apply(path, located, change);
+  }
+
+  private async apply(path: ObjectPath, located: LocatedKey | null, change: VersionChange): Promise<Committed> {
+    if (change.kind === "put") {
+      const staged = change.staged.handle as StagedShards;
+      const reading = located?.pools.find((p) => p.set === staged.set)?.reading ?? null;
+      const stamp = await commitChange(staged.set, { key: path, quorum: writeQuorum(staged.k, staged.m), changeFor: putStaged(staged, change), reading }, this.background);
+      return { versionId: change.versionId, modTimeNs: change.modTimeNs ?? stamp };
+    }
+    const holders = located?.versions.filter((v) => change.kind === "delete-marker" || v.merged.header.versionId === change.versionId) ?? [];
+    if (change.kind === "delete-marker") {
+      const set = holders[0]?.set ?? (await this.setForWrite(path, 0));
+      const reading = located?.pools.find((p) => p.set === set)?.reading ?? null;
+      const stamp = await commitChange(set, { key: path, quorum: deleteQuorum(set.size), changeFor: deleteMarkerChange(change.versionId), reading }, this.background);
+      return { versionId: change.versionId, modTimeNs: stamp };
+    }
+    let stamp: Stamp = 0n;
+    const drop: Change = change.kind === "patch" ? { kind: "patch", versionId: change.versionId, metaUsr: change.metaUsr ?? new Map(), metaSys: change.metaSys ?? new Map() } : { kind: "delete-version", versionId: change.versionId };
+    // A stale copy of a removed version in another pool would come back: it goes from all of them.
+    const targets = change.kind === "patch" ? holders.slice(0, 1) : (located?.pools ?? []).filter((p) => p.reading.merged.versions.some((v) => v.header.versionId === change.versionId));
+    for (const { set, reading } of targets) stamp = await commitChange(set, { key: path, quorum: deleteQuorum(set.size), changeFor: () => drop, reading }, this.background);
+    return { versionId: change.versionId, modTimeNs: holders[0]?.merged.header.modTime ?? stamp };
+  }
+
+  list(request: ListRequest): Promise<ListPage> {
+    return listPage({ setsOf: (path) => this.setsOf(path), allSets: this.allSets, bucket: request.bucket, prefix: request.prefix, signal: request.signal }, request);
+  }
+
+  // ---- uploads: uploads.ts
+
+  createUpload(request: Parameters<Store["createUpload"]>[0]): Promise<UploadState> {
+    return this.uploads.create(request);
+  }
+  openUpload(bucket: string, key: string, uploadId: string): Promise<UploadState | null> {
+    return this.uploads.open(bucket, key, uploadId);
+  }
+  listUploads(bucket: string, prefix: string): Promise<readonly UploadState[]> {
+    return this.uploads.list(bucket, prefix);
+  }
+  putPart(ref: UploadRef, staged: Staged, part: Omit<UploadPart, "modTimeNs">): Promise<UploadPart> {
+    return this.uploads.putPart(ref, staged, part);
+  }
+  listParts(ref: UploadRef): Promise<readonly UploadPart[]> {
+    return this.uploads.listParts(ref);
+  }
+  completeUpload(request: Parameters<Store["completeUpload"]>[0]): Promise<Committed> {
+    return this.uploads.complete(request);
+  }
+  abortUpload(ref: UploadRef): Promise<void> {
+    return this.uploads.abort(ref);
+  }
+
+  /** For uploads.ts: set of a new key. */
+  placeNew(path: ObjectPath): Promise<ErasureSet> {
+    return this.setForWrite(path, 0);
+  }
+  async latestOf(path: ObjectPath): Promise<{ readonly located: LocatedKey; readonly current: StoredVersion | null }> {
+    const located = await locateKey(this.setsOf(path.path), path, true);
+    const found = findVersion(located, undefined);
+    return { located, current: found === undefined ? null : this.stored(located, found) };
+  }
+}
+
+export function pathOf(bucket: string, key: string): ObjectPath {
+  return { bucket, path: encodeKey(key) };
+}
+
+/** on-disk-format.md §5.9: by the shard's size, an eighth of the limit in versioned buckets. */
+function inlineFits(set: ErasureSet, request: StageRequest, parity: number): boolean {
+  const k = set.size - parity;
+  const blocks = Math.floor(request.sizeBytes / 1048576);
+  const shardBytes = blocks * Math.ceil(1048576 / k) + Math.ceil((request.sizeBytes - blocks * 1048576) / k);
+  const limit = set.resources.inlineBytesMax;
+  return shardBytes <= (request.inline === "versioned" ? Math.floor(limit / 8) : limit);
+}

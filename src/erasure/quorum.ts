@@ -1,0 +1,145 @@
+/**
+ * Quorum arithmetic: pure judgements on the answers of N drives (engine.md §1, §3; on-disk-format.md §8.4).
+ * A write needs W = k drives, k + 1 if k = m; deletes and metadata W = floor(N/2) + 1. Two writes always meet, and any
+ * k answers contain a copy of every committed write.
+ */
+import type { DriveError, KeyState, Stamp } from "../storage/drive.ts";
+import type { XlMeta } from "../storage/xl-meta.ts";
+import { compareHeaders, type XlHeader } from "../storage/xl-meta-header.ts";
+
+export function writeQuorum(k: number, m: number): number {
+  return k === m ? k + 1 : k;
+}
+export function deleteQuorum(drives: number): number {
+  return Math.floor(drives / 2) + 1;
+}
+/** Holders that make a version count: k of an object, half of the drives (rounded up) of a delete marker. */
+export function versionQuorum(header: Pick<XlHeader, "type" | "ecM">, drives: number, defaultData: number): number {
+  if (header.type === 2) return Math.max(1, drives - Math.floor(drives / 2));
+  return header.ecM > 0 ? header.ecM : defaultData;
+}
+
+/** Drives that held a version when its write was acknowledged. */
+function ackQuorum(header: Pick<XlHeader, "type" | "ecM" | "ecN">, drives: number, defaultData: number): number {
+  if (header.type === 2) return deleteQuorum(drives);
+  const k = header.ecM > 0 ? header.ecM : defaultData;
+  return writeQuorum(k, drives - k);
+}
+
+/** What one drive said of a key; undefined = silent (error, timeout, not asked). */
+export interface View {
+  readonly drive: number;
+  readonly stamp: Stamp;
+  readonly inDoubt: boolean;
+  readonly meta: XlMeta | null;
+}
+
+export type DoubtVerdict = { readonly kind: "clear"; readonly rollBack: ReadonlySet<Stamp> } | { readonly kind: "unknown"; readonly stamp: Stamp };
+
+/** Which doubtful operations count: those held by W, or settled anywhere. Those that never can reach W are looked behind. */
+export function judgeDoubts(states: readonly (KeyState | undefined)[], quorum: number): DoubtVerdict {
+  const silent = states.filter((s) => s === undefined).length;
+  const rollBack = new Set<Stamp>();
+  for (const state of states) {
+    if (state === undefined || state.prev === null || rollBack.has(state.stamp)) continue;
+    const holders = states.filter((s) => s?.stamp === state.stamp);
+    if (holders.length >= quorum || holders.some((s) => s?.prev === null)) continue;
+    if (holders.length + silent >= quorum) return { kind: "unknown", stamp: state.stamp };
+    rollBack.add(state.stamp);
+  }
+  return { kind: "clear", rollBack };
+}
+
+export interface MergedVersion {
+  readonly header: XlHeader;
+  /** Drives that hold exactly this version. */
+  readonly holders: readonly number[];
+}
+export interface Merged {
+  /** Newest first, free versions included. */
+  readonly versions: readonly MergedVersion[];
+  /** Versions that may be committed, but too few drives answered to know. */
+  readonly undecided: readonly XlHeader[];
+  /** Drives that answered and differ from the outcome. */
+  readonly differing: readonly number[];
+}
+
+/**
+ * The versions that enough drives agree on. Entries of one id with the same type and time count together even if their
+ * signatures differ (a metadata change that some missed): the signature that most drives have wins.
+ */
+export function mergeVersions(views: readonly View[], drives: number, defaultData: number): Merged {
+  const silent = drives - views.length;
+  const groups = new Map<string, { header: XlHeader; votes: { header: XlHeader; drive: number }[] }>();
+  for (const view of views) {
+    for (const { header } of view.meta?.versions ?? []) {
+      const key = `${header.versionId} ${header.type} ${header.modTime}`;
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, { header, votes: [{ header, drive: view.drive }] });
+      else group.votes.push({ header, drive: view.drive });
+    }
+  }
+  const accepted = new Map<string, MergedVersion>();
+  const undecided: XlHeader[] = [];
+  for (const { votes } of groups.values()) {
+    const { header, holders } = majority(votes);
+    const need = versionQuorum(header, drives, defaultData);
+    if (votes.length < need) {
+      if (votes.length + silent >= Math.max(need, ackQuorum(header, drives, defaultData))) undecided.push(header);
+      continue;
+    }
+    const other = accepted.get(header.versionId);
+    if (other === undefined || other.header.modTime < header.modTime) accepted.set(header.versionId, { header, holders });
+  }
+  const versions = [...accepted.values()].sort((a, b) => compareHeaders(a.header, b.header));
+  const differing = views.filter((view) => !holdsExactly(view, versions)).map((view) => view.drive);
+  return { versions, undecided, differing };
+}
+
+function majority(votes: readonly { header: XlHeader; drive: number }[]): { header: XlHeader; holders: number[] } {
+  const bySignature = new Map<number, { header: XlHeader; holders: number[] }>();
+  for (const { header, drive } of votes) {
+    const entry = bySignature.get(header.signature);
+    if (entry === undefined) bySignature.set(header.signature, { header, holders: [drive] });
+    else entry.holders.push(drive);
+  }
+  let best: { header: XlHeader; holders: number[] } | undefined;
+  for (const entry of bySignature.values()) {
+    if (best === undefined || entry.holders.length > best.holders.length || (entry.holders.length === best.holders.length && entry.header.signature > best.header.signature)) best = entry;
+  }
+  return best as { header: XlHeader; holders: number[] };
+}
+
+function holdsExactly(view: View, versions: readonly MergedVersion[]): boolean {
+  const own = view.meta?.versions ?? [];
+  return own.length === versions.length && versions.every((version) => version.holders.includes(view.drive));
+}
+
+export type CommitVote = "accepted" | "missing" | "refused" | "untouched" | "unknown";
+export type CommitVerdict = "committed" | "refused" | "unknown";
+
+/** "untouched": the drive failed before anything changed there. */
+export function judgeCommit(votes: readonly CommitVote[], quorum: number): CommitVerdict {
+  const done = votes.filter((v) => v === "accepted" || v === "missing").length;
+  if (done >= quorum) return "committed";
+  const never = votes.filter((v) => v === "refused" || v === "untouched").length;
+  return never > votes.length - quorum ? "refused" : "unknown";
+}
+
+/** A drive's failure during a commit: did it change anything there? */
+export function voteOfError(error: DriveError): CommitVote {
+  switch (error.code) {
+    case "NoSpace":
+    case "ReadOnly":
+    case "NotFound":
+    case "Denied":
+    case "Faulty":
+    case "Exists":
+    case "NotEmpty":
+    case "Corrupt":
+      return "untouched";
+    case "Io":
+    case "Timeout":
+      return "unknown";
+  }
+}

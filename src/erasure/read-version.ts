@@ -1,0 +1,153 @@
+/**
+ * Reading what a set holds of one key: ask, judge doubts, merge. In the usual case the k drives with the data shards
+ * agree and that is the whole cost; else all are asked. Throws QuorumError when the drives cannot tell. Never writes.
+ */
+import type { Drive, DriveOutcome, KeyState, ObjectPath } from "../storage/drive.ts";
+import { FormatError } from "../core/format-error.ts";
+import { XlMeta } from "../storage/xl-meta.ts";
+import type { ErasureSet } from "./erasure-set.ts";
+import { QuorumError } from "../core/quorum-error.ts";
+import { judgeDoubts, type Merged, mergeVersions, type MergedVersion, type View, writeQuorum } from "./quorum.ts";
+
+export interface KeyReading {
+  readonly key: ObjectPath;
+  /** By position in the set; undefined = silent. */
+  readonly states: readonly (KeyState | undefined)[];
+  /** Decoded xl.meta by position, doubtful operations that cannot count rolled back. */
+  readonly metas: readonly (XlMeta | null | undefined)[];
+  readonly merged: Merged;
+  /** Highest stamp or promise seen. */
+  readonly highest: bigint;
+  /** Doubtful stamps that can never be committed and were looked behind. */
+  readonly rolledBack: ReadonlySet<bigint>;
+  /** True if only the first few drives were asked. */
+  readonly partial: boolean;
+}
+
+const NONE: ReadonlySet<bigint> = new Set();
+
+/** How a drive is asked: by `read`, or by what brings more with it. */
+export type Ask = (drive: Drive, key: ObjectPath) => Promise<DriveOutcome<KeyState>>;
+const plainRead: Ask = (drive, key) => drive.read(key);
+
+/** Reads a key. `all`: ask every drive (writers that pass `prior`, heal). */
+export async function readKey(set: ErasureSet, key: ObjectPath, all = false, how: Ask = plainRead): Promise<KeyReading> {
+  const order = readOrder(set, key);
+  const states: (KeyState | undefined)[] = new Array<KeyState | undefined>(set.size).fill(undefined);
+  const few = Math.max(set.dataShards, set.size - Math.floor(set.size / 2));
+  if (!all) {
+    await ask(set, key, order.slice(0, few), states, how);
+    const quick = agreeing(set, key, states, few);
+    if (quick !== null) return quick;
+  }
+  await ask(set, key, all ? order : order.slice(few), states, how);
+  return judge(set, key, states);
+}
+
+/** Drives that hold data shards first, so that an inline object comes with its metadata. */
+function readOrder(set: ErasureSet, key: ObjectPath): number[] {
+  const dist = set.distribution(key);
+  const usable = (i: number): number => (set.drives[i]?.state === "ok" ? 0 : set.drives[i] == null ? 1000 : 100);
+  return dist.map((_, i) => i).sort((a, b) => usable(a) + (dist[a] as number) - (usable(b) + (dist[b] as number)));
+}
+
+async function ask(set: ErasureSet, key: ObjectPath, positions: readonly number[], into: (KeyState | undefined)[], how: Ask): Promise<void> {
+  await Promise.all(
+    positions.map(async (i) => {
+      const drive = set.drives[i];
+      if (drive == null) return;
+      const answer = await how(drive, key);
+      if (answer.ok) into[i] = answer.value;
+    }),
+  );
+}
+
+/** The quick verdict: `few` settled answers that say exactly the same. */
+function agreeing(set: ErasureSet, key: ObjectPath, states: readonly (KeyState | undefined)[], few: number): KeyReading | null {
+  const metas: (XlMeta | null | undefined)[] = new Array<XlMeta | null | undefined>(set.size).fill(undefined);
+  const holders: number[] = [];
+  let first: XlMeta | null | undefined;
+  let highest = 0n;
+  for (let i = 0; i < states.length; i++) {
+    const state = states[i];
+    if (state === undefined) continue;
+    if (state.prev !== null) return null;
+    const meta = decode(state.meta);
+    if (meta === undefined) return null;
+    if (first === undefined) first = meta;
+    else if (!sameVersions(first, meta)) return null;
+    metas[i] = meta;
+    holders.push(i);
+    if (state.stamp > highest) highest = state.stamp;
+    if (state.promised > highest) highest = state.promised;
+  }
+  if (holders.length < few || first === undefined) return null;
+  const versions: MergedVersion[] = (first?.versions ?? []).map(({ header }) => ({ header, holders }));
+  // A version of another shape may need more copies than were asked for.
+  if (versions.some(({ header }) => header.ecM > few)) return null;
+  return { key, states, metas, merged: { versions, undecided: [], differing: [] }, highest, rolledBack: NONE, partial: true };
+}
+
+function sameVersions(a: XlMeta | null, b: XlMeta | null): boolean {
+  if (a === null || b === null) return a === b;
+  if (a.versions.length !== b.versions.length) return false;
+  return a.versions.every(({ header }, i) => {
+    const other = (b.versions[i] as { header: typeof header }).header;
+    return header.signature === other.signature && header.modTime === other.modTime && header.versionId === other.versionId && header.type === other.type;
+  });
+}
+
+function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[]): KeyReading {
+  const answers = states.filter((s) => s !== undefined).length;
+  const verdict = judgeDoubts(states, writeQuorum(set.dataShards, set.standardParity));
+  if (verdict.kind === "unknown") throw new QuorumError("ReadQuorum", `an earlier write of ${key.bucket}/${key.path} is in doubt and too few drives answer to decide it`, { key, stamp: verdict.stamp.toString() });
+  const metas: (XlMeta | null | undefined)[] = [];
+  const views: View[] = [];
+  let highest = 0n;
+  for (const [i, state] of states.entries()) {
+    if (state === undefined) continue;
+    const behind = state.prev !== null && verdict.rollBack.has(state.stamp);
+    const meta = decode(behind ? state.prev.meta : state.meta);
+    metas[i] = meta ?? null;
+    views.push({ drive: i, stamp: state.stamp, inDoubt: state.prev !== null, meta: meta ?? null });
+    if (state.stamp > highest) highest = state.stamp;
+    if (state.promised > highest) highest = state.promised;
+  }
+  const silent = set.size - answers;
+  const smallest = Math.min(set.dataShards, set.size - Math.floor(set.size / 2));
+  const merged = mergeVersions(views, set.size, set.dataShards);
+  if (merged.versions.length === 0 && silent >= smallest) {
+    throw new QuorumError("ReadQuorum", `${answers} of ${set.size} drives answered for ${key.bucket}/${key.path}; ${set.size - smallest + 1} are needed to say that it is not there`, { key, answers });
+  }
+  if (merged.differing.length > 0) set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "differs" });
+  return { key, states, metas, merged, highest, rolledBack: verdict.rollBack, partial: false };
+}
+
+/** null = absent, undefined = unreadable. */
+function decode(bytes: Uint8Array | null): XlMeta | null | undefined {
+  if (bytes === null) return null;
+  try {
+    return XlMeta.decode(bytes);
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
+}
+
+/** The version asked for; undefined = there is none. Throws when it may exist but too few drives tell. */
+export function pickVersion(reading: KeyReading, versionId: string | undefined): { readonly found: MergedVersion; readonly isLatest: boolean } | undefined {
+  const visible = reading.merged.versions.filter((v) => !isFree(v));
+  const latest = visible[0];
+  const found = versionId === undefined ? latest : visible.find((v) => v.header.versionId === versionId);
+  const doubtful = reading.merged.undecided.find(
+    (h) => (versionId === undefined || h.versionId === versionId) && (found === undefined || h.modTime > found.header.modTime),
+  );
+  if (doubtful !== undefined) {
+    throw new QuorumError("ReadQuorum", `too few drives answer to tell the newest version of ${reading.key.bucket}/${reading.key.path}`, { key: reading.key });
+  }
+  return found === undefined ? undefined : { found, isLatest: found === latest };
+}
+
+export function isFree(version: MergedVersion): boolean {
+  return (version.header.flags & 1) !== 0;
+}

@@ -1,0 +1,225 @@
+/**
+ * Multipart uploads in MinIO's layout (on-disk-format.md §6): `.minio.sys/multipart/<sha256 of bucket/key>/<uploadDir>`
+ * holds an xl.meta with the final version's shape and a data directory of parts with their records. Parts are replaced by
+ * rename; a Complete moves the data directory into the object and can be repeated if it fails.
+ * Our own uploads also carry bucket and key in MetaSys, so that they can be listed by prefix; MinIO's are found by exact key.
+ */
+import { present } from "../core/assert.ts";
+import { good } from "../core/fan-out.ts";
+import { INLINE_DATA_KEY } from "../storage/xl-meta-header.ts";
+import { decodeVersion, type ObjectVersion } from "../storage/xl-meta-version.ts";
+import { decodePartMeta, encodePartMeta } from "../storage/part-meta.ts";
+import { decodeUploadId, encodeUploadId, SYSTEM_BUCKET, uploadDirName, uploadInitiatedNs, uploadParent, uploadPath } from "../storage/paths.ts";
+import { FormatError } from "../core/format-error.ts";
+import type { ObjectPath } from "../storage/drive.ts";
+import { commitChange } from "./commit-version.ts";
+import type { ErasureSet } from "./erasure-set.ts";
+import { QuorumError } from "../core/quorum-error.ts";
+import { findVersion, locateKey } from "./locate.ts";
+import { pathOf, type Pools, type PoolsOptions } from "./pools.ts";
+import { writeQuorum } from "./quorum.ts";
+import type { Committed, Staged, Store, UploadPart, UploadRef, UploadState } from "./store.ts";
+import { storedVersion } from "./stored-version.ts";
+import { putChange } from "./write-version.ts";
+import type { StagedShards } from "./write-shards.ts";
+
+const BUCKET_KEY = "x-minio-internal-sherd-upload-bucket";
+const KEY_KEY = "x-minio-internal-sherd-upload-key";
+const TEXT = new TextEncoder();
+
+/** What `UploadRef.handle` is. */
+interface Place {
+  readonly set: ErasureSet;
+  readonly path: string;
+  readonly dataDir: string;
+  readonly k: number;
+  readonly parity: number;
+  readonly dist: readonly number[];
+}
+export interface StagePlace extends Place {
+  /** Staged files are always part.1; putPart gives the number. */
+  readonly nextPart: number;
+}
+
+export class Uploads {
+  constructor(
+    private readonly pools: Pools,
+    private readonly options: PoolsOptions,
+  ) {}
+
+  placeOf(ref: UploadRef): StagePlace {
+    return { ...(ref.handle as Place), nextPart: 1 };
+  }
+
+  async create(request: Parameters<Store["createUpload"]>[0]): Promise<UploadState> {
+    const object = pathOf(request.bucket, request.key);
+    const set = await this.pools.placeNew(object);
+    const { clock, rng } = set.resources;
+    const initiatedNs = clock.nowNs();
+    const uploadDir = uploadDirName(rng.uuid(), initiatedNs);
+    const m = set.parityFor(request.bucket, request.storageClass);
+    const place: Place = { set, path: uploadPath(request.bucket, request.key, uploadDir), dataDir: rng.uuid(), k: set.size - m, parity: m, dist: set.distribution(object) };
+    const metaSys = new Map([...request.metaSys, [BUCKET_KEY, TEXT.encode(request.bucket)] as const, [KEY_KEY, TEXT.encode(request.key)] as const]);
+    const version = { versionId: request.versionId, dataDir: place.dataDir, k: place.k, m, dist: place.dist, sizeBytes: 0, parts: [], metaUsr: request.metaUsr, metaSys, modTimeNs: initiatedNs };
+    const changeFor = putChange(version, () => ({ kind: "inline", bytes: new Uint8Array(0) }));
+    await commitChange(set, { key: systemKey(place.path), quorum: writeQuorum(place.k, m), changeFor, reading: null }, this.pools.background);
+    const uploadId = encodeUploadId(this.options.deploymentId, uploadDir);
+    return { ref: { bucket: request.bucket, key: request.key, uploadId, handle: place }, initiatedNs, versionId: request.versionId, metaUsr: request.metaUsr, metaSys: request.metaSys };
+  }
+
+  async open(bucket: string, key: string, uploadId: string): Promise<UploadState | null> {
+    const uploadDir = decodeUploadId(uploadId);
+    if (uploadDir === null) return null;
+    const path = uploadPath(bucket, key, uploadDir);
+    for (const set of this.pools.setsOf(pathOf(bucket, key).path)) {
+      if (this.options.pools[set.poolIndex]?.isSuspended === true) continue; // what a drained pool kept is not ours to finish
+      const state = await this.readUpload(set, { bucket, key, uploadId, path });
+      if (state !== null) return state;
+    }
+    return null;
+  }
+
+  private async readUpload(set: ErasureSet, upload: { bucket: string; key: string; uploadId: string; path: string }): Promise<UploadState | null> {
+    const located = await locateKey([set], systemKey(upload.path));
+    const found = findVersion(located, undefined);
+    if (found === undefined) return null;
+    const version = storedVersion(found.reading, found.merged, { isLatest: true, versionCount: 1 });
+    const holder = present(found.merged.holders[0], "a holder");
+    const body = decodeVersion(present(found.reading.metas[holder]?.find(version.versionId), "the upload's version").body);
+    if (body.type !== 1) return null;
+    const metaSys = new Map([...version.metaSys].filter(([name]) => name !== BUCKET_KEY && name !== KEY_KEY && name !== INLINE_DATA_KEY));
+    const place: Place = { set, path: upload.path, dataDir: body.dataDir, k: body.dataShards, parity: body.parityShards, dist: (body as ObjectVersion).distribution };
+    const uploadDir = upload.path.slice(upload.path.lastIndexOf("/") + 1);
+    return {
+      ref: { bucket: upload.bucket, key: upload.key, uploadId: upload.uploadId, handle: place },
+      initiatedNs: uploadInitiatedNs(uploadDir) ?? version.modTimeNs,
+      versionId: version.versionId,
+      metaUsr: version.metaUsr,
+      metaSys,
+    };
+  }
+
+  async list(bucket: string, prefix: string): Promise<readonly UploadState[]> {
+    const found = new Map<string, UploadState>();
+    const exact = uploadParent(bucket, prefix);
+    for (const set of this.pools.allSets) {
+      if (this.options.pools[set.poolIndex]?.isSuspended === true) continue;
+      for (const parent of await namesOn(set, "multipart")) {
+        for (const uploadDir of await namesOn(set, `multipart/${parent}`)) {
+          const state = await this.listed(set, { bucket, prefix, parent, uploadDir, isExact: parent === exact });
+          if (state !== null) found.set(`${state.ref.key}\0${uploadDir}`, state);
+        }
+      }
+    }
+    return [...found.values()].sort((a, b) => (a.ref.key === b.ref.key ? Number(a.initiatedNs - b.initiatedNs) : Buffer.compare(Buffer.from(a.ref.key), Buffer.from(b.ref.key))));
+  }
+
+  private async listed(set: ErasureSet, at: { bucket: string; prefix: string; parent: string; uploadDir: string; isExact: boolean }): Promise<UploadState | null> {
+    const path = `multipart/${at.parent}/${at.uploadDir}`;
+    const located = await locateKey([set], systemKey(path));
+    const found = findVersion(located, undefined);
+    if (found === undefined) return null;
+    const { metaSys } = storedVersion(found.reading, found.merged, { isLatest: true, versionCount: 1 });
+    const text = (name: string): string | undefined => (metaSys.has(name) ? Buffer.from(metaSys.get(name) as Uint8Array).toString() : undefined);
+    const bucket = text(BUCKET_KEY) ?? (at.isExact ? at.bucket : undefined);
+    const key = text(KEY_KEY) ?? (at.isExact ? at.prefix : undefined);
+    if (bucket !== at.bucket || key === undefined || !key.startsWith(at.prefix)) return null;
+    const uploadId = encodeUploadId(this.options.deploymentId, at.uploadDir);
+    return await this.readUpload(set, { bucket, key, uploadId, path });
+  }
+
+  async putPart(ref: UploadRef, staged: Staged, part: Omit<UploadPart, "modTimeNs">): Promise<UploadPart> {
+    const place = ref.handle as Place;
+    const shards = staged.handle as StagedShards;
+    const record: UploadPart = { ...part, modTimeNs: place.set.resources.clock.nowNs() };
+    const meta = encodePartMeta({ etag: part.etag, number: part.number, sizeBytes: part.sizeBytes, actualBytes: part.actualBytes, modTime: record.modTimeNs, index: null, checksums: part.checksums });
+    using _ = await this.pools.locks.acquire(`${SYSTEM_BUCKET}/${place.path}`);
+    const outcomes = await place.set.each<boolean>(async (drive, i) => {
+      if (!shards.holders.has(i)) return good(false);
+      const put = await drive.putPart({ op: shards.op, uploadPath: place.path, dataDir: place.dataDir, part: part.number, meta });
+      return put.ok ? good(true) : put;
+    });
+    const done = outcomes.filter((o) => o.ok && o.value).length;
+    const need = writeQuorum(place.k, place.parity);
+    if (done >= need) return record;
+    const reasons = outcomes.flatMap((o) => (o.ok ? [] : [o.error.message])).join("; ");
+    throw new QuorumError("WriteQuorum", `${done} of ${need} needed drives took part ${part.number}: ${reasons}`, { done, needed: need });
+  }
+
+  async listParts(ref: UploadRef): Promise<readonly UploadPart[]> {
+    const place = ref.handle as Place;
+    const outcomes = await place.set.each((drive) => drive.readParts(place.path, place.dataDir));
+    const votes = new Map<string, { part: UploadPart; count: number }>();
+    for (const outcome of outcomes) {
+      if (!outcome.ok) continue;
+      for (const bytes of outcome.value.values()) {
+        const part = readRecord(bytes);
+        if (part === null) continue;
+        const name = `${part.number} ${part.etag}`;
+        const vote = votes.get(name);
+        if (vote === undefined) votes.set(name, { part, count: 1 });
+        else {
+          vote.count++;
+          if (part.modTimeNs > vote.part.modTimeNs) vote.part = part;
+        }
+      }
+    }
+    if (outcomes.filter((o) => o.ok).length < place.k) throw new QuorumError("ReadQuorum", `too few drives answer for the parts of ${ref.bucket}/${ref.key}`);
+    const best = new Map<number, UploadPart>();
+    for (const { part, count } of votes.values()) if (count >= place.k && (best.get(part.number)?.modTimeNs ?? -1n) < part.modTimeNs) best.set(part.number, part);
+    return [...best.values()].sort((a, b) => a.number - b.number);
+  }
+
+  async complete(request: Parameters<Store["completeUpload"]>[0]): Promise<Committed> {
+    const place = request.ref.handle as Place;
+    const object = pathOf(request.ref.bucket, request.ref.key);
+    using _ = await this.pools.locks.acquire(`${object.bucket}/${object.path}`);
+    using _upload = await this.pools.locks.acquire(`${SYSTEM_BUCKET}/${place.path}`);
+    request.signal.throwIfAborted();
+    const latest = request.readsLatest ? await this.pools.latestOf(object) : null;
+    request.check(latest?.current ?? null);
+    const reading = latest?.located.pools.find((p) => p.set === place.set)?.reading ?? null;
+    const sizeBytes = request.parts.reduce((sum, p) => sum + p.sizeBytes, 0);
+    const version = { versionId: request.versionId, dataDir: place.dataDir, k: place.k, m: place.parity, dist: place.dist, sizeBytes, parts: request.parts, metaUsr: request.metaUsr, metaSys: request.metaSys };
+    const keepParts = request.parts.map((p) => p.number);
+    const changeFor = putChange(version, () => (sizeBytes === 0 ? { kind: "inline", bytes: new Uint8Array(0) } : { kind: "upload", path: place.path, keepParts }));
+    const stamp = await commitChange(place.set, { key: object, quorum: writeQuorum(place.k, place.parity), changeFor, reading }, this.pools.background);
+    this.pools.background.track(this.remove(place));
+    return { versionId: request.versionId, modTimeNs: stamp };
+  }
+
+  async abort(ref: UploadRef): Promise<void> {
+    const place = ref.handle as Place;
+    using _ = await this.pools.locks.acquire(`${SYSTEM_BUCKET}/${place.path}`);
+    await this.remove(place);
+  }
+
+  private async remove(place: Place): Promise<void> {
+    const outcomes = await place.set.each((drive) => drive.removeUpload(place.path));
+    const gone = outcomes.filter((o) => o.ok).length;
+    const need = Math.floor(place.set.size / 2) + 1;
+    if (gone < need) throw new QuorumError("WriteQuorum", `${gone} of ${need} needed drives removed the upload`);
+  }
+}
+
+function systemKey(path: string): ObjectPath {
+  return { bucket: SYSTEM_BUCKET, path };
+}
+
+function readRecord(bytes: Uint8Array): UploadPart | null {
+  try {
+    const record = decodePartMeta(bytes);
+    return { number: record.number, etag: record.etag, sizeBytes: record.sizeBytes, actualBytes: record.actualBytes, modTimeNs: record.modTime, checksums: record.checksums };
+  } catch (error) {
+    if (error instanceof FormatError) return null; // damaged on this drive: the others have it
+    throw error;
+  }
+}
+
+async function namesOn(set: ErasureSet, path: string): Promise<Set<string>> {
+  const names = new Set<string>();
+  const outcomes = await Promise.all(set.drives.map((drive) => drive?.readDirectory(SYSTEM_BUCKET, path)));
+  for (const outcome of outcomes) if (outcome?.ok === true) for (const entry of outcome.value) if (entry.isDirectory) names.add(entry.name);
+  return names;
+}
+

@@ -1,0 +1,294 @@
+/**
+ * Staging: a body becomes shards on the drives, invisible until committed. A 1 MiB block at a time: fill the slots of a
+ * pooled block, hash it for the ETag in lanes with other uploads, code and hash its shards in one native call, append them
+ * to all drives; at most BLOCKS_IN_FLIGHT blocks of a body are in memory. Small bodies stay in memory and go into xl.meta.
+ * A drive that fails is dropped; fewer than the write quorum left fails the whole. Source: on-disk-format.md §3, §4, §8.1.
+ */
+import { encodeInline } from "../codec/bitrot.ts";
+import { Digest, type DigestResult } from "../codec/checksum.ts";
+import { assert, present } from "../core/assert.ts";
+import type { Block } from "../core/block-pool.ts";
+import type { ByteSource } from "../core/byte-stream.ts";
+import { step } from "../sys/disk.ts";
+import type { DriveError, ShardWriter } from "../storage/drive.ts";
+import type { ErasureSet } from "./erasure-set.ts";
+import { QuorumError } from "../core/quorum-error.ts";
+import { writeQuorum } from "./quorum.ts";
+
+export const BLOCK_BYTES = 1024 * 1024;
+const HASH_BYTES = 32;
+const BLOCKS_IN_FLIGHT = 2;
+const EMPTY = new Uint8Array(0);
+const DIGEST_INLINE_BYTES = 64 * 1024;
+
+export interface StagedShards {
+  readonly set: ErasureSet;
+  readonly op: string;
+  readonly dataDir: string;
+  readonly k: number;
+  readonly m: number;
+  /** dist[i] = shard number of the drive at position i. */
+  readonly dist: readonly number[];
+  readonly sizeBytes: number;
+  readonly digests: DigestResult;
+  /** By shard number - 1: the stream for xl.meta; null = staged as files. */
+  readonly inline: readonly Uint8Array[] | null;
+  /** Positions whose drive holds its shard. */
+  readonly holders: ReadonlySet<number>;
+  /** Removes what is staged; not after a commit took it. */
+  discard(): Promise<void>;
+}
+
+export interface StageOptions {
+  readonly body: ByteSource;
+  readonly sizeBytes: number;
+  readonly digests: number;
+  readonly parity: number;
+  readonly dist: readonly number[];
+  readonly part: number;
+  readonly dataDir: string;
+  readonly inlineAllowed: boolean;
+  /** A part of an upload: an empty one is a file too. */
+  readonly isPart: boolean;
+  readonly signal: AbortSignal;
+}
+
+export async function stageShards(set: ErasureSet, options: StageOptions): Promise<StagedShards> {
+  const k = set.size - options.parity;
+  const op = set.resources.rng.uuid();
+  const digest = new Digest(set.resources.codec, options.digests);
+  const base = { set, op, dataDir: options.dataDir, k, m: options.parity, dist: options.dist, sizeBytes: options.sizeBytes };
+  if (options.inlineAllowed || (options.sizeBytes === 0 && !options.isPart)) {
+    const content = await readWhole(options.body, options.sizeBytes, digest, set);
+    const inline = options.sizeBytes === 0 ? new Array<Uint8Array>(set.size).fill(new Uint8Array(0)) : encodeInline(set.resources.codec, content, { k, m: options.parity, blockBytes: BLOCK_BYTES });
+    return { ...base, digests: digest.final(), inline, holders: new Set(set.drives.keys()), discard: () => Promise.resolve() };
+  }
+  const files = new ShardFiles(set, op, options);
+  try {
+    if (options.sizeBytes === 0) {
+      assert((await options.body.next()) === null, "an empty body is empty");
+      await files.writeOnly(() => EMPTY);
+    } else await streamBlocks(set, files, { k, m: options.parity, digest, options });
+    await files.close();
+  } catch (error) {
+    await files.discard();
+    throw error;
+  }
+  return { ...base, digests: digest.final(), inline: null, holders: files.holders(), discard: () => files.discard() };
+}
+
+async function readWhole(body: ByteSource, sizeBytes: number, digest: Digest, set: ErasureSet): Promise<Uint8Array> {
+  const content = new Uint8Array(new ArrayBuffer(Math.max(sizeBytes, 1024))).subarray(0, sizeBytes);
+  let at = 0;
+  for (let chunk = await body.next(); chunk !== null; chunk = await body.next()) {
+    assert(at + chunk.length <= sizeBytes, "a body is no longer than it says");
+    content.set(chunk, at);
+    at += chunk.length;
+  }
+  assert(at === sizeBytes, "a body is no shorter than it says");
+  if (sizeBytes > DIGEST_INLINE_BYTES) await set.resources.jobs.run([step.digest(digest.state, content)]);
+  else if (sizeBytes > 0) digest.update(content);
+  return content;
+}
+
+/** The shard files of one part on all drives of the set. */
+class ShardFiles {
+  private readonly writers: (ShardWriter | null)[];
+  private readonly failures: DriveError[] = [];
+  private readonly quorum: number;
+  private alive: number;
+  private opened = false;
+
+  constructor(
+    private readonly set: ErasureSet,
+    private readonly op: string,
+    private readonly options: StageOptions,
+  ) {
+    this.writers = new Array<ShardWriter | null>(set.size).fill(null);
+    this.quorum = writeQuorum(set.size - options.parity, options.parity);
+    this.alive = set.drives.filter((d) => d !== null).length;
+    this.failed = set.drives.map((d) => d === null);
+    this.check();
+  }
+  private readonly failed: boolean[];
+
+  holders(): Set<number> {
+    return new Set([...this.failed.keys()].filter((i) => this.failed[i] === false));
+  }
+
+  /** The only block of a part: one step a drive, durable with the commit. */
+  async writeOnly(slotOf: (shard: number) => Uint8Array): Promise<void> {
+    await this.each(async (i, drive) => await drive.stageWhole(this.op, this.options.dataDir, this.options.part, slotOf(i)));
+  }
+
+  async append(slotOf: (position: number) => Uint8Array): Promise<void> {
+    if (!this.opened) {
+      this.opened = true;
+      await this.each(async (i, drive) => {
+        const writer = await drive.stage(this.op, this.options.dataDir, this.options.part);
+        if (writer.ok) this.writers[i] = writer.value;
+        return writer;
+      });
+    }
+    await this.each(async (i) => await present(this.writers[i], "a shard writer").append(slotOf(i)));
+  }
+
+  async close(): Promise<void> {
+    if (!this.opened) return;
+    await this.each(async (i) => {
+      const writer = present(this.writers[i], "a shard writer");
+      this.writers[i] = null;
+      return await writer.close();
+    });
+  }
+
+  async discard(): Promise<void> {
+    await Promise.all(this.writers.map((writer) => writer?.abort()));
+    await Promise.all(this.set.drives.map((drive) => drive?.unstage(this.op)));
+  }
+
+  private async each(work: (position: number, drive: NonNullable<ErasureSet["drives"][number]>) => Promise<{ ok: true } | { ok: false; error: DriveError }>): Promise<void> {
+    await Promise.all(
+      this.set.drives.map(async (drive, i) => {
+        if (drive === null || this.failed[i] === true) return;
+        const outcome = await work(i, drive);
+        if (outcome.ok) return;
+        this.failed[i] = true;
+        this.alive--;
+        this.failures.push(outcome.error);
+      }),
+    );
+    this.check();
+  }
+
+  private check(): void {
+    if (this.alive >= this.quorum) return;
+    const full = this.failures.filter((f) => f.code === "NoSpace").length;
+    const reasons = this.failures.map((f) => f.message).join("; ");
+    throw new QuorumError(full > 0 ? "StorageFull" : "WriteQuorum", `${this.alive} of ${this.quorum} needed drives take the write${reasons === "" ? "" : `: ${reasons}`}`, { alive: this.alive, needed: this.quorum });
+  }
+}
+
+interface Coding {
+  readonly k: number;
+  readonly m: number;
+  readonly digest: Digest;
+  readonly options: StageOptions;
+}
+
+async function streamBlocks(set: ErasureSet, files: ShardFiles, coding: Coding): Promise<void> {
+  const { options } = coding;
+  const only = options.sizeBytes <= BLOCK_BYTES;
+  let coded = Promise.resolve(); // code and append, in block order
+  let hashed = Promise.resolve(); // MD5 and others, in block order
+  const inFlight: Promise<void>[] = [];
+  let chunk: Uint8Array | null = null;
+  try {
+    for (let left = options.sizeBytes; left > 0; ) {
+      const bytes = Math.min(left, BLOCK_BYTES);
+      const block = await BlockInSlots.acquire(set, coding.k, bytes);
+      try {
+        chunk = await block.fill(options.body, chunk);
+      } catch (error) {
+        block.release();
+        throw error;
+      }
+      hashed = after(hashed, () => block.digest(coding.digest));
+      coded = after(coded, () => block.encodeAndWrite(files, coding, only));
+      inFlight.push(Promise.all([settled(hashed), settled(coded)]).then(() => block.release()));
+      left -= bytes;
+      while (inFlight.length >= BLOCKS_IN_FLIGHT) await inFlight.shift();
+      options.signal.throwIfAborted();
+    }
+    assert(chunk === null && (await options.body.next()) === null, "a body is no longer than it says");
+  } finally {
+    await Promise.all(inFlight); // buffers are held until every drive is done with them
+  }
+  await hashed;
+  await coded;
+}
+
+/** `work` once `before` succeeded; a failure passes on. */
+function after(before: Promise<void>, work: () => Promise<void>): Promise<void> {
+  const next = before.then(work);
+  next.then(noop, noop); // it is awaited at the end; until then a failure is not "unhandled"
+  return next;
+}
+function noop(): void {
+  /* deliberately nothing */
+}
+async function settled(work: Promise<void>): Promise<void> {
+  await work.then(noop, noop);
+}
+
+/** One block of up to 1 MiB spread over n slots of [hash][shard]. */
+class BlockInSlots {
+  private constructor(
+    private readonly set: ErasureSet,
+    private readonly block: Block,
+    private readonly shape: { readonly k: number; readonly bytes: number; readonly shardBytes: number; readonly stride: number },
+  ) {}
+
+  static async acquire(set: ErasureSet, k: number, bytes: number): Promise<BlockInSlots> {
+    const shardBytes = Math.ceil(bytes / k);
+    const stride = strideOf(shardBytes);
+    const block = await set.resources.blocks.acquire(stride * set.size);
+    return new BlockInSlots(set, block, { k, bytes, shardBytes, stride });
+  }
+
+  /** Copies body bytes into the data slots; returns what is left of the last chunk. */
+  async fill(body: ByteSource, from: Uint8Array | null): Promise<Uint8Array | null> {
+    const { k, bytes, shardBytes, stride } = this.shape;
+    let chunk = from;
+    for (let at = 0; at < bytes; ) {
+      chunk ??= await body.next();
+      assert(chunk !== null, "a body is no shorter than it says");
+      const shard = Math.floor(at / shardBytes);
+      const inShard = at - shard * shardBytes;
+      const take = Math.min(chunk.length, shardBytes - inShard, bytes - at);
+      this.block.bytes.set(take === chunk.length ? chunk : chunk.subarray(0, take), shard * stride + HASH_BYTES + inShard);
+      at += take;
+      chunk = take === chunk.length ? null : chunk.subarray(take);
+    }
+    for (let at = bytes; at < k * shardBytes; ) {
+      const shard = Math.floor(at / shardBytes);
+      const start = shard * stride + HASH_BYTES + (at - shard * shardBytes);
+      const length = (shard + 1) * shardBytes - at;
+      this.block.bytes.fill(0, start, start + length);
+      at += length;
+    }
+    return chunk;
+  }
+
+  async digest(digest: Digest): Promise<void> {
+    const { bytes, shardBytes, stride } = this.shape;
+    const jobs: Promise<unknown>[] = [];
+    for (let at = 0, shard = 0; at < bytes; at += shardBytes, shard++) {
+      const start = shard * stride + HASH_BYTES;
+      jobs.push(this.set.resources.jobs.run([step.digest(digest.state, this.block.bytes.subarray(start, start + Math.min(shardBytes, bytes - at)))]));
+    }
+    await Promise.all(jobs);
+  }
+
+  async encodeAndWrite(files: ShardFiles, coding: Coding, only: boolean): Promise<void> {
+    const { shardBytes, stride } = this.shape;
+    const plan = this.set.resources.codec.plan(coding.k, coding.m);
+    const { error } = await this.set.resources.jobs.run([step.encode(plan, this.block.bytes, stride, shardBytes)]);
+    assert(error === 0, "a block of valid shape is coded");
+    const slotOf = (position: number): Uint8Array => {
+      const start = ((coding.options.dist[position] as number) - 1) * stride;
+      return this.block.bytes.subarray(start, start + HASH_BYTES + shardBytes);
+    };
+    if (only) await files.writeOnly(slotOf);
+    else await files.append(slotOf);
+  }
+
+  release(): void {
+    this.block[Symbol.dispose]();
+  }
+}
+
+/** Slots start so that shard data are 64-aligned where the block is. */
+export function strideOf(shardBytes: number): number {
+  return Math.ceil((HASH_BYTES + shardBytes) / 64) * 64;
+}
