@@ -1,0 +1,136 @@
+/**
+ * The executable: arguments and environment become a command, the command runs. Signals drain the server; a broken promise
+ * of our own ends the process with its reason.
+ */
+import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
+import { loadCodec, TIER_NAMES } from "./codec/native.ts";
+import { layoutPools } from "./config/endpoints.ts";
+import { type Command, helpText, parseCommandLine, type ServerOptions } from "./config/options.ts";
+import { storageClassesOf } from "./config/storage-class.ts";
+import { OperatingError } from "./core/errors.ts";
+import { createLog, type Log } from "./observe/log.ts";
+import { healDrivesLogged } from "./background/drive-healer.ts";
+import { measureCodec } from "./codec/speed.ts";
+import { openStore, type Outside, startServer, VERSION } from "./server.ts";
+import { realClock } from "./sys/clock.ts";
+import { realRng } from "./sys/rng.ts";
+
+async function main(): Promise<void> {
+  const command = parseCommandLine(process.argv.slice(2), process.env);
+  switch (command.name) {
+    case "help":
+      process.stdout.write(command.text === "" ? helpText() : `${command.text}\n`);
+      return;
+    case "version":
+      process.stdout.write(`sherd version ${VERSION}\n`);
+      return;
+    case "error":
+      process.stderr.write(`sherd: ${command.message}\n`);
+      process.exit(2);
+    case "codec":
+      showCodec(command.options);
+      return;
+    case "plan":
+      showPlan(command);
+      return;
+    case "heal":
+      await heal(command);
+      return;
+    case "server":
+      await serve(command);
+  }
+}
+
+type OnDrives = Extract<Command, { name: "server" | "plan" | "heal" }>;
+
+function outsideOf(options: ServerOptions): Outside & { readonly log: Log } {
+  const clock = realClock();
+  const log = createLog({ json: options.json, quiet: options.quiet, clock, write: (line) => process.stdout.write(line) });
+  return { clock, rng: realRng(), log, cores: availableParallelism(), absolute: (path) => resolve(path) };
+}
+
+async function serve({ options, endpoints }: OnDrives): Promise<void> {
+  const outside = outsideOf(options);
+  const server = await startServer(options, endpoints, outside);
+  if (options.json) process.stdout.write(`${JSON.stringify({ event: "listening", address: server.url })}\n`);
+  else if (!options.quiet) process.stdout.write(greeting(server.url, options));
+  if (options.ignoredEnvironment.length > 0) outside.log.info("environment without effect", { names: options.ignoredEnvironment.join(" ") });
+  let stopping = false;
+  const stop = (signal: string): void => {
+    if (stopping) return;
+    stopping = true;
+    outside.log.info("stopping", { signal });
+    server.stop().then(
+      (finished) => {
+        if (!finished) outside.log.warn("some requests did not finish in time");
+        process.exit(0);
+      },
+      (error: unknown) => fail(error),
+    );
+  };
+  process.on("SIGTERM", () => stop("SIGTERM"));
+  process.on("SIGINT", () => stop("SIGINT"));
+}
+
+function greeting(url: string, options: ServerOptions): string {
+  const secret = options.rootIsDefault ? options.rootPassword : "(as given)";
+  return [
+    `sherd ${VERSION}`,
+    `S3:          ${url}`,
+    `Access key:  ${options.rootUser}`,
+    `Secret key:  ${secret}`,
+    options.rootIsDefault ? "These are the published default credentials: set SHERD_ROOT_USER and SHERD_ROOT_PASSWORD before anything matters." : "",
+    "",
+    "First steps:",
+    `  AWS_ACCESS_KEY_ID=${options.rootUser} AWS_SECRET_ACCESS_KEY=${options.rootIsDefault ? options.rootPassword : "…"} aws --endpoint-url ${url} s3 mb s3://first`,
+    `  mc alias set first ${url} ${options.rootUser} ${options.rootIsDefault ? options.rootPassword : "…"} && mc mb first/bucket`,
+    "",
+    "",
+  ].join("\n");
+}
+
+async function heal({ options, endpoints }: OnDrives): Promise<void> {
+  const outside = outsideOf(options);
+  const store = await openStore(options, endpoints, outside);
+  const done = await healDrivesLogged(store.pools, { deep: true, signal: new AbortController().signal, log: outside.log, clock: outside.clock, what: "all drives" });
+  await store.close();
+  process.exit(done.failed === 0 ? 0 : 1);
+}
+
+function showCodec(options: ServerOptions): void {
+  const tier = { auto: -1, portable: 0, neon: 1, avx2: 3, avx512: 4 }[options.codecTier];
+  const codec = loadCodec({ tier });
+  process.stdout.write(`instruction set: ${TIER_NAMES[codec.tier] ?? "?"}, self-test passed\n`);
+  for (const { what, gigabytesPerSecond } of measureCodec(codec, () => performance.now())) process.stdout.write(`${what.padEnd(34)} ${gigabytesPerSecond.toFixed(1).padStart(6)} GB/s\n`);
+}
+
+/** What the arguments mean, before anything is written. */
+function showPlan({ options, endpoints }: OnDrives): void {
+  const layouts = layoutPools(endpoints, options.setDriveCount);
+  const classes = storageClassesOf(layouts.map((l) => l.setSize), { standard: options.standardClass, reduced: options.reducedClass });
+  for (const [i, layout] of layouts.entries()) {
+    const data = layout.setSize - classes.standardParity;
+    const write = data === classes.standardParity ? data + 1 : data;
+    process.stdout.write(
+      [
+        `pool ${i + 1}: ${layout.argument}`,
+        `  ${layout.endpoints.length} drives, ${layout.setCount} erasure set${layout.setCount === 1 ? "" : "s"} of ${layout.setSize}`,
+        `  EC:${classes.standardParity}: ${data} data + ${classes.standardParity} parity shards, ${((100 * data) / layout.setSize).toFixed(0)} % of the bytes usable (REDUCED_REDUNDANCY EC:${classes.reducedParity})`,
+        `  of each set ${classes.standardParity} drive${classes.standardParity === 1 ? "" : "s"} may fail for reads, ${layout.setSize - write} for writes`,
+        ...Array.from({ length: layout.setCount }, (_, s) => `  set ${s + 1}: ${layout.endpoints.slice(s * layout.setSize, (s + 1) * layout.setSize).join(" ")}`),
+        "",
+      ].join("\n"),
+    );
+  }
+}
+
+function fail(error: unknown): void {
+  const words = error instanceof OperatingError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`sherd: ${words}\n`);
+  process.exit(1);
+}
+
+process.on("uncaughtException", fail);
+process.on("unhandledRejection", fail);
+await main().catch(fail);

@@ -1,0 +1,246 @@
+/**
+ * The composition root: builds every object of a running server, in order, and stops them in reverse. Nothing else wires
+ * objects together; nothing imports this but main.ts.
+ */
+import { healDrivesLogged } from "./background/drive-healer.ts";
+import { HealQueue } from "./background/heal-queue.ts";
+import { BucketCatalog } from "./bucket/catalog.ts";
+import { type Codec, loadCodec } from "./codec/native.ts";
+import { NativePool } from "./codec/pool.ts";
+import { layoutPools, type PoolLayout } from "./config/endpoints.ts";
+import type { ServerOptions } from "./config/options.ts";
+import { storageClassesOf } from "./config/storage-class.ts";
+import { BlockPool } from "./core/block-pool.ts";
+import { BackgroundWork } from "./erasure/background-work.ts";
+import type { DamageReport } from "./erasure/damage.ts";
+import { ErasureSet, type SetResources } from "./erasure/erasure-set.ts";
+import { clusterHealth } from "./erasure/health.ts";
+import { healKey } from "./erasure/heal-version.ts";
+import { decodePoolMeta, encodePoolMeta, POOL_META_PATH, reconcilePools } from "./erasure/pool-meta.ts";
+import { type Pool, Pools } from "./erasure/pools.ts";
+import { resolveAll } from "./erasure/resolve-doubt.ts";
+import { CompletedUploads } from "./object/context.ts";
+import { EventLoopLag } from "./observe/event-loop-lag.ts";
+import type { Log } from "./observe/log.ts";
+import { Metrics, metricsKindOf } from "./observe/metrics.ts";
+import { readProcessUsage } from "./observe/process-usage.ts";
+import { bearerIsValid } from "./observe/prometheus-auth.ts";
+import { createS3Handler } from "./s3/pipeline.ts";
+import { SigningKeys } from "./s3/sigv4.ts";
+import { GroupSyncs, type OpenedPool, openPool } from "./storage/open-pool.ts";
+import type { HttpExchange, RunningServer } from "./sys/http.ts";
+import { startHttpServer } from "./sys/http.ts";
+import { readCertificates } from "./sys/tls.ts";
+import type { Clock } from "./sys/clock.ts";
+import type { Rng } from "./sys/rng.ts";
+
+export const VERSION = "0.1.0";
+const BLOCK_POOL_BYTES = 192 * 1024 * 1024;
+const INLINE_BYTES_DEFAULT = 128 * 1024;
+const HEADER_BYTES_MAX = 64 * 1024;
+const BODY_IDLE_MS = 60_000;
+const THREADS_MAX = 64;
+const TIERS = { auto: -1, portable: 0, neon: 1, avx2: 3, avx512: 4 } as const;
+
+export interface Outside {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Log;
+  readonly cores: number;
+  /** Absolute form of a path argument. */
+  readonly absolute: (path: string) => string;
+}
+
+/** The store over the operator's drives, without a network in front: what `heal` and `server` share. */
+export interface OpenedStore {
+  readonly codec: Codec;
+  readonly pool: NativePool;
+  readonly pools: Pools;
+  readonly layouts: readonly PoolLayout[];
+  readonly deploymentId: string;
+  readonly syncs: GroupSyncs;
+  readonly blocks: BlockPool;
+  readonly healQueue: HealQueue;
+  readonly background: BackgroundWork;
+  /** Sets with a drive that came empty. */
+  readonly toRebuild: readonly ErasureSet[];
+  close(): Promise<void>;
+}
+
+export async function openStore(options: ServerOptions, endpoints: readonly string[], outside: Outside): Promise<OpenedStore> {
+  const { clock, rng, log } = outside;
+  const layouts = layoutPools(endpoints, options.setDriveCount);
+  const classes = storageClassesOf(layouts.map((l) => l.setSize), { standard: options.standardClass, reduced: options.reducedClass });
+  const codec = loadCodec({ tier: TIERS[options.codecTier] });
+  const native = new NativePool(codec, { threads: options.codecThreads > 0 ? options.codecThreads : outside.cores, threadsMax: THREADS_MAX });
+  const syncs = new GroupSyncs(native);
+  const blocks = new BlockPool(BLOCK_POOL_BYTES);
+  const failedLater = (error: unknown): void => log.error("background work failed", { message: error instanceof Error ? error.message : String(error) });
+  const background = new BackgroundWork(failedLater);
+  const healer: { run: (damage: DamageReport) => Promise<number> } = { run: () => Promise.resolve(0) };
+  const healQueue = new HealQueue(clock, log, (damage) => healer.run(damage));
+  const resources: SetResources = { codec, jobs: native, blocks, clock, rng, damage: healQueue, inlineBytesMax: options.inlineBlockBytes ?? INLINE_BYTES_DEFAULT };
+
+  const opened: OpenedPool[] = [];
+  for (const layout of layouts) {
+    const warn = (message: string): void => log.warn("drive", { message });
+    const paths = layout.endpoints.map(outside.absolute);
+    opened.push(await openPool({ endpoints: layout.endpoints, paths, setSize: layout.setSize, deploymentId: opened[0]?.format.deploymentId ?? null, allowRootDrive: options.allowRootDrive, disk: native, rng, syncs, warn }));
+  }
+  const deploymentId = (opened[0] as OpenedPool).format.deploymentId;
+  const sets = opened.map((pool, poolIndex) => {
+    const { setSize, setCount } = layouts[poolIndex] as PoolLayout;
+    const { drives } = pool;
+    return Array.from({ length: setCount }, (_, i) => new ErasureSet(poolIndex, i, drives.slice(i * setSize, (i + 1) * setSize), classes.standardParity, classes.reducedParity, resources));
+  });
+  const poolsWith = (suspended: ReadonlySet<number>): Pools =>
+    new Pools({ deploymentId, background, pools: sets.map((own, i): Pool => ({ sets: own, placement: (opened[i] as OpenedPool).format.distribution, isSuspended: suspended.has(i) })) });
+  for (const set of sets.flat()) {
+    const { decided, waiting } = await resolveAll(set);
+    if (decided > 0 || waiting.length > 0) log.info("operations in doubt", { decided, waiting: waiting.length });
+  }
+  const pools = poolsWith(await suspendedPools(poolsWith(new Set()), layouts, clock));
+  healer.run = async (damage) => {
+    let healed = 0;
+    for (const set of pools.setsOf(damage.path)) healed += (await healKey(set, damage, pools.locks, damage.why === "shard")).healed.length;
+    return healed;
+  };
+  const toRebuild = opened.flatMap((pool, p) => [...new Set(pool.replaced.map((position) => Math.floor(position / (layouts[p] as PoolLayout).setSize)))].map((i) => sets[p]?.[i] as ErasureSet));
+  for (const drive of opened.flatMap((p) => p.drives)) if (drive !== null) background.track(drive.sweep().then(() => undefined));
+  const close = async (): Promise<void> => {
+    await healQueue.stop();
+    await background.idle();
+  };
+  return { codec, pool: native, pools, layouts, deploymentId, syncs, blocks, healQueue, background, toRebuild, close };
+}
+
+/** pool.bin: which pools are drained. Written when the pools of the command line are not those that it names. */
+async function suspendedPools(pools: Pools, layouts: readonly PoolLayout[], clock: Clock): Promise<ReadonlySet<number>> {
+  const bytes = await pools.readDocument(POOL_META_PATH);
+  const known = bytes === null ? [] : decodePoolMeta(bytes);
+  const now = reconcilePools(known, layouts.map((l) => l.argument), clock.nowNs());
+  if (now !== null && (layouts.length > 1 || bytes !== null)) await pools.writeDocument(POOL_META_PATH, encodePoolMeta(now));
+  return new Set((now ?? known).flatMap((pool, i) => (pool.decommission === null ? [] : [i])));
+}
+
+export interface RunningSherd {
+  readonly url: string;
+  /** Drains and stops; true if every request in flight finished. */
+  stop(): Promise<boolean>;
+}
+
+export async function startServer(options: ServerOptions, endpoints: readonly string[], outside: Outside): Promise<RunningSherd> {
+  const { clock, rng, log } = outside;
+  const store = await openStore(options, endpoints, outside);
+  const { pools, codec } = store;
+  const lag = new EventLoopLag(clock);
+  const buckets = new BucketCatalog(pools, clock);
+  const objects = { store: pools, buckets, codec, clock, rng, region: options.region, completed: new CompletedUploads() };
+  const host = `${options.address.host === "" ? "127.0.0.1" : options.address.host}:${options.address.port}`;
+  const metrics = new Metrics({ sources: metricSources(store, outside), clock, lag, server: host, version: VERSION });
+  const secretOf = (accessKey: string): string | undefined => (accessKey === options.rootUser ? options.rootPassword : undefined);
+  const lookup = (accessKey: string): { secretKey: string } | null => (accessKey === options.rootUser ? { secretKey: options.rootPassword } : null);
+  const idBytes = new Uint8Array(8);
+  const handle = createS3Handler({
+    objects,
+    codec,
+    auth: { credentials: { lookup }, region: options.region, nowMs: () => clock.nowMs(), signingKeys: new SigningKeys() },
+    domains: options.domains,
+    hostId: Bun.hash.xxHash64(store.deploymentId).toString(16).padStart(16, "0"),
+    log,
+    newRequestId: () => Buffer.from(rng.fill(idBytes)).toString("hex").toUpperCase(),
+    elapsedMs: () => clock.elapsedMs(),
+    observe: (r) => metrics.request(r.api, r.bucket, r.status, r.seconds, r.bytesIn, r.bytesOut),
+    aside: (exchange) => serveAside(exchange, { pools, metrics, isPublic: options.metricsAuth === "public", secretOf, nowMs: () => clock.nowMs() }),
+  });
+  const certificates = options.certsDir === null ? null : readCertificates(options.certsDir);
+  const failed = (error: unknown): void => log.error("handler failed", { message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  const http = await startHttpServer({ host: options.address.host === "" ? "0.0.0.0" : options.address.host, port: options.address.port, tls: certificates, headerBytesMax: HEADER_BYTES_MAX, bodyIdleMs: BODY_IDLE_MS, handle, failed });
+  lag.start();
+  const stopRebuild = new AbortController();
+  if (store.toRebuild.length > 0) store.background.track(rebuild(store, outside, stopRebuild.signal));
+  const scheme = certificates === null ? "http" : "https";
+  const shown = options.address.host === "" || options.address.host === "0.0.0.0" ? "127.0.0.1" : options.address.host;
+  return { url: `${scheme}://${shown}:${http.port}`, stop: () => stopAll({ http, store, lag, stopRebuild, drainMs: options.drainTimeoutMs }) };
+}
+
+async function stopAll(parts: { http: RunningServer; store: OpenedStore; lag: EventLoopLag; stopRebuild: AbortController; drainMs: number }): Promise<boolean> {
+  const finished = await parts.http.stop(parts.drainMs);
+  parts.lag.stop();
+  parts.stopRebuild.abort(new Error("the server stops"));
+  await parts.store.close();
+  return finished;
+}
+
+async function rebuild(store: OpenedStore, outside: Outside, signal: AbortSignal): Promise<void> {
+  try {
+    await healDrivesLogged(store.pools, { deep: false, signal, sets: store.toRebuild, log: outside.log, clock: outside.clock, what: "replaced drive" });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+interface Aside {
+  readonly pools: Pools;
+  readonly metrics: Metrics;
+  readonly isPublic: boolean;
+  readonly secretOf: (accessKey: string) => string | undefined;
+  readonly nowMs: () => number;
+}
+
+/** Health and metrics: never the S3 surface. Source: s3-api.md §6. */
+async function serveAside(exchange: HttpExchange, aside: Aside): Promise<boolean> {
+  const { rawPath, method, headers } = exchange.request;
+  const kind = metricsKindOf(rawPath);
+  if (kind !== null) {
+    if (!aside.isPublic && !bearerIsValid(headers.get("authorization"), aside.secretOf, aside.nowMs())) {
+      await exchange.response.send(403, [["Content-Type", "application/json"]], JSON.stringify({ Code: "AccessDenied", Message: "Access Denied." }));
+      return true;
+    }
+    await exchange.response.send(200, [["Content-Type", "text/plain; version=0.0.4; charset=utf-8"]], await aside.metrics.render(kind));
+    return true;
+  }
+  if (!rawPath.startsWith("/minio/health/") || (method !== "GET" && method !== "HEAD")) {
+    if (rawPath.startsWith("/minio/admin/")) {
+      await exchange.response.send(501, [["Content-Type", "application/json"]], JSON.stringify({ Code: "NotImplemented", Message: "The admin API is not implemented yet." }));
+      return true;
+    }
+    return false;
+  }
+  const answer = health(rawPath.slice("/minio/health/".length), aside.pools);
+  if (answer === null) return false;
+  await exchange.response.send(answer.status, answer.headers, "");
+  return true;
+}
+
+function health(what: string, pools: Pools): { status: number; headers: [string, string][] } | null {
+  if (what === "live" || what === "ready") return { status: 200, headers: [] };
+  if (what !== "cluster" && what !== "cluster/read") return null;
+  const now = clusterHealth(pools.allSets);
+  const good = what === "cluster" ? now.writable : now.readable;
+  const quorum: [string, string] = what === "cluster" ? ["x-minio-write-quorum", String(now.writeQuorum)] : ["x-minio-read-quorum", String(now.readQuorum)];
+  return { status: good ? 200 : 503, headers: [quorum, ["x-minio-storage-class-defaults", "true"]] };
+}
+
+function metricSources(store: OpenedStore, _outside: Outside): ConstructorParameters<typeof Metrics>[0]["sources"] {
+  const { pools } = store;
+  return {
+    drives: async () =>
+      await Promise.all(
+        pools.allSets.flatMap((set) =>
+          set.drives.map(async (drive, driveIndex) => {
+            const space = await drive?.space();
+            const endpoint = drive?.endpoint ?? `pool ${set.poolIndex} set ${set.setIndex} drive ${driveIndex}`;
+            return { endpoint, poolIndex: set.poolIndex, setIndex: set.setIndex, driveIndex, online: drive !== null && drive.state !== "faulty", space: space?.ok === true ? space.value : null };
+          }),
+        ),
+      ),
+    health: () => clusterHealth(pools.allSets),
+    process: () => readProcessUsage(store.pool),
+    bucketCount: async () => (await pools.listBuckets()).length,
+    heal: () => ({ waiting: store.healQueue.length, healed: store.healQueue.healed, failed: store.healQueue.failed, dropped: store.healQueue.dropped }),
+    nativePool: () => store.pool.stats(),
+    blocks: () => ({ lentBytes: store.blocks.lentBytes, capacityBytes: store.blocks.capacityBytes }),
+    groupSyncs: () => store.syncs.all().reduce((sum, s) => ({ syncs: sum.syncs + s.syncs, served: sum.served + s.served }), { syncs: 0, served: 0 }),
+  };
+}
