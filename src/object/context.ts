@@ -1,0 +1,45 @@
+/** ObjectContext: what every operation of this folder works with. Built once, in server.ts. */
+import type { Bucket, BucketCatalog } from "../bucket/catalog.ts";
+import type { Codec } from "../codec/native.ts";
+import type { Store } from "../erasure/store.ts";
+import type { Clock } from "../sys/clock.ts";
+import type { Rng } from "../sys/rng.ts";
+import { ObjectError } from "./errors.ts";
+import { checkBucketName } from "./names.ts";
+
+export interface ObjectContext {
+  readonly store: Store;
+  readonly buckets: BucketCatalog;
+  readonly codec: Codec;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  /** "" = unset. */
+  readonly region: string;
+  /** Uploads completed lately, so that a repeated Complete gets its first answer. */
+  readonly completed: CompletedUploads;
+}
+
+export interface CompletedUpload {
+  readonly etag: string;
+  readonly versionId: string | null;
+  readonly modTimeNs: bigint;
+}
+
+export class CompletedUploads {
+  private readonly recent = new Map<string, CompletedUpload>();
+  remember(uploadId: string, result: CompletedUpload): void {
+    if (this.recent.size >= 1000) this.recent.delete(this.recent.keys().next().value as string);
+    this.recent.set(uploadId, result);
+  }
+  get(uploadId: string): CompletedUpload | undefined {
+    return this.recent.get(uploadId);
+  }
+}
+
+/** The bucket, or NoSuchBucket. */
+export async function bucketOf(ctx: ObjectContext, name: string): Promise<Bucket> {
+  checkBucketName(name);
+  const bucket = await ctx.buckets.get(name);
+  if (bucket === null) throw new ObjectError("NoSuchBucket", "The specified bucket does not exist.", { bucket: name });
+  return bucket;
+}

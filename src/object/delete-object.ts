@@ -1,0 +1,63 @@
+/** DeleteObject: a delete marker, or a version for good, by the bucket's versioning. Source: s3-api.md §4.7. */
+import { modeOf } from "../bucket/versioning.ts";
+import type { StoredVersion } from "../erasure/store.ts";
+import { bucketOf, type ObjectContext } from "./context.ts";
+import { ObjectError } from "./errors.ts";
+import { checkKey } from "./names.ts";
+import { hasWriteConditions, judgeWrite } from "./precondition.ts";
+import { NULL_VERSION } from "./put-object.ts";
+import type { Conditions, DeleteObjectRequest, DeleteObjectResult } from "./types.ts";
+import { modTimeMs } from "./version-info.ts";
+
+export async function deleteObject(ctx: ObjectContext, request: DeleteObjectRequest): Promise<DeleteObjectResult> {
+  checkKey(request.key);
+  const bucket = await bucketOf(ctx, request.bucket);
+  const mode = modeOf(bucket.versioning, request.key);
+  if (request.versionId !== undefined) return await deleteVersion(ctx, request, request.versionId);
+  if (mode === "unversioned" || request.key.endsWith("/")) {
+    await ctx.store.commit({
+      ...target(request),
+      reads: hasWriteConditions(request.conditions) ? "latest" : { versionId: NULL_VERSION },
+      decide(current) {
+        demandDeletable(request.conditions, current);
+        return current === null ? null : { kind: "delete-version", versionId: current.versionId };
+      },
+    });
+    return { versionId: null, isDeleteMarker: false };
+  }
+  const versionId = mode === "enabled" ? ctx.rng.uuid() : NULL_VERSION;
+  await ctx.store.commit({
+    ...target(request),
+    reads: "latest",
+    decide(current) {
+      demandDeletable(request.conditions, current);
+      return { kind: "delete-marker", versionId };
+    },
+  });
+  return { versionId, isDeleteMarker: true };
+}
+
+async function deleteVersion(ctx: ObjectContext, request: DeleteObjectRequest, versionId: string): Promise<DeleteObjectResult> {
+  let wasMarker = false;
+  await ctx.store.commit({
+    ...target(request),
+    reads: { versionId },
+    decide(current) {
+      demandDeletable(request.conditions, current);
+      if (current === null) return null;
+      wasMarker = current.isDeleteMarker;
+      return { kind: "delete-version", versionId };
+    },
+  });
+  return { versionId, isDeleteMarker: wasMarker };
+}
+
+function target(request: DeleteObjectRequest): { bucket: string; key: string; signal: AbortSignal } {
+  return { bucket: request.bucket, key: request.key, signal: request.signal };
+}
+
+/** A missing key does not match any If-Match. */
+function demandDeletable(conditions: Conditions, current: StoredVersion | null): void {
+  const found = current === null || current.isDeleteMarker ? null : { etag: current.metaUsr.get("etag") ?? "", modTimeMs: modTimeMs(current) };
+  if (judgeWrite(conditions, found) !== "go") throw new ObjectError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.");
+}

@@ -1,0 +1,36 @@
+/** ObjectError: what an S3 operation may refuse, without HTTP. s3/errors.ts maps every code; the union is closed. */
+import { OperatingError } from "../core/errors.ts";
+
+export type ObjectErrorCode =
+  | "NoSuchBucket"
+  | "NoSuchKey"
+  | "NoSuchVersion"
+  | "NoSuchUpload"
+  | "DeleteMarker"
+  | "NotModified"
+  | "PreconditionFailed"
+  | "BucketAlreadyOwnedByYou"
+  | "BucketNotEmpty"
+  | "InvalidBucketName"
+  | "InvalidObjectName"
+  | "KeyTooLong"
+  | "ReservedBucket"
+  | "InvalidPart"
+  | "InvalidPartOrder"
+  | "InvalidPartNumber"
+  | "EntityTooSmall"
+  | "EntityTooLarge"
+  | "IncompleteBody"
+  | "InvalidRange"
+  | "InvalidArgument"
+  | "InvalidRequest"
+  | "InvalidCopy"
+  | "InvalidBucketState"
+  | "InvalidTag"
+  | "BadDigest"
+  | "ChecksumMismatch"
+  | "ObjectExistsAsDirectory"
+  | "MethodNotAllowed"
+  | "NotImplemented";
+
+export class ObjectError extends OperatingError<ObjectErrorCode> {}

@@ -1,0 +1,27 @@
+/** What a bucket and a key may be called. Source: s3-api.md §1.5, §1.6. */
+import { ObjectError } from "./errors.ts";
+
+const BUCKET_NAME = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+const KEY_BYTES_MAX = 1024;
+const COMPONENT_BYTES_MAX = 255;
+
+export function checkBucketName(name: string): void {
+  if (name === "minio" || name.startsWith(".minio.sys")) throw new ObjectError("ReservedBucket", "All access to this resource has been disabled.");
+  if (!isBucketName(name)) throw new ObjectError("InvalidBucketName", "The specified bucket is not valid.", { bucket: name });
+}
+
+export function isBucketName(name: string): boolean {
+  return BUCKET_NAME.test(name) && !/\.\.|\.-|-\./.test(name) && !/^\d+\.\d+\.\d+\.\d+$/.test(name);
+}
+
+/** The key as it is stored; throws what a key may not be. */
+export function checkKey(key: string): void {
+  if (key === "" || key.includes("\0") || key.includes("//") || key.startsWith("/") || !key.isWellFormed()) {
+    throw new ObjectError("InvalidObjectName", "Object name contains unsupported characters.", { key });
+  }
+  if (Buffer.byteLength(key) > KEY_BYTES_MAX) throw new ObjectError("KeyTooLong", "Your key is too long.");
+  for (const component of key.split("/")) {
+    if (Buffer.byteLength(component) > COMPONENT_BYTES_MAX) throw new ObjectError("InvalidObjectName", "A part of the object name between slashes is longer than 255 bytes.", { key });
+    if (component === "xl.meta") throw new ObjectError("InvalidObjectName", "The name xl.meta is reserved.", { key });
+  }
+}

@@ -1,0 +1,37 @@
+/** Object tags: read, set, remove; kept URL-encoded in the version's metadata. */
+import { bucketOf, type ObjectContext } from "./context.ts";
+import { demandVisible, notFound } from "./get-object.ts";
+import { checkKey } from "./names.ts";
+import type { TaggingRequest, VersionInfo } from "./types.ts";
+import { versionInfo } from "./version-info.ts";
+
+const TAGGING_KEY = "X-Amz-Tagging";
+
+export async function getTagging(ctx: ObjectContext, request: TaggingRequest): Promise<VersionInfo> {
+  checkKey(request.key);
+  await bucketOf(ctx, request.bucket);
+  const version = await ctx.store.readVersion(request.bucket, request.key, request.versionId);
+  if (version === null) throw notFound(request.versionId);
+  demandVisible(version, request.versionId);
+  return versionInfo(request.bucket, request.key, version);
+}
+
+/** "" removes all tags. Returns the version touched. */
+export async function putTagging(ctx: ObjectContext, request: TaggingRequest & { readonly tagging: string }): Promise<{ readonly versionId: string }> {
+  checkKey(request.key);
+  await bucketOf(ctx, request.bucket);
+  let versionId = "null";
+  await ctx.store.commit({
+    bucket: request.bucket,
+    key: request.key,
+    reads: request.versionId === undefined ? "latest" : { versionId: request.versionId },
+    signal: request.signal,
+    decide(current) {
+      if (current === null) throw notFound(request.versionId);
+      demandVisible(current, request.versionId);
+      versionId = current.versionId;
+      return { kind: "patch", versionId, metaUsr: new Map([[TAGGING_KEY, request.tagging === "" ? null : request.tagging]]) };
+    },
+  });
+  return { versionId };
+}

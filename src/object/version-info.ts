@@ -1,0 +1,96 @@
+/** From a stored version to what the wire shows. Source: on-disk-format.md §5.10, §5.11. */
+import { type ChecksumRecord, checksumToBase64, decodeChecksumRecords, encodeChecksumRecords } from "../codec/checksum.ts";
+import type { StoredVersion } from "../erasure/store.ts";
+import { ObjectError } from "./errors.ts";
+import type { Checksum, VersionInfo } from "./types.ts";
+
+export const ACTUAL_SIZE_KEY = "X-Minio-Internal-actual-size";
+export const CRC_KEY = "x-minio-internal-crc";
+const TAGGING_KEY = "X-Amz-Tagging";
+const STORAGE_CLASS_KEY = "x-amz-storage-class";
+const ENCRYPTION_MARK = "x-minio-internal-server-side-encryption-";
+
+export function versionInfo(bucket: string, key: string, version: StoredVersion): VersionInfo {
+  const { metaUsr, metaSys } = version;
+  const etag = metaUsr.get("etag") ?? "";
+  const record = checksumRecord(version);
+  const isMultipart = metaSys.has(ACTUAL_SIZE_KEY) && etag.includes("-");
+  return {
+    bucket,
+    key,
+    versionId: version.versionId,
+    isLatest: version.isLatest,
+    isDeleteMarker: version.isDeleteMarker,
+    modTimeNs: version.modTimeNs,
+    sizeBytes: actualSize(version),
+    etag,
+    storageClass: metaUsr.get(STORAGE_CLASS_KEY) ?? "STANDARD",
+    metadata: metaUsr,
+    internal: metaSys,
+    tagging: metaUsr.get(TAGGING_KEY) ?? "",
+    parts: version.parts.map((p) => ({ number: p.number, sizeBytes: p.actualBytes >= 0 ? p.actualBytes : p.sizeBytes })),
+    isMultipart,
+    checksum: record === null ? null : shown(record),
+    partChecksums: record === null ? [] : record.partValues.map(checksumToBase64),
+  };
+}
+
+function shown(record: ChecksumRecord): Checksum {
+  return { algorithm: record.algorithm, type: record.type, value: checksumToBase64(record.value), parts: record.parts };
+}
+
+/** The client's size: what was stored may be compressed or encrypted. */
+function actualSize(version: StoredVersion): number {
+  const text = version.metaSys.get(ACTUAL_SIZE_KEY);
+  if (text !== undefined) {
+    const size = Number(Buffer.from(text).toString("latin1"));
+    if (Number.isSafeInteger(size) && size >= 0) return size;
+  }
+  if (isTransformed(version)) return version.parts.reduce((sum, p) => sum + Math.max(0, p.actualBytes), 0);
+  return version.sizeBytes;
+}
+
+/** Encrypted checksums cannot be read without the key: none is shown. */
+function checksumRecord(version: StoredVersion): ChecksumRecord | null {
+  const bytes = version.metaSys.get(CRC_KEY);
+  if (bytes === undefined || isEncrypted(version)) return null;
+  try {
+    return decodeChecksumRecords(bytes)[0] ?? null;
+  } catch {
+    return null; // a checksum that cannot be read is a checksum that cannot be shown; the data have their own
+  }
+}
+
+export function isEncrypted(version: Pick<StoredVersion, "metaSys">): boolean {
+  return [...version.metaSys.keys()].some((name) => name.toLowerCase().startsWith(ENCRYPTION_MARK));
+}
+function isTransformed(version: Pick<StoredVersion, "metaSys">): boolean {
+  return isEncrypted(version) || version.metaSys.has("X-Minio-Internal-compression");
+}
+
+/** Refuses content that this release cannot read. */
+export function demandReadable(version: StoredVersion): void {
+  if (isEncrypted(version)) throw new ObjectError("NotImplemented", "The object is encrypted; this release cannot decrypt.");
+  if (version.metaSys.has("X-Minio-Internal-compression")) throw new ObjectError("NotImplemented", "The object is compressed; this release cannot decompress.");
+  const status = version.metaSys.get("x-minio-internal-transition-status");
+  if (status !== undefined && Buffer.from(status).toString() === "complete") throw new ObjectError("NotImplemented", "The object lies in a remote tier; this release cannot reach it.");
+}
+
+/** MetaSys entry of a checksum; none = nothing. */
+export function crcEntry(record: ChecksumRecord | null): readonly (readonly [string, Uint8Array])[] {
+  return record === null ? [] : [[CRC_KEY, encodeChecksumRecords([record])]];
+}
+
+/** MetaUsr of a new version: the client's metadata, tags, class and ETag. */
+export function userMetadata(metadata: ReadonlyMap<string, string>, own: { readonly etag: string; readonly tagging: string; readonly storageClass: string }): Map<string, string> {
+  const out = new Map(metadata);
+  if (own.etag !== "") out.set("etag", own.etag);
+  if (!out.has("content-type")) out.set("content-type", "binary/octet-stream");
+  if (own.tagging !== "") out.set(TAGGING_KEY, own.tagging);
+  if (own.storageClass !== "STANDARD") out.set(STORAGE_CLASS_KEY, own.storageClass);
+  return out;
+}
+
+export function modTimeMs(version: Pick<StoredVersion, "modTimeNs">): number {
+  return Number(version.modTimeNs / 1_000_000n);
+}
