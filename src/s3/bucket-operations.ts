@@ -1,0 +1,163 @@
+/** Buckets, versioning, tagging, ACL answers and the settings that are not there yet. Source: s3-api.md §1.2-1.4, §4.10, §4.12. */
+import { bucketDocument, createBucket as create, deleteBucket as remove, getVersioning as versioningOf, headBucket as head, listBuckets as list, putVersioning as setVersioning } from "../object/buckets.ts";
+import { getTagging, putTagging } from "../object/tagging.ts";
+import { openObject } from "../object/get-object.ts";
+import { type Call, type Reply, reply, xmlReply } from "./call.ts";
+import type { S3Code } from "./errors.ts";
+import { S3_ERRORS } from "./errors.ts";
+import { checkTags, decodeTags, encodeTags, integerFrom, isoDate, versionIdFrom } from "./headers.ts";
+import { OWNER, OWNER_ID } from "./list-operations.ts";
+import { readDocument } from "./request-body.ts";
+import { WireError } from "./wire-error.ts";
+import { child, childrenOf, childText, parseXml, xmlDocument, type XmlNode } from "./xml.ts";
+
+const DOCUMENT_BYTES_MAX = 1024 * 1024;
+const BUCKETS_MAX = 10_000;
+const OBJECT_TAGS_MAX = 10;
+
+export async function listBuckets(call: Call): Promise<Reply> {
+  const prefix = call.query.get("prefix") ?? "";
+  const max = integerFrom(call.query.get("max-buckets"), "max-buckets", BUCKETS_MAX, { min: 1, max: BUCKETS_MAX });
+  const token = call.query.get("continuation-token") ?? "";
+  const after = token === "" ? "" : Buffer.from(token, "base64url").toString();
+  const all = (await list(call.objects)).filter((b) => b.name.startsWith(prefix) && b.name > after);
+  const page = all.slice(0, max);
+  const buckets = page.map((b): XmlNode => ["Bucket", [["Name", b.name], ["CreationDate", isoDate(b.createdNs)]]]);
+  const next: XmlNode | null = all.length > page.length ? ["ContinuationToken", Buffer.from(page.at(-1)?.name ?? "").toString("base64url")] : null;
+  return xmlReply(200, xmlDocument("ListAllMyBucketsResult", [OWNER, ["Buckets", buckets], prefix === "" ? null : ["Prefix", prefix], next]));
+}
+
+export async function createBucket(call: Call): Promise<Reply> {
+  if (call.request.headers.get("x-amz-bucket-object-lock-enabled")?.toLowerCase() === "true") throw new WireError("NotImplemented", "Object lock is not implemented.");
+  const document = await readDocument(call, DOCUMENT_BYTES_MAX);
+  if (document.length > 0) {
+    const constraint = childText(parseXml(document, "CreateBucketConfiguration"), "LocationConstraint") ?? "";
+    const { region } = call.objects;
+    if (region !== "" && constraint !== "" && constraint !== region) throw new WireError("InvalidRegion", "Region does not match.");
+  }
+  try {
+    await create(call.objects, call.bucket);
+  } catch (error) {
+    if (call.request.headers.get("x-minio-force-create") !== "true" || !(error instanceof Error && "code" in error && error.code === "BucketAlreadyOwnedByYou")) throw error;
+  }
+  return reply(200, { Location: `/${call.bucket}` });
+}
+
+export async function headBucket(call: Call): Promise<Reply> {
+  await head(call.objects, call.bucket);
+  return reply(200, { "Content-Type": "application/xml" });
+}
+
+export async function deleteBucket(call: Call): Promise<Reply> {
+  if (call.request.headers.get("x-minio-force-delete") === "true") throw new WireError("NotImplemented", "Deleting a bucket with its contents is not implemented.");
+  await remove(call.objects, call.bucket);
+  return reply(204);
+}
+
+export async function getBucketLocation(call: Call): Promise<Reply> {
+  await head(call.objects, call.bucket);
+  const { region } = call.objects;
+  return xmlReply(200, `<?xml version="1.0" encoding="UTF-8"?>\n<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${region === "us-east-1" ? "" : region}</LocationConstraint>`);
+}
+
+export async function getBucketVersioning(call: Call): Promise<Reply> {
+  const versioning = await versioningOf(call.objects, call.bucket);
+  const nodes: (XmlNode | null)[] = [
+    versioning.status === "" ? null : ["Status", versioning.status],
+    ...versioning.excludedPrefixes.map((p): XmlNode => ["ExcludedPrefixes", [["Prefix", p]]]),
+    versioning.excludeFolders ? ["ExcludeFolders", true] : null,
+  ];
+  return xmlReply(200, xmlDocument("VersioningConfiguration", nodes));
+}
+
+export async function putBucketVersioning(call: Call): Promise<Reply> {
+  const root = parseXml(await readDocument(call, DOCUMENT_BYTES_MAX), "VersioningConfiguration");
+  const status = childText(root, "Status");
+  if (status !== "Enabled" && status !== "Suspended") throw new WireError("IllegalVersioningConfigurationException", "The versioning configuration specified in the request is invalid.");
+  const excludedPrefixes = childrenOf(root, "ExcludedPrefixes").map((e) => childText(e, "Prefix") ?? "");
+  if (excludedPrefixes.length > 10 || excludedPrefixes.includes("")) throw new WireError("IllegalVersioningConfigurationException", "At most 10 excluded prefixes, none of them empty.");
+  await setVersioning(call.objects, call.bucket, { status, excludedPrefixes, excludeFolders: childText(root, "ExcludeFolders") === "true" });
+  return reply(200);
+}
+
+// ---- object tagging
+
+function tagSet(tags: readonly (readonly [string, string])[]): XmlNode {
+  return ["TagSet", tags.map(([k, v]): XmlNode => ["Tag", [["Key", k], ["Value", v]]])];
+}
+
+export async function getObjectTagging(call: Call): Promise<Reply> {
+  const versionId = versionIdFrom(call.query.get("versionId"));
+  const info = await getTagging(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, ...(versionId === undefined ? {} : { versionId }) });
+  return xmlReply(200, xmlDocument("Tagging", [tagSet(decodeTags(info.tagging))]), { "x-amz-version-id": info.versionId === "null" ? null : info.versionId });
+}
+
+export async function putObjectTagging(call: Call): Promise<Reply> {
+  const root = parseXml(await readDocument(call, DOCUMENT_BYTES_MAX), "Tagging");
+  const set = child(root, "TagSet");
+  if (set === undefined) throw new WireError("MalformedXML", "The document has no TagSet.");
+  const tags = childrenOf(set, "Tag").map((tag) => [tag.children.find((c) => c.name === "Key")?.text ?? "", tag.children.find((c) => c.name === "Value")?.text ?? ""] as const);
+  checkTags(tags, OBJECT_TAGS_MAX);
+  return await setTags(call, encodeTags(tags), 200);
+}
+
+export async function deleteObjectTagging(call: Call): Promise<Reply> {
+  return await setTags(call, "", 204);
+}
+
+async function setTags(call: Call, tagging: string, status: number): Promise<Reply> {
+  const versionId = versionIdFrom(call.query.get("versionId"));
+  const result = await putTagging(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, tagging, ...(versionId === undefined ? {} : { versionId }) });
+  return reply(status, { "x-amz-version-id": result.versionId === "null" ? null : result.versionId });
+}
+
+// ---- ACL: the owner has it all
+
+const GRANT = `<?xml version="1.0" encoding="UTF-8"?>
+<AccessControlPolicy xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Owner><ID>${OWNER_ID}</ID><DisplayName>minio</DisplayName></Owner><AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"><ID>${OWNER_ID}</ID><DisplayName>minio</DisplayName></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>`;
+
+export async function getBucketAcl(call: Call): Promise<Reply> {
+  await head(call.objects, call.bucket);
+  return xmlReply(200, GRANT);
+}
+
+export async function getObjectAcl(call: Call): Promise<Reply> {
+  await using _ = await openObject(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, conditions: {} });
+  return xmlReply(200, GRANT);
+}
+
+// ---- settings that may lie on the drives already, and those that no bucket has
+
+type Stored = Parameters<typeof bucketDocument>[2];
+
+/** Reading a setting that MinIO may have stored: shown as it is; there is no way to change it yet. */
+export function getStored(which: Stored, missing: S3Code): (call: Call) => Promise<Reply> {
+  return async (call) => {
+    const document = await bucketDocument(call.objects, call.bucket, which);
+    if (document.length === 0) throw new WireError(missing, S3_ERRORS[missing].message);
+    return reply(200, { "Content-Type": which === "policy" ? "application/json" : "application/xml" }, document);
+  };
+}
+
+export async function getNotification(call: Call): Promise<Reply> {
+  const document = await bucketDocument(call.objects, call.bucket, "notification");
+  return document.length > 0 ? reply(200, { "Content-Type": "application/xml" }, document) : xmlReply(200, xmlDocument("NotificationConfiguration", []));
+}
+
+export function getMissing(code: S3Code): (call: Call) => Promise<Reply> {
+  return async (call) => {
+    await head(call.objects, call.bucket);
+    throw new WireError(code, S3_ERRORS[code].message);
+  };
+}
+
+export function getEmpty(root: string, children: readonly XmlNode[] = []): (call: Call) => Promise<Reply> {
+  return async (call) => {
+    await head(call.objects, call.bucket);
+    return xmlReply(200, xmlDocument(root, children));
+  };
+}
+
+export function notImplemented(_call: Call): Promise<Reply> {
+  return Promise.reject(new WireError("NotImplemented", S3_ERRORS.NotImplemented.message));
+}

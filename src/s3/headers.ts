@@ -1,0 +1,277 @@
+/** Headers in and out: metadata of new objects, conditions, ranges, and what GET and HEAD show. Source: s3-api.md §4.1, §4.2, §4.4. */
+import { checksumAlgorithmOf } from "../codec/checksum.ts";
+import type { ChecksumName, ChecksumType, Conditions, NewMetadata, VersionInfo } from "../object/types.ts";
+import type { Call } from "./call.ts";
+import { decodePercent, parseQuery } from "./sigv4.ts";
+import { WireError } from "./wire-error.ts";
+
+const KEPT = ["content-type", "cache-control", "content-language", "content-encoding", "content-disposition", "expires"] as const;
+const METADATA_BYTES_MAX = 2048;
+const TAGS_MAX = 10;
+const SHOWN: Readonly<Record<string, string>> = {
+  "content-type": "Content-Type",
+  "cache-control": "Cache-Control",
+  "content-language": "Content-Language",
+  "content-encoding": "Content-Encoding",
+  "content-disposition": "Content-Disposition",
+  expires: "Expires",
+};
+
+/** Refuses what would silently not be done. */
+export function refuseUnsupported(call: Call): void {
+  for (const name of call.request.headers.keys()) {
+    if (name.startsWith("x-amz-server-side-encryption") || name.startsWith("x-amz-copy-source-server-side-encryption")) throw new WireError("NotImplemented", "Server-side encryption is not implemented.");
+    if (name.startsWith("x-amz-object-lock-")) throw new WireError("NotImplemented", "Object lock is not implemented.");
+    if (name.startsWith("x-minio-internal-")) throw new WireError("InvalidArgument", "A header is reserved for internal use.");
+  }
+  if (call.request.headers.has("x-amz-write-offset-bytes")) throw new WireError("NotImplemented", "Appending to objects is not implemented.");
+  if (call.request.headers.get("x-amz-meta-snowball-auto-extract") === "true") throw new WireError("NotImplemented", "Extracting archives is not implemented.");
+}
+
+export function newMetadata(call: Call): NewMetadata {
+  refuseUnsupported(call);
+  return { metadata: metadataFrom(call), tagging: taggingFrom(call.parameter("x-amz-tagging")), storageClass: storageClassFrom(call) ?? "STANDARD" };
+}
+
+export function metadataFrom(call: Call): Map<string, string> {
+  const metadata = new Map<string, string>();
+  const { headers } = call.request;
+  for (const name of KEPT) {
+    const value = headers.get(name);
+    if (value === undefined) continue;
+    const kept = name === "content-encoding" ? withoutAwsChunked(value) : fromWire(value);
+    if (kept !== "") metadata.set(name, kept);
+  }
+  let bytes = 0;
+  const add = (name: string, value: string): void => {
+    if (!name.startsWith("x-amz-meta-") && !name.startsWith("x-minio-meta-")) return;
+    const text = fromWire(value);
+    bytes += name.length + Buffer.byteLength(text);
+    metadata.set(canonicalHeader(name), text);
+  };
+  for (const [name, value] of headers) add(name, value);
+  if (call.identity.isPresigned) for (const [name, value] of call.query) add(name.toLowerCase(), value);
+  if (bytes > METADATA_BYTES_MAX) throw new WireError("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.");
+  return metadata;
+}
+
+/** Header values arrive as Latin-1; clients send UTF-8 raw or RFC 2047-encoded. */
+function fromWire(value: string): string {
+  const text = /[\u0080-\u00ff]/.test(value) ? utf8OrLatin1(value) : value;
+  return text.includes("=?") ? decodeRfc2047(text) : text;
+}
+function utf8OrLatin1(value: string): string {
+  const bytes = Buffer.from(value, "latin1");
+  const text = bytes.toString("utf8");
+  return text.includes("\ufffd") ? value : text;
+}
+function decodeRfc2047(text: string): string {
+  return text.replace(/=\?utf-8\?([qb])\?([^?]*)\?=(?:\s+(?==\?))?/gi, (_, coding: string, data: string) => {
+    if (coding.toLowerCase() === "b") return Buffer.from(data, "base64").toString("utf8");
+    const raw = data.replaceAll("_", " ").replace(/=([0-9A-F]{2})/gi, (__, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+    return Buffer.from(raw, "latin1").toString("utf8");
+  });
+}
+/** ASCII stays; other text is Q-encoded as MinIO does. */
+export function toWire(text: string): string {
+  if (/^[\u0020-\u007e]*$/.test(text)) return text;
+  let out = "";
+  for (const byte of Buffer.from(text, "utf8")) {
+    const c = String.fromCharCode(byte);
+    if (c === " ") out += "_";
+    else if (byte > 0x20 && byte < 0x7f && c !== "=" && c !== "?" && c !== "_") out += c;
+    else out += `=${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+  }
+  return `=?UTF-8?q?${out}?=`;
+}
+
+function withoutAwsChunked(value: string): string {
+  return value
+    .split(",")
+    .map((v) => v.trim())
+    .filter((v) => v !== "" && v.toLowerCase() !== "aws-chunked")
+    .join(",");
+}
+
+function canonicalHeader(name: string): string {
+  return name.replace(/(^|-)([a-z])/g, (_, dash: string, letter: string) => dash + letter.toUpperCase());
+}
+
+export function storageClassFrom(call: Call): string | null {
+  const value = call.parameter("x-amz-storage-class");
+  if (value === undefined || value === "") return null;
+  if (value !== "STANDARD" && value !== "REDUCED_REDUNDANCY") throw new WireError("InvalidStorageClass", "Invalid storage class.");
+  return value;
+}
+
+/** `x-amz-tagging`: checked, re-encoded as stored. */
+export function taggingFrom(value: string | undefined): string {
+  if (value === undefined || value === "") return "";
+  const tags = parseQuery(value);
+  checkTags(tags, TAGS_MAX);
+  return encodeTags(tags);
+}
+
+export function checkTags(tags: readonly (readonly [string, string])[], max: number): void {
+  if (tags.length > max) throw new WireError("BadRequest", `Object tags cannot be greater than ${max}`);
+  const seen = new Set<string>();
+  for (const [key, value] of tags) {
+    if (key === "" || [...key].length > 128 || [...value].length > 256) throw new WireError("InvalidTag", "The tag provided was not a valid tag.");
+    if (seen.has(key)) throw new WireError("InvalidTag", "Cannot provide multiple Tags with the same key.");
+    seen.add(key);
+  }
+}
+
+export function encodeTags(tags: readonly (readonly [string, string])[]): string {
+  return [...tags]
+    .sort((a, b) => (a[0] < b[0] ? -1 : 1))
+    .map(([k, v]) => `${queryEscape(k)}=${queryEscape(v)}`)
+    .join("&");
+}
+/** As Go's url.QueryEscape, which wrote the stored form. */
+export function queryEscape(text: string): string {
+  return encodeURIComponent(text)
+    .replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replaceAll("%20", "+");
+}
+export function decodeTags(tagging: string): [string, string][] {
+  return parseQuery(tagging);
+}
+
+// ---- conditions
+
+export function conditionsFrom(call: Call, prefix = ""): Conditions {
+  const of = (name: string): string | undefined => call.parameter(prefix + name);
+  const ifMatch = of("if-match");
+  const ifNoneMatch = of("if-none-match");
+  const modified = dateOf(of("if-modified-since"));
+  const unmodified = dateOf(of("if-unmodified-since"));
+  return {
+    ...(ifMatch === undefined ? {} : { ifMatch: etagList(ifMatch) }),
+    ...(ifNoneMatch === undefined ? {} : { ifNoneMatch: etagList(ifNoneMatch) }),
+    ...(modified === null ? {} : { ifModifiedSinceMs: modified }),
+    ...(unmodified === null ? {} : { ifUnmodifiedSinceMs: unmodified }),
+  };
+}
+
+function etagList(value: string): string[] {
+  return value.split(",").map((etag) => etag.trim().replace(/^"(.*)"$/, "$1"));
+}
+function dateOf(value: string | undefined): number | null {
+  if (value === undefined) return null;
+  const ms = Date.parse(value);
+  return Number.isNaN(ms) ? null : ms;
+}
+
+// ---- ranges
+
+export interface ByteRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** null = no range, or one that is to be ignored. Throws InvalidRange. */
+export function rangeFrom(header: string | undefined, sizeBytes: number): ByteRange | null {
+  if (header === undefined) return null;
+  const match = /^bytes=(\d*)-(\d*)$/.exec(header.trim());
+  if (match === null || (match[1] === "" && match[2] === "")) return null;
+  const [first, last] = [match[1] as string, match[2] as string];
+  const unsatisfiable = (): WireError => new WireError("InvalidRange", "The requested range is not satisfiable.", { actualObjectSize: sizeBytes, rangeRequested: header.trim().slice(6) });
+  if (first === "") {
+    const suffix = Number(last);
+    if (suffix === 0 || sizeBytes === 0) throw unsatisfiable();
+    return { first: Math.max(0, sizeBytes - suffix), last: sizeBytes - 1 };
+  }
+  const start = Number(first);
+  if (last !== "" && Number(last) < start) throw unsatisfiable();
+  if (start >= sizeBytes) throw unsatisfiable();
+  return { first: start, last: last === "" ? sizeBytes - 1 : Math.min(Number(last), sizeBytes - 1) };
+}
+
+// ---- answers
+
+export function quoted(etag: string): string {
+  return `"${etag}"`;
+}
+export function httpDate(ns: bigint): string {
+  return new Date(Number(ns / 1_000_000n)).toUTCString();
+}
+export function isoDate(ns: bigint): string {
+  return new Date(Number(ns / 1_000_000n)).toISOString();
+}
+
+export function versionIdHeader(info: Pick<VersionInfo, "versionId">): string | null {
+  return info.versionId === "null" ? null : info.versionId;
+}
+
+/** Headers of GET and HEAD but length and range. */
+export function objectHeaders(info: VersionInfo): [string, string][] {
+  const headers: [string, string][] = [
+    ["ETag", quoted(info.etag)],
+    ["Last-Modified", httpDate(info.modTimeNs)],
+    ["Accept-Ranges", "bytes"],
+  ];
+  const id = versionIdHeader(info);
+  if (id !== null) headers.push(["x-amz-version-id", id]);
+  if (info.storageClass !== "STANDARD") headers.push(["x-amz-storage-class", info.storageClass]);
+  if (info.tagging !== "") headers.push(["x-amz-tagging-count", String(decodeTags(info.tagging).length)]);
+  for (const [name, value] of info.metadata) {
+    const shown = SHOWN[name.toLowerCase()];
+    if (shown !== undefined) headers.push([shown, toWire(value)]);
+    else if (/^x-(amz|minio)-meta-/i.test(name) && !/^x-amz-meta-x-amz-unencrypted-content-/i.test(name)) headers.push([name.toLowerCase(), toWire(value)]);
+    else if (/^x-amz-(replication-status|restore|object-lock-.*)$/i.test(name)) headers.push([name.toLowerCase(), toWire(value)]);
+  }
+  return headers;
+}
+
+export function checksumHeaders(checksum: { readonly algorithm: ChecksumName; readonly type?: ChecksumType; readonly value: string; readonly parts?: number } | null): Record<string, string> {
+  if (checksum === null) return {};
+  const value = checksum.type === "COMPOSITE" && (checksum.parts ?? 0) > 0 ? `${checksum.value}-${checksum.parts}` : checksum.value;
+  return { [checksumAlgorithmOf(checksum.algorithm).header]: value, ...(checksum.type === undefined ? {} : { "x-amz-checksum-type": checksum.type }) };
+}
+
+export function checksumNameFrom(value: string | undefined): ChecksumName | null {
+  if (value === undefined || value === "") return null;
+  const found = checksumAlgorithmOf(value);
+  if (found === undefined) throw new WireError("InvalidArgument", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
+  return found.name;
+}
+export function checksumTypeFrom(value: string | undefined): ChecksumType | null {
+  if (value === undefined || value === "") return null;
+  const upper = value.toUpperCase();
+  if (upper !== "COMPOSITE" && upper !== "FULL_OBJECT") throw new WireError("InvalidArgument", "The checksum type must be COMPOSITE or FULL_OBJECT.");
+  return upper;
+}
+
+/** `?versionId`: undefined, "null" or a UUID. */
+export function versionIdFrom(value: string | undefined): string | undefined {
+  if (value === undefined || value === "") return undefined;
+  if (value === "null") return value;
+  if (!/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(value)) throw new WireError("InvalidArgument", "Invalid version id specified.");
+  return value.toLowerCase();
+}
+
+/** `x-amz-copy-source`. */
+export function copySourceFrom(header: string): { bucket: string; key: string; versionId?: string } {
+  const question = header.indexOf("?");
+  const path = decodePercent(question < 0 ? header : header.slice(0, question)).replace(/^\/+/, "");
+  const slash = path.indexOf("/");
+  if (slash <= 0 || slash === path.length - 1) throw new WireError("InvalidArgument", "Copy Source must mention the source bucket and key: sourcebucket/sourcekey.");
+  const versionId = question < 0 ? undefined : parseQuery(header.slice(question + 1)).find(([k]) => k === "versionId")?.[1];
+  const id = versionId === undefined || versionId === "" ? undefined : versionIdOrMissing(versionId);
+  return { bucket: path.slice(0, slash), key: path.slice(slash + 1), ...(id === undefined ? {} : { versionId: id }) };
+}
+function versionIdOrMissing(value: string): string | undefined {
+  try {
+    return versionIdFrom(value);
+  } catch (cause) {
+    throw new WireError("NoSuchVersion", "The specified version does not exist.", {}, { cause });
+  }
+}
+
+export function integerFrom(value: string | undefined, name: string, fallback: number, bounds: { readonly min: number; readonly max: number }): number {
+  if (value === undefined || value === "") return fallback;
+  const number = Number(value);
+  if (!/^-?\d{1,15}$/.test(value) || number < bounds.min) throw new WireError("InvalidArgument", `Argument ${name} must be an integer between ${bounds.min} and 2147483647.`);
+  return Math.min(number, bounds.max);
+}

@@ -1,0 +1,199 @@
+/** PutObject, GetObject, HeadObject, CopyObject, DeleteObject, DeleteObjects on the wire. Source: s3-api.md §4.2-4.8. */
+import { copyObject as copy } from "../object/copy-object.ts";
+import { deleteObject as remove } from "../object/delete-object.ts";
+import { ObjectError } from "../object/errors.ts";
+import { openObject } from "../object/get-object.ts";
+import { putObject as put } from "../object/put-object.ts";
+import type { CopySource, OpenedObject, VersionInfo } from "../object/types.ts";
+import { type Call, type Reply, reply, xmlReply } from "./call.ts";
+import { errorCodeOf, errorMessageOf } from "./error-reply.ts";
+import { checksumHeaders, checksumNameFrom, conditionsFrom, copySourceFrom, httpDate, isoDate, metadataFrom, newMetadata, objectHeaders, quoted, rangeFrom, refuseUnsupported, storageClassFrom, taggingFrom, versionIdFrom, versionIdHeader } from "./headers.ts";
+import { announcedTrailers, readDocument, requestBody } from "./request-body.ts";
+import { WireError } from "./wire-error.ts";
+import { childrenOf, childText, parseXml, xmlDocument, type XmlNode } from "./xml.ts";
+
+const DELETE_DOCUMENT_BYTES_MAX = 4 * 1024 * 1024;
+const DELETE_KEYS_MAX = 1000;
+const DELETES_AT_ONCE = 16;
+
+export async function putObject(call: Call): Promise<Reply> {
+  const metadata = newMetadata(call);
+  const result = await put(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, body: requestBody(call), conditions: conditionsFrom(call), ...metadata });
+  return reply(200, { ETag: quoted(result.etag), "x-amz-version-id": result.versionId, ...checksumHeaders(result.checksum) });
+}
+
+export async function getObject(call: Call): Promise<Reply | null> {
+  return await serveObject(call, true);
+}
+export async function headObject(call: Call): Promise<Reply | null> {
+  return await serveObject(call, false);
+}
+
+async function serveObject(call: Call, withBody: boolean): Promise<Reply | null> {
+  refuseUnsupported(call);
+  const versionId = versionIdFrom(call.query.get("versionId"));
+  await using opened = await openObject(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, conditions: conditionsFrom(call), ...(versionId === undefined ? {} : { versionId }) });
+  const { info } = opened;
+  const headers = objectHeaders(info);
+  const part = partFrom(call, info);
+  const range = part ?? rangeFrom(call.request.headers.get("range"), info.sizeBytes);
+  const length = range === null ? info.sizeBytes : range.last - range.first + 1;
+  if (range !== null) headers.push(["Content-Range", `bytes ${range.first}-${range.last}/${info.sizeBytes}`]);
+  if (part !== null && info.isMultipart) headers.push(["x-amz-mp-parts-count", String(info.parts.length)]);
+  addChecksum(call, info, headers, part);
+  overrideHeaders(call, headers);
+  const status = range === null ? 200 : 206;
+  if (!withBody) {
+    call.response.start(status, headers.concat(call.commonHeaders as [string, string][]), length);
+    await call.response.end();
+    return null;
+  }
+  await sendContent(call, opened, { status, headers: headers.concat(call.commonHeaders as [string, string][]), offset: range?.first ?? 0, length });
+  return null;
+}
+
+async function sendContent(call: Call, opened: OpenedObject, what: { status: number; headers: [string, string][]; offset: number; length: number }): Promise<void> {
+  const { inline } = opened;
+  if (inline !== null) {
+    await call.response.send(what.status, what.headers, inline.subarray(what.offset, what.offset + what.length));
+    return;
+  }
+  const sink = call.response.start(what.status, what.headers, what.length);
+  await opened.stream(sink, what.offset, what.length);
+  await call.response.end();
+}
+
+/** `?partNumber=n` as a byte range. */
+function partFrom(call: Call, info: VersionInfo): { first: number; last: number; index: number } | null {
+  const value = call.query.get("partNumber");
+  if (value === undefined) return null;
+  if (call.request.headers.has("range")) throw new WireError("InvalidRequest", "Cannot specify both Range header and partNumber query parameter.");
+  if (!/^\d{1,5}$/.test(value) || Number(value) < 1 || Number(value) > 10_000) throw new WireError("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive.");
+  let first = 0;
+  for (const [index, part] of info.parts.entries()) {
+    if (part.number === Number(value)) return { first, last: first + part.sizeBytes - 1, index };
+    first += part.sizeBytes;
+  }
+  throw new WireError("InvalidPartNumber", "The requested partnumber is not satisfiable.");
+}
+
+function addChecksum(call: Call, info: VersionInfo, headers: [string, string][], part: { index: number } | null): void {
+  if (call.parameter("x-amz-checksum-mode")?.toUpperCase() !== "ENABLED" || info.checksum === null || call.request.headers.has("range")) return;
+  const value = part !== null && info.isMultipart ? info.partChecksums[part.index] : undefined;
+  const shown = part !== null && info.isMultipart && value !== undefined ? checksumHeaders({ algorithm: info.checksum.algorithm, value }) : checksumHeaders(info.checksum);
+  headers.push(...Object.entries(shown));
+  if (part !== null && value !== undefined) headers.push(["x-amz-checksum-type", info.checksum.type]);
+}
+
+const OVERRIDES: Readonly<Record<string, string>> = {
+  "response-content-type": "Content-Type",
+  "response-content-language": "Content-Language",
+  "response-expires": "Expires",
+  "response-cache-control": "Cache-Control",
+  "response-content-disposition": "Content-Disposition",
+  "response-content-encoding": "Content-Encoding",
+};
+
+function overrideHeaders(call: Call, headers: [string, string][]): void {
+  for (const [parameter, name] of Object.entries(OVERRIDES)) {
+    const value = call.query.get(parameter);
+    if (value === undefined) continue;
+    if (/[\r\n\0]/.test(value)) throw new WireError("InvalidArgument", `${parameter} holds characters that a header cannot.`);
+    const at = headers.findIndex(([n]) => n === name);
+    if (at >= 0) headers[at] = [name, value];
+    else headers.push([name, value]);
+  }
+}
+
+export function sourceOf(call: Call): CopySource {
+  return { ...copySourceFrom(call.parameter("x-amz-copy-source") ?? ""), conditions: conditionsFrom(call, "x-amz-copy-source-") };
+}
+
+export async function copyObject(call: Call): Promise<Reply> {
+  refuseUnsupported(call);
+  const directive = (name: string): boolean => {
+    const value = call.parameter(name) ?? "COPY";
+    if (value !== "COPY" && value !== "REPLACE") throw new WireError("InvalidArgument", `Unknown ${name === "x-amz-metadata-directive" ? "metadata" : "tagging"} directive.`);
+    return value === "REPLACE";
+  };
+  const result = await copy(call.objects, {
+    bucket: call.bucket,
+    key: call.key,
+    signal: call.request.signal,
+    source: sourceOf(call),
+    conditions: conditionsFrom(call),
+    replaceMetadata: directive("x-amz-metadata-directive") ? metadataFrom(call) : null,
+    replaceTagging: directive("x-amz-tagging-directive") ? taggingFrom(call.parameter("x-amz-tagging")) : null,
+    storageClass: storageClassFrom(call),
+    checksumAlgorithm: checksumNameFrom(call.parameter("x-amz-checksum-algorithm")),
+  });
+  const asked = call.parameter("x-amz-checksum-algorithm") !== undefined;
+  const shown: XmlNode[] = asked && result.checksum !== null ? [[`Checksum${result.checksum.algorithm}`, result.checksum.value], ["ChecksumType", result.checksum.type]] : [];
+  const document = xmlDocument("CopyObjectResult", [["LastModified", isoDate(result.modTimeNs)], ["ETag", quoted(result.etag)], ...shown]);
+  return xmlReply(200, document, { "x-amz-version-id": result.versionId, "x-amz-copy-source-version-id": result.sourceVersionId });
+}
+
+export async function deleteObject(call: Call): Promise<Reply> {
+  if (call.request.headers.get("x-minio-force-delete") === "true") throw new WireError("NotImplemented", "Deleting a whole prefix is not implemented.");
+  const versionId = versionIdFrom(call.query.get("versionId"));
+  const result = await remove(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, conditions: conditionsFrom(call), ...(versionId === undefined ? {} : { versionId }) });
+  return reply(204, { "x-amz-version-id": result.versionId, "x-amz-delete-marker": result.isDeleteMarker ? "true" : null });
+}
+
+export async function deleteObjects(call: Call): Promise<Reply> {
+  const { headers } = call.request;
+  const hasChecksum = [...headers.keys()].some((name) => name.startsWith("x-amz-checksum-")) || announcedTrailers(headers.get("x-amz-trailer")).length > 0;
+  if (!headers.has("content-md5") && !hasChecksum) throw new WireError("MissingContentMD5", "Missing required header for this request: Content-Md5 or a checksum.");
+  const root = parseXml(await readDocument(call, DELETE_DOCUMENT_BYTES_MAX), "Delete");
+  const asked = childrenOf(root, "Object");
+  if (asked.length === 0 || asked.length > DELETE_KEYS_MAX) throw new WireError("MalformedXML", `Between 1 and ${DELETE_KEYS_MAX} keys may be deleted at once.`);
+  await call.objects.buckets.get(call.bucket).then((bucket) => {
+    if (bucket === null) throw new ObjectError("NoSuchBucket", "The specified bucket does not exist.");
+  });
+  const quiet = childText(root, "Quiet") === "true";
+  const answers: (XmlNode | null)[] = new Array<XmlNode | null>(asked.length).fill(null);
+  const lanes = Array.from({ length: Math.min(DELETES_AT_ONCE, asked.length) }, async (_, lane) => {
+    for (let i = lane; i < asked.length; i += DELETES_AT_ONCE) {
+      const item = asked[i] as (typeof asked)[number];
+      const key = item.children.find((c) => c.name === "Key")?.text ?? "";
+      answers[i] = await deleteOne(call, { key, versionText: childText(item, "VersionId") ?? "", etag: childText(item, "ETag") }, quiet);
+    }
+  });
+  await Promise.all(lanes);
+  return xmlReply(200, xmlDocument("DeleteResult", answers));
+}
+
+async function deleteOne(call: Call, item: { key: string; versionText: string; etag: string | undefined }, quiet: boolean): Promise<XmlNode | null> {
+  const { key, versionText } = item;
+  const version: XmlNode | null = versionText === "" ? null : ["VersionId", versionText];
+  try {
+    const versionId = knownVersion(versionText);
+    const conditions = item.etag === undefined ? {} : { ifMatch: [item.etag.replaceAll('"', "")] };
+    const result = await remove(call.objects, { bucket: call.bucket, key, signal: call.request.signal, conditions, ...(versionId === undefined ? {} : { versionId }) });
+    if (quiet) return null;
+    const marker: XmlNode[] = result.isDeleteMarker ? [["DeleteMarker", true], ["DeleteMarkerVersionId", result.versionId ?? "null"]] : [];
+    return ["Deleted", [["Key", key], version, ...marker]];
+  } catch (error) {
+    return ["Error", [["Code", errorCodeOf(error)], ["Message", errorMessageOf(error)], ["Key", key], version]];
+  }
+}
+
+function knownVersion(text: string): string | undefined {
+  try {
+    return versionIdFrom(text);
+  } catch (cause) {
+    throw new ObjectError("NoSuchVersion", "The specified version does not exist.", {}, { cause });
+  }
+}
+
+/** Headers of 304 and 412. */
+export function validatorHeaders(info: VersionInfo): [string, string][] {
+  const headers: [string, string][] = [["ETag", quoted(info.etag)], ["Last-Modified", httpDate(info.modTimeNs)]];
+  const id = versionIdHeader(info);
+  if (id !== null) headers.push(["x-amz-version-id", id]);
+  for (const name of ["cache-control", "expires"]) {
+    const value = info.metadata.get(name);
+    if (value !== undefined) headers.push([name === "expires" ? "Expires" : "Cache-Control", value]);
+  }
+  return headers;
+}

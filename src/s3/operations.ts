@@ -1,0 +1,127 @@
+/**
+ * THE table: every operation of the S3 surface, in match order: method, what the path names, the query keys or header that
+ * select it, the action that authorizes it, its handler. What is not there yet answers NotImplemented here, never by
+ * falling through to another operation. Source: s3-api.md §1.
+ */
+import { createBucket, deleteBucket, deleteObjectTagging, getBucketAcl, getBucketLocation, getBucketVersioning, getEmpty, getMissing, getNotification, getObjectAcl, getObjectTagging, getStored, headBucket, listBuckets, notImplemented, putBucketVersioning, putObjectTagging } from "./bucket-operations.ts";
+import type { Call, Reply } from "./call.ts";
+import { listObjectsV1, listObjectsV2, listObjectVersions } from "./list-operations.ts";
+import { abortMultipartUpload, completeMultipartUpload, createMultipartUpload, getObjectAttributes, listMultipartUploads, listParts, uploadPart, uploadPartCopy } from "./multipart-operations.ts";
+import { copyObject, deleteObject, deleteObjects, getObject, headObject, putObject } from "./object-operations.ts";
+
+export type Target = "service" | "bucket" | "object";
+export interface Operation {
+  readonly name: string;
+  readonly method: string;
+  readonly target: Target;
+  /** Query keys that must be there; "k=v" with that value. */
+  readonly query: readonly string[];
+  /** A header that must be there. */
+  readonly header: string | null;
+  readonly action: string;
+  readonly run: (call: Call) => Promise<Reply | null>;
+}
+
+type Selector = { readonly query?: readonly string[]; readonly header?: string; readonly action?: string };
+
+function op(name: string, method: string, target: Target, run: Operation["run"], selector: Selector = {}): Operation {
+  return { name, method, target, run, query: selector.query ?? [], header: selector.header ?? null, action: selector.action ?? `s3:${name}` };
+}
+
+const bucketSettings = (name: string, key: string, get: Operation["run"]): Operation[] => [
+  op(`GetBucket${name}`, "GET", "bucket", get, { query: [key] }),
+  op(`PutBucket${name}`, "PUT", "bucket", notImplemented, { query: [key] }),
+  op(`DeleteBucket${name}`, "DELETE", "bucket", notImplemented, { query: [key] }),
+];
+const REFUSED_BUCKET = ["inventory", "metrics", "analytics", "intelligent-tiering", "replication-metrics", "replication-reset", "replication-reset-status", "replication-check", "events", "metadataTable", "metadataConfiguration", "session", "abac"];
+
+export const OPERATIONS: readonly Operation[] = [
+  op("ListBuckets", "GET", "service", listBuckets, { action: "s3:ListAllMyBuckets" }),
+
+  op("GetBucketLocation", "GET", "bucket", getBucketLocation, { query: ["location"] }),
+  op("GetBucketVersioning", "GET", "bucket", getBucketVersioning, { query: ["versioning"] }),
+  op("PutBucketVersioning", "PUT", "bucket", putBucketVersioning, { query: ["versioning"] }),
+  op("GetBucketPolicyStatus", "GET", "bucket", getMissing("NoSuchBucketPolicy"), { query: ["policyStatus"] }),
+  ...bucketSettings("Policy", "policy", getStored("policy", "NoSuchBucketPolicy")),
+  ...bucketSettings("Tagging", "tagging", getStored("tagging", "NoSuchTagSet")),
+  ...bucketSettings("Lifecycle", "lifecycle", getStored("lifecycle", "NoSuchLifecycleConfiguration")),
+  ...bucketSettings("Encryption", "encryption", getStored("encryption", "ServerSideEncryptionConfigurationNotFoundError")),
+  ...bucketSettings("ObjectLockConfiguration", "object-lock", getStored("objectLock", "ObjectLockConfigurationNotFoundError")),
+  ...bucketSettings("Replication", "replication", getStored("replication", "ReplicationConfigurationNotFoundError")),
+  ...bucketSettings("Notification", "notification", getNotification),
+  ...bucketSettings("Cors", "cors", getMissing("NoSuchCORSConfiguration")),
+  ...bucketSettings("Website", "website", getMissing("NoSuchWebsiteConfiguration")),
+  ...bucketSettings("PublicAccessBlock", "publicAccessBlock", getMissing("NoSuchPublicAccessBlockConfiguration")),
+  ...bucketSettings("OwnershipControls", "ownershipControls", getMissing("OwnershipControlsNotFoundError")),
+  ...bucketSettings("Acl", "acl", getBucketAcl),
+  ...bucketSettings("Logging", "logging", getEmpty("BucketLoggingStatus")),
+  ...bucketSettings("Accelerate", "accelerate", getEmpty("AccelerateConfiguration")),
+  ...bucketSettings("RequestPayment", "requestPayment", getEmpty("RequestPaymentConfiguration", [["Payer", "BucketOwner"]])),
+  ...REFUSED_BUCKET.flatMap((key) => ["GET", "PUT", "DELETE", "POST"].map((method) => op(`Bucket:${key}`, method, "bucket", notImplemented, { query: [key] }))),
+  op("ListMultipartUploads", "GET", "bucket", listMultipartUploads, { query: ["uploads"], action: "s3:ListBucketMultipartUploads" }),
+  op("ListObjectVersions", "GET", "bucket", listObjectVersions, { query: ["versions"], action: "s3:ListBucketVersions" }),
+  op("ListObjectsV2", "GET", "bucket", listObjectsV2, { query: ["list-type=2"], action: "s3:ListBucket" }),
+  op("DeleteObjects", "POST", "bucket", deleteObjects, { query: ["delete"], action: "s3:DeleteObject" }),
+  op("PostObject", "POST", "bucket", notImplemented, { action: "s3:PutObject" }),
+  op("HeadBucket", "HEAD", "bucket", headBucket),
+  op("ListObjects", "GET", "bucket", listObjectsV1, { action: "s3:ListBucket" }),
+  op("CreateBucket", "PUT", "bucket", createBucket),
+  op("DeleteBucket", "DELETE", "bucket", deleteBucket),
+
+  ...["GET", "PUT", "POST", "DELETE"].map((method) => op("ObjectTorrent", method, "object", notImplemented, { query: ["torrent"] })),
+  op("GetObjectAttributes", "GET", "object", getObjectAttributes, { query: ["attributes"] }),
+  op("UploadPartCopy", "PUT", "object", uploadPartCopy, { query: ["partNumber", "uploadId"], header: "x-amz-copy-source", action: "s3:PutObject" }),
+  op("UploadPart", "PUT", "object", uploadPart, { query: ["partNumber", "uploadId"], action: "s3:PutObject" }),
+  op("ListParts", "GET", "object", listParts, { query: ["uploadId"], action: "s3:ListMultipartUploadParts" }),
+  op("CompleteMultipartUpload", "POST", "object", completeMultipartUpload, { query: ["uploadId"], action: "s3:PutObject" }),
+  op("CreateMultipartUpload", "POST", "object", createMultipartUpload, { query: ["uploads"], action: "s3:PutObject" }),
+  op("AbortMultipartUpload", "DELETE", "object", abortMultipartUpload, { query: ["uploadId"] }),
+  op("GetObjectAcl", "GET", "object", getObjectAcl, { query: ["acl"] }),
+  op("PutObjectAcl", "PUT", "object", notImplemented, { query: ["acl"] }),
+  op("DeleteObjectAcl", "DELETE", "object", notImplemented, { query: ["acl"] }),
+  op("GetObjectTagging", "GET", "object", getObjectTagging, { query: ["tagging"] }),
+  op("PutObjectTagging", "PUT", "object", putObjectTagging, { query: ["tagging"] }),
+  op("DeleteObjectTagging", "DELETE", "object", deleteObjectTagging, { query: ["tagging"] }),
+  op("SelectObjectContent", "POST", "object", notImplemented, { query: ["select"] }),
+  op("RestoreObject", "POST", "object", notImplemented, { query: ["restore"] }),
+  op("GetObjectRetention", "GET", "object", notImplemented, { query: ["retention"] }),
+  op("PutObjectRetention", "PUT", "object", notImplemented, { query: ["retention"] }),
+  op("GetObjectLegalHold", "GET", "object", notImplemented, { query: ["legal-hold"] }),
+  op("PutObjectLegalHold", "PUT", "object", notImplemented, { query: ["legal-hold"] }),
+  op("GetObjectLambda", "GET", "object", notImplemented, { query: ["lambdaArn"] }),
+  ...["PUT", "GET"].map((method) => op("RenameObject", method, "object", notImplemented, { query: ["renameObject"] })),
+  op("HeadObject", "HEAD", "object", headObject, { action: "s3:GetObject" }),
+  op("GetObject", "GET", "object", getObject),
+  op("CopyObject", "PUT", "object", copyObject, { header: "x-amz-copy-source", action: "s3:PutObject" }),
+  op("PutObject", "PUT", "object", putObject),
+  op("DeleteObject", "DELETE", "object", deleteObject),
+];
+
+/** Rows by method and target, so that a request looks at few. */
+const ROWS = new Map<string, Operation[]>();
+for (const operation of OPERATIONS) {
+  const key = `${operation.method} ${operation.target}`;
+  const rows = ROWS.get(key);
+  if (rows === undefined) ROWS.set(key, [operation]);
+  else rows.push(operation);
+}
+
+/** Query keys that a plain PUT or DELETE may carry; any other sub-resource on them is refused, not ignored. */
+const HARMLESS = /^(x-id|versionId|X-Amz-.*|x-amz-.*|AWSAccessKeyId|Signature|Expires|response-.*|partNumber|uploadId)$/i;
+
+export function findOperation(method: string, target: Target, query: ReadonlyMap<string, string>, headers: ReadonlyMap<string, string>): Operation | "not-implemented" | null {
+  const rows = ROWS.get(`${method} ${target}`);
+  if (rows === undefined) return null;
+  for (const row of rows) {
+    if (row.query.length === 0 && row.header === null && (method === "PUT" || method === "DELETE") && query.size > 0) {
+      for (const key of query.keys()) if (!HARMLESS.test(key)) return "not-implemented";
+    }
+    if (row.query.every((wanted) => hasKey(query, wanted)) && (row.header === null || headers.has(row.header))) return row;
+  }
+  return null;
+}
+
+function hasKey(query: ReadonlyMap<string, string>, wanted: string): boolean {
+  const equals = wanted.indexOf("=");
+  return equals < 0 ? query.has(wanted) : query.get(wanted.slice(0, equals)) === wanted.slice(equals + 1);
+}

@@ -1,0 +1,214 @@
+/**
+ * The spine of every request: find the operation, authenticate, authorize, handle, and one exit that writes the answer or
+ * the error, the log line and the metrics. Nothing below logs a request's error, nothing above answers it.
+ */
+import { Digest } from "../codec/checksum.ts";
+import type { Codec } from "../codec/native.ts";
+import { AssertionError } from "../core/assert.ts";
+import type { ObjectContext } from "../object/context.ts";
+import { ObjectError } from "../object/errors.ts";
+import type { VersionInfo } from "../object/types.ts";
+import type { Log } from "../observe/log.ts";
+import type { HeaderList, HttpExchange } from "../sys/http.ts";
+import { type AuthOptions, authenticate, type Identity } from "./authenticate.ts";
+import type { Call } from "./call.ts";
+import { errorCodeOf, errorDocument, errorMessageOf, errorStatusOf } from "./error-reply.ts";
+import { validatorHeaders } from "./object-operations.ts";
+import { findOperation, type Target } from "./operations.ts";
+import { decodePercent, parseQuery } from "./sigv4.ts";
+import { WireError } from "./wire-error.ts";
+
+const HEADER_BYTES_MAX = 8 * 1024;
+const PATH_BYTES_MAX = 32 * 1024;
+
+export interface S3Options {
+  readonly objects: ObjectContext;
+  readonly codec: Codec;
+  readonly auth: AuthOptions;
+  /** Virtual-host domains. */
+  readonly domains: readonly string[];
+  readonly hostId: string;
+  readonly log: Log;
+  /** A fresh request id: upper-case hex. */
+  readonly newRequestId: () => string;
+  readonly elapsedMs: () => number;
+  readonly observe: (request: { readonly api: string; readonly bucket: string; readonly status: number; readonly seconds: number; readonly bytesIn: number; readonly bytesOut: number }) => void;
+  /** Answers health, metrics and what else is not S3; false = it was not. */
+  readonly aside: (exchange: HttpExchange) => Promise<boolean>;
+}
+
+interface Place {
+  readonly bucket: string;
+  readonly key: string;
+}
+
+export function createS3Handler(options: S3Options): (exchange: HttpExchange) => Promise<void> {
+  return async (exchange) => {
+    if (exchange.request.rawPath.startsWith("/minio/") && (await options.aside(exchange))) return;
+    await serveRequest(options, exchange);
+  };
+}
+
+async function serveRequest(options: S3Options, exchange: HttpExchange): Promise<void> {
+  const { request, response } = exchange;
+  const started = options.elapsedMs();
+  const requestId = options.newRequestId();
+  const commonHeaders = commonHeadersOf(options, requestId, request.isTls);
+  let place: Place = { bucket: "", key: "" };
+  let api = "Unknown";
+  let status = 200;
+  try {
+    place = placeOf(request.rawPath, request.headers.get("host") ?? "", options.domains);
+    checkRequest(exchange, place);
+    const pairs = parseQuery(request.rawQuery);
+    const query = new Map(pairs);
+    const target: Target = place.bucket === "" ? "service" : place.key === "" ? "bucket" : "object";
+    if (request.method === "OPTIONS") {
+      api = "Preflight";
+      await response.send(200, [...commonHeaders, ...preflightHeaders(request.headers)], "");
+      return;
+    }
+    const operation = findOperation(request.method, target, query, request.headers);
+    api = operation === null || operation === "not-implemented" ? "Unknown" : operation.name;
+    const identity = authenticate(request, pairs, options.auth);
+    demandStreamingFits(api, identity);
+    if (operation === "not-implemented") throw new WireError("NotImplemented", "A sub-resource of this request is not known.");
+    if (operation === null) throw new WireError("MethodNotAllowed", "The specified method is not allowed against this resource.");
+    if (identity.accessKey === null) throw new WireError("AccessDenied", "Access Denied."); // one root user now; IAM and policies come with their issue
+    const call = makeCall(options, exchange, { place, query, identity, requestId, commonHeaders });
+    const answer = await operation.run(call);
+    if (answer !== null) {
+      status = answer.status;
+      await response.send(answer.status, [...answer.headers, ...commonHeaders], answer.body);
+    }
+  } catch (error) {
+    status = await sendError(options, exchange, { error, place, api, requestId, commonHeaders });
+  } finally {
+    const seconds = (options.elapsedMs() - started) / 1000;
+    const bytesIn = Number(request.headers.get("content-length") ?? 0);
+    options.observe({ api, bucket: place.bucket, status, seconds, bytesIn: Number.isFinite(bytesIn) ? bytesIn : 0, bytesOut: response.bytesSent });
+  }
+}
+
+function makeCall(options: S3Options, exchange: HttpExchange, facts: { place: Place; query: ReadonlyMap<string, string>; identity: Identity; requestId: string; commonHeaders: HeaderList }): Call {
+  const { request, response } = exchange;
+  const { place, query, identity } = facts;
+  const hoisted = identity.isPresigned ? new Map([...query].map(([k, v]) => [k.toLowerCase(), v])) : null;
+  return {
+    request,
+    response,
+    requestId: facts.requestId,
+    bucket: place.bucket,
+    key: place.key,
+    query,
+    identity,
+    objects: options.objects,
+    codec: options.codec,
+    commonHeaders: facts.commonHeaders,
+    parameter: (name) => request.headers.get(name) ?? hoisted?.get(name),
+    digest(bytes, flags) {
+      const digest = new Digest(options.codec, flags);
+      if (bytes.length > 0) digest.update(bytes);
+      return digest.final();
+    },
+  };
+}
+
+/** Bucket and key, still as the client means them: path style, or virtual-host style under one of the domains. */
+function placeOf(rawPath: string, host: string, domains: readonly string[]): Place {
+  const path = decodePercent(rawPath).replace(/^\//, "");
+  const name = host.replace(/:\d+$/, "").toLowerCase();
+  for (const domain of domains) {
+    if (name.length > domain.length + 1 && name.endsWith(`.${domain}`)) {
+      const bucket = name.slice(0, -(domain.length + 1));
+      if (bucket !== "minio") return { bucket, key: path.replace(/^\/+/, "") };
+    }
+  }
+  const slash = path.indexOf("/");
+  if (slash < 0) return { bucket: path, key: "" };
+  return { bucket: path.slice(0, slash), key: path.slice(slash + 1).replace(/^\/+/, "") };
+}
+
+function checkRequest(exchange: HttpExchange, place: Place): void {
+  const { request } = exchange;
+  if (request.rawPath.length > PATH_BYTES_MAX) throw new WireError("KeyTooLongError", "Your key is too long.");
+  let bytes = 0;
+  for (const [name, value] of request.headers) bytes += name.length + value.length;
+  if (bytes > HEADER_BYTES_MAX) throw new WireError("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.");
+  for (const segment of `${place.bucket}/${place.key}`.split(/[/\\]/)) {
+    const trimmed = segment.trim();
+    if (trimmed === "." || trimmed === "..") throw new WireError("XMinioInvalidResourceName", 'Resource name contains bad components such as ".." or ".".');
+  }
+}
+
+/** Streaming payload modes belong to uploads. */
+function demandStreamingFits(api: string, identity: Identity): void {
+  if (identity.payload.kind === "chunked" && api !== "PutObject" && api !== "UploadPart") throw new WireError("XAmzContentSHA256Mismatch", "A streaming payload is only possible for uploads.");
+}
+
+async function sendError(options: S3Options, exchange: HttpExchange, facts: { error: unknown; place: Place; api: string; requestId: string; commonHeaders: HeaderList }): Promise<number> {
+  const { error, place, api, requestId } = facts;
+  if (error instanceof AssertionError) throw error; // a broken promise of our own ends the process
+  const { request, response } = exchange;
+  const code = errorCodeOf(error);
+  const status = errorStatusOf(code);
+  if (status >= 500 || code === "InternalError") {
+    const cause = error instanceof Error ? error.message : String(error);
+    const stack = code === "InternalError" && error instanceof Error ? error.stack : undefined;
+    options.log.error("request failed", { requestId, api, bucket: place.bucket, key: place.key, code, message: cause, stack });
+  }
+  if (response.headSent) {
+    response.destroy(); // the promised length cannot be kept
+    return status;
+  }
+  const headers: (readonly [string, string])[] = [...facts.commonHeaders];
+  if (error instanceof ObjectError) headers.push(...objectErrorHeaders(error));
+  if (status === 503 || status === 429) headers.push(["Retry-After", "60"]);
+  if (request.headers.get("content-length") !== undefined && request.headers.get("content-length") !== "0") headers.push(["Connection", "close"]); // the rest of the body is not wanted
+  if (request.method === "HEAD" || status === 304) {
+    headers.push(["x-minio-error-code", code], ["x-minio-error-desc", JSON.stringify(errorMessageOf(error)).replace(/[^ -~]/g, "?")]);
+    await response.send(status, headers, "");
+    return status;
+  }
+  headers.push(["Content-Type", "application/xml"]);
+  await response.send(status, headers, errorDocument(error, { bucket: place.bucket, key: place.key, resource: request.rawPath, requestId, hostId: options.hostId }));
+  return status;
+}
+
+function objectErrorHeaders(error: ObjectError): [string, string][] {
+  if (error.code === "DeleteMarker") {
+    const versionId = String(error.detail["versionId"]);
+    const headers: [string, string][] = [["x-amz-delete-marker", "true"]];
+    if (versionId !== "null") headers.push(["x-amz-version-id", versionId]);
+    const modTime = error.detail["modTimeNs"];
+    if (error.detail["named"] === true && typeof modTime === "bigint") headers.push(["Last-Modified", new Date(Number(modTime / 1_000_000n)).toUTCString()]);
+    return headers;
+  }
+  const info = error.detail["info"];
+  return info === undefined ? [] : validatorHeaders(info as VersionInfo);
+}
+
+function commonHeadersOf(options: S3Options, requestId: string, isTls: boolean): HeaderList {
+  const headers: [string, string][] = [
+    ["Server", "sherd"],
+    ["x-amz-request-id", requestId],
+    ["x-amz-id-2", options.hostId],
+    ["Vary", "Origin, Accept-Encoding"],
+    ["X-Content-Type-Options", "nosniff"],
+    ["X-XSS-Protection", "1; mode=block"],
+  ];
+  if (isTls) headers.push(["Strict-Transport-Security", "max-age=31536000; includeSubDomains"]);
+  if (options.auth.region !== "") headers.push(["x-amz-bucket-region", options.auth.region]);
+  return headers;
+}
+
+function preflightHeaders(headers: ReadonlyMap<string, string>): HeaderList {
+  const origin = headers.get("origin");
+  if (origin === undefined) return [];
+  return [
+    ["Access-Control-Allow-Origin", origin],
+    ["Access-Control-Allow-Methods", "GET, PUT, HEAD, POST, DELETE, OPTIONS, PATCH"],
+    ["Access-Control-Allow-Headers", headers.get("access-control-request-headers") ?? "*"],
+    ["Access-Control-Allow-Credentials", "true"],
+  ];
+}

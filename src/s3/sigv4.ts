@@ -1,0 +1,162 @@
+/**
+ * Signature V4: canonical request, string to sign, signature; header and presigned form. Pure; compared in constant time.
+ * Source: s3-api.md §2.3-2.6.
+ */
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { WireError } from "./wire-error.ts";
+
+export const UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD";
+export const EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+const KEYS_CACHED = 256;
+
+export interface Scope {
+  readonly accessKey: string;
+  /** yyyymmdd */
+  readonly day: string;
+  readonly region: string;
+  readonly service: string;
+}
+export interface Authorization extends Scope {
+  readonly signedHeaders: readonly string[];
+  readonly signature: string;
+}
+
+export interface SignedParts {
+  readonly method: string;
+  /** Still encoded. */
+  readonly rawPath: string;
+  readonly query: readonly (readonly [string, string])[];
+  readonly headers: ReadonlyMap<string, string>;
+  readonly signedHeaders: readonly string[];
+  readonly payloadHash: string;
+}
+
+/** `Authorization: AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…` */
+export function parseAuthorization(value: string): Authorization {
+  const rest = value.slice("AWS4-HMAC-SHA256".length).replaceAll(" ", "");
+  const fields = rest.split(",");
+  const [credential, signedHeaders, signature] = fields;
+  if (fields.length !== 3 || !credential?.startsWith("Credential=") || !signedHeaders?.startsWith("SignedHeaders=") || !signature?.startsWith("Signature=")) {
+    throw new WireError("AuthorizationHeaderMalformed", "The authorization header needs Credential, SignedHeaders and Signature.");
+  }
+  return {
+    ...parseCredential(credential.slice(11), "AuthorizationHeaderMalformed"),
+    signedHeaders: signedHeaders.slice(14).split(";"),
+    signature: signature.slice(10),
+  };
+}
+
+export function parseCredential(text: string, code: "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError"): Scope {
+  const parts = text.split("/");
+  if (parts.length < 5) throw new WireError(code, "The credential is not of the form AccessKey/yyyymmdd/region/service/aws4_request.");
+  const [day, region, service, end] = parts.slice(-4) as [string, string, string, string];
+  if (!/^\d{8}$/.test(day) || end !== "aws4_request" || (service !== "s3" && service !== "sts")) {
+    throw new WireError(code, "The credential's scope is malformed; the service is s3 and the terminator aws4_request.");
+  }
+  return { accessKey: parts.slice(0, -4).join("/"), day, region, service };
+}
+
+/** Signing keys, which cost four HMACs, kept per secret, day and region. */
+export class SigningKeys {
+  private readonly keys = new Map<string, Buffer>();
+
+  get(scope: Scope, secretKey: string): Buffer {
+    const name = `${scope.accessKey}\0${scope.day}\0${scope.region}\0${scope.service}\0${secretKey}`;
+    const known = this.keys.get(name);
+    if (known !== undefined) return known;
+    let key: Buffer = Buffer.from(`AWS4${secretKey}`, "utf8");
+    for (const part of [scope.day, scope.region, scope.service, "aws4_request"]) key = createHmac("sha256", key).update(part).digest();
+    if (this.keys.size >= KEYS_CACHED) this.keys.delete(this.keys.keys().next().value as string);
+    this.keys.set(name, key);
+    return key;
+  }
+}
+
+export function scopeText(scope: Scope): string {
+  return `${scope.day}/${scope.region}/${scope.service}/aws4_request`;
+}
+
+/** Hex signature of a request at an ISO basic date. */
+export function signRequest(parts: SignedParts, scope: Scope, date: string, key: Buffer): string {
+  const canonical = canonicalRequest(parts);
+  const toSign = `AWS4-HMAC-SHA256\n${date}\n${scopeText(scope)}\n${sha256Hex(canonical)}`;
+  return hmacHex(key, toSign);
+}
+
+export function canonicalRequest(parts: SignedParts): string {
+  const headers = parts.signedHeaders.map((name) => `${name}:${canonicalValue(parts, name)}\n`).join("");
+  return `${parts.method}\n${canonicalPath(parts.rawPath)}\n${canonicalQuery(parts.query)}\n${headers}\n${parts.signedHeaders.join(";")}\n${parts.payloadHash}`;
+}
+
+function canonicalValue(parts: SignedParts, name: string): string {
+  const value = parts.headers.get(name) ?? parts.query.find(([k]) => k.toLowerCase() === name)?.[1];
+  if (value !== undefined) return value.trim().replace(/\s+/gu, " ");
+  return name === "expect" ? "100-continue" : "";
+}
+
+/** Decode, then encode with S3's rules; dots and slashes stay as they are. */
+export function canonicalPath(rawPath: string): string {
+  if (/^[A-Za-z0-9\-_.~/]*$/.test(rawPath)) return rawPath;
+  return encodeS3(decodePercent(rawPath), true);
+}
+
+export function canonicalQuery(query: readonly (readonly [string, string])[]): string {
+  if (query.length === 0) return "";
+  const encoded = query.map(([k, v]) => [encodeS3(k, false), encodeS3(v, false)] as const);
+  encoded.sort((a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0));
+  return encoded.map(([k, v]) => `${k}=${v}`).join("&");
+}
+
+/** Percent-encodes everything but unreserved characters (and "/" in paths). Latin-1 strings stand for bytes. */
+export function encodeS3(text: string, keepSlash: boolean): string {
+  if (/^[A-Za-z0-9\-_.~]*$/.test(text)) return text;
+  let out = "";
+  for (const byte of Buffer.from(text, "utf8")) {
+    const c = String.fromCharCode(byte);
+    out += /[A-Za-z0-9\-_.~]/.test(c) || (keepSlash && c === "/") ? c : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+  }
+  return out;
+}
+
+/** UTF-8 percent decoding; a broken escape stays as it is. Throws on invalid UTF-8. */
+export function decodePercent(text: string): string {
+  if (!text.includes("%")) return text;
+  try {
+    return decodeURIComponent(text.replace(/%(?![0-9A-Fa-f]{2})/g, "%25"));
+  } catch (cause) {
+    throw new WireError("XMinioInvalidObjectName", "The path is not valid UTF-8.", {}, { cause });
+  }
+}
+
+export function parseQuery(rawQuery: string): [string, string][] {
+  if (rawQuery === "") return [];
+  return rawQuery
+    .split("&")
+    .filter((pair) => pair !== "")
+    .map((pair) => {
+      const equals = pair.indexOf("=");
+      const name = equals < 0 ? pair : pair.slice(0, equals);
+      const value = equals < 0 ? "" : pair.slice(equals + 1);
+      return [decodePercent(name.replaceAll("+", " ")), decodePercent(value.replaceAll("+", " "))];
+    });
+}
+
+export function sha256Hex(data: string | Uint8Array): string {
+  return createHash("sha256").update(data).digest("hex");
+}
+export function hmacHex(key: Buffer, text: string): string {
+  return createHmac("sha256", key).update(text).digest("hex");
+}
+export function sameSignature(a: string, b: string): boolean {
+  const x = Buffer.from(a, "latin1");
+  const y = Buffer.from(b, "latin1");
+  return x.length === y.length && timingSafeEqual(x, y);
+}
+
+/** `yyyymmddThhmmssZ` to ms since 1970, or null. */
+export function parseIsoBasic(text: string): number | null {
+  const m = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z$/.exec(text);
+  if (m === null) return null;
+  const at = Date.UTC(Number(m[1]), Number(m[2]) - 1, Number(m[3]), Number(m[4]), Number(m[5]), Number(m[6]));
+  return Number.isNaN(at) ? null : at;
+}
