@@ -36,6 +36,16 @@ export class CompletedUploads {
   }
 }
 
+/**
+ * The bucket of a new version. Settings that MinIO left and this release cannot honour refuse the write: data must not be
+ * stored in the clear where encryption was ordered.
+ */
+export async function bucketForWrite(ctx: ObjectContext, name: string): Promise<Bucket> {
+  const bucket = await bucketOf(ctx, name);
+  if (bucket.metadata.documents.encryption.length > 0) throw new ObjectError("NotImplemented", "The bucket has default encryption, which this release cannot do.", { bucket: name });
+  return bucket;
+}
+
 /** The bucket, or NoSuchBucket. */
 export async function bucketOf(ctx: ObjectContext, name: string): Promise<Bucket> {
   checkBucketName(name);

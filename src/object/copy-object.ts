@@ -2,10 +2,11 @@
  * CopyObject: the source's bytes become a new version; a copy onto itself that changes only metadata is a metadata change.
  * Metadata and tags follow their directives. Source: s3-api.md §4.6, §3.4.
  */
+import { defaultRetention } from "../bucket/object-lock.ts";
 import { modeOf } from "../bucket/versioning.ts";
 import { type ChecksumName, checksumAlgorithmOf, checksumToBase64, DIGEST } from "../codec/checksum.ts";
 import type { StagedDigests, StoredVersion, VersionReader } from "../erasure/store.ts";
-import { bucketOf, type ObjectContext } from "./context.ts";
+import { bucketForWrite, bucketOf, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
 import { demandVisible, notFound } from "./get-object.ts";
 import { checkKey } from "./names.ts";
@@ -45,7 +46,7 @@ export async function openSource(ctx: ObjectContext, source: CopySource): Promis
 
 export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest): Promise<CopyObjectResult> {
   checkKey(request.key);
-  const bucket = await bucketOf(ctx, request.bucket);
+  const bucket = await bucketForWrite(ctx, request.bucket);
   await using source = await openSource(ctx, request.source);
   const { info, reader } = source;
   demandChange(request, info);
@@ -75,7 +76,7 @@ export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest)
     signal: request.signal,
     decide(current) {
       demandConditions(request.conditions, current);
-      return { kind: "put", versionId, staged, metaUsr: userMetadata(metadata, { etag, tagging, storageClass }), metaSys: new Map(crcEntry(record)) };
+      return { kind: "put", versionId, staged, metaUsr: userMetadata(new Map([...metadata, ...defaultRetention(bucket.metadata.documents.objectLock, ctx.clock.nowMs())]), { etag, tagging, storageClass }), metaSys: new Map(crcEntry(record)) };
     },
   });
   return {

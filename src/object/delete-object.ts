@@ -1,4 +1,5 @@
 /** DeleteObject: a delete marker, or a version for good, by the bucket's versioning. Source: s3-api.md §4.7. */
+import { isProtected } from "../bucket/object-lock.ts";
 import { modeOf } from "../bucket/versioning.ts";
 import type { StoredVersion } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
@@ -20,7 +21,9 @@ export async function deleteObject(ctx: ObjectContext, request: DeleteObjectRequ
       reads: hasWriteConditions(request.conditions) ? "latest" : { versionId: NULL_VERSION },
       decide(current) {
         demandDeletable(request.conditions, current);
-        return current === null ? null : { kind: "delete-version", versionId: current.versionId };
+        if (current === null) return null;
+        demandUnlocked(ctx, request, current);
+        return { kind: "delete-version", versionId: current.versionId };
       },
     });
     return { versionId: null, isDeleteMarker: false };
@@ -45,6 +48,7 @@ async function deleteVersion(ctx: ObjectContext, request: DeleteObjectRequest, v
     decide(current) {
       demandDeletable(request.conditions, current);
       if (current === null) return null;
+      demandUnlocked(ctx, request, current);
       wasMarker = current.isDeleteMarker;
       return { kind: "delete-version", versionId };
     },
@@ -54,6 +58,11 @@ async function deleteVersion(ctx: ObjectContext, request: DeleteObjectRequest, v
 
 function target(request: DeleteObjectRequest): { bucket: string; key: string; signal: AbortSignal } {
   return { bucket: request.bucket, key: request.key, signal: request.signal };
+}
+
+/** A version under retention or legal hold stays. */
+function demandUnlocked(ctx: ObjectContext, request: DeleteObjectRequest, current: StoredVersion): void {
+  if (isProtected(current.metaUsr, ctx.clock.nowMs(), request.bypassGovernance)) throw new ObjectError("ObjectLocked", "Object is WORM protected and cannot be overwritten or removed.", { versionId: current.versionId });
 }
 
 /** A missing key does not match any If-Match. */

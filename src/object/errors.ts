@@ -30,6 +30,8 @@ export type ObjectErrorCode =
   | "BadDigest"
   | "ChecksumMismatch"
   | "ObjectExistsAsDirectory"
+  | "ObjectLocked"
+  | "NoSuchLock"
   | "MethodNotAllowed"
   | "NotImplemented";
 

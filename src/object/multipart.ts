@@ -1,8 +1,9 @@
 /** The multipart family but Complete: create, upload, copy a part, list, abort. Source: s3-api.md §4.5, §3.3. */
+import { defaultRetention } from "../bucket/object-lock.ts";
 import { modeOf } from "../bucket/versioning.ts";
 import { type ChecksumName, type ChecksumType, checksumAlgorithmOf, checksumToBase64, DIGEST } from "../codec/checksum.ts";
 import type { StagedDigests, UploadPart, UploadState } from "../erasure/store.ts";
-import { bucketOf, type ObjectContext } from "./context.ts";
+import { bucketForWrite, bucketOf, type ObjectContext } from "./context.ts";
 import { openSource } from "./copy-object.ts";
 import { ObjectError } from "./errors.ts";
 import { checkKey } from "./names.ts";
@@ -30,10 +31,10 @@ const PART_NUMBER_MAX = 10_000;
 
 export async function createUpload(ctx: ObjectContext, request: CreateUploadRequest): Promise<CreateUploadResult> {
   checkKey(request.key);
-  const bucket = await bucketOf(ctx, request.bucket);
+  const bucket = await bucketForWrite(ctx, request.bucket);
   const { checksumAlgorithm } = request;
   const checksumType = typeOf(checksumAlgorithm, request.checksumType);
-  const metaUsr = userMetadata(request.metadata, { etag: "", tagging: request.tagging, storageClass: request.storageClass });
+  const metaUsr = userMetadata(new Map([...request.metadata, ...defaultRetention(bucket.metadata.documents.objectLock, ctx.clock.nowMs())]), { etag: "", tagging: request.tagging, storageClass: request.storageClass });
   if (checksumAlgorithm !== null && checksumType !== null) {
     metaUsr.set(CHECKSUM_KEY, checksumAlgorithm);
     metaUsr.set(CHECKSUM_TYPE_KEY, checksumType);

@@ -3,9 +3,10 @@
  * that a slow client never holds one. On any error nothing is visible.
  */
 import { checksumFromBase64, DIGEST } from "../codec/checksum.ts";
+import { defaultRetention } from "../bucket/object-lock.ts";
 import { modeOf } from "../bucket/versioning.ts";
 import type { StoredVersion } from "../erasure/store.ts";
-import { bucketOf, type ObjectContext } from "./context.ts";
+import { bucketForWrite, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
 import { checkKey } from "./names.ts";
 import { hasWriteConditions, judgeWrite } from "./precondition.ts";
@@ -17,7 +18,7 @@ export const NULL_VERSION = "null";
 
 export async function putObject(ctx: ObjectContext, request: PutObjectRequest): Promise<PutObjectResult> {
   checkKey(request.key);
-  const bucket = await bucketOf(ctx, request.bucket);
+  const bucket = await bucketForWrite(ctx, request.bucket);
   const { body } = request;
   if (body.sizeBytes > OBJECT_BYTES_MAX) throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
   const mode = modeOf(bucket.versioning, request.key);
@@ -43,7 +44,7 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
     signal: request.signal,
     decide(current) {
       demandConditions(request.conditions, current);
-      return { kind: "put", versionId, staged, metaUsr: userMetadata(request.metadata, { etag, tagging: request.tagging, storageClass: request.storageClass }), metaSys: new Map(crcEntry(record)) };
+      return { kind: "put", versionId, staged, metaUsr: userMetadata(new Map([...request.metadata, ...defaultRetention(bucket.metadata.documents.objectLock, ctx.clock.nowMs())]), { etag, tagging: request.tagging, storageClass: request.storageClass }), metaSys: new Map(crcEntry(record)) };
     },
   });
   const checksum: Checksum | null = given === null ? null : { ...given, type: "FULL_OBJECT", parts: 0 };

@@ -140,6 +140,8 @@ export interface CopyObjectResult extends PutObjectResult {
 // ---- delete-object.ts: deleteObject
 export interface DeleteObjectRequest extends ObjectTarget {
   readonly versionId?: string;
+  /** x-amz-bypass-governance-retention, asked for by someone who may. */
+  readonly bypassGovernance: boolean;
   readonly conditions: Conditions;
 }
 export interface DeleteObjectResult {

@@ -1,6 +1,8 @@
 /** Buckets, versioning, tagging, ACL answers and the settings that are not there yet. Source: s3-api.md §1.2-1.4, §4.10, §4.12. */
 import { bucketDocument, createBucket as create, deleteBucket as remove, getVersioning as versioningOf, headBucket as head, listBuckets as list, putVersioning as setVersioning } from "../object/buckets.ts";
+import { legalHoldOf, retentionOf } from "../bucket/object-lock.ts";
 import { getTagging, putTagging } from "../object/tagging.ts";
+import type { VersionInfo } from "../object/types.ts";
 import { openObject } from "../object/get-object.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import type { S3Code } from "./errors.ts";
@@ -89,7 +91,9 @@ function tagSet(tags: readonly (readonly [string, string])[]): XmlNode {
 export async function getObjectTagging(call: Call): Promise<Reply> {
   const versionId = versionIdFrom(call.query.get("versionId"));
   const info = await getTagging(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, ...(versionId === undefined ? {} : { versionId }) });
-  return xmlReply(200, xmlDocument("Tagging", [tagSet(decodeTags(info.tagging))]), { "x-amz-version-id": info.versionId === "null" ? null : info.versionId });
+  const tags = decodeTags(info.tagging);
+  checkTags(tags, Number.POSITIVE_INFINITY);
+  return xmlReply(200, xmlDocument("Tagging", [tagSet(tags)]), { "x-amz-version-id": info.versionId === "null" ? null : info.versionId });
 }
 
 export async function putObjectTagging(call: Call): Promise<Reply> {
@@ -109,6 +113,25 @@ async function setTags(call: Call, tagging: string, status: number): Promise<Rep
   const versionId = versionIdFrom(call.query.get("versionId"));
   const result = await putTagging(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, tagging, ...(versionId === undefined ? {} : { versionId }) });
   return reply(status, { "x-amz-version-id": result.versionId === "null" ? null : result.versionId });
+}
+
+// ---- object lock: what lies on the drives is shown
+
+export async function getObjectRetention(call: Call): Promise<Reply> {
+  const retention = retentionOf((await lockedVersion(call)).metadata);
+  if (retention === null) throw new WireError("NoSuchObjectLockConfiguration", S3_ERRORS.NoSuchObjectLockConfiguration.message);
+  return xmlReply(200, xmlDocument("Retention", [["Mode", retention.mode], ["RetainUntilDate", retention.until]]));
+}
+
+export async function getObjectLegalHold(call: Call): Promise<Reply> {
+  const hold = legalHoldOf((await lockedVersion(call)).metadata);
+  if (hold === null) throw new WireError("NoSuchObjectLockConfiguration", S3_ERRORS.NoSuchObjectLockConfiguration.message);
+  return xmlReply(200, xmlDocument("LegalHold", [["Status", hold]]));
+}
+
+async function lockedVersion(call: Call): Promise<VersionInfo> {
+  const versionId = versionIdFrom(call.query.get("versionId"));
+  return await getTagging(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, ...(versionId === undefined ? {} : { versionId }) });
 }
 
 // ---- ACL: the owner has it all

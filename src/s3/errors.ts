@@ -109,6 +109,8 @@ export const OBJECT_ERRORS = {
   BadDigest: "BadDigest",
   ChecksumMismatch: "XAmzContentChecksumMismatch",
   ObjectExistsAsDirectory: "XMinioObjectExistsAsDirectory",
+  ObjectLocked: "AccessDenied",
+  NoSuchLock: "NoSuchObjectLockConfiguration",
   MethodNotAllowed: "MethodNotAllowed",
   NotImplemented: "NotImplemented",
 } as const satisfies Record<ObjectErrorCode, S3Code>;

@@ -8,6 +8,8 @@ import { WireError } from "./wire-error.ts";
 const KEPT = ["content-type", "cache-control", "content-language", "content-encoding", "content-disposition", "expires"] as const;
 const METADATA_BYTES_MAX = 2048;
 const TAGS_MAX = 10;
+/** What MinIO takes, on reading too: tags must mean the same on both. */
+const TAG_TEXT = /^[a-zA-Z0-9 +\-=._:/@]*$/;
 const SHOWN: Readonly<Record<string, string>> = {
   "content-type": "Content-Type",
   "cache-control": "Cache-Control",
@@ -116,7 +118,7 @@ export function checkTags(tags: readonly (readonly [string, string])[], max: num
   if (tags.length > max) throw new WireError("BadRequest", `Object tags cannot be greater than ${max}`);
   const seen = new Set<string>();
   for (const [key, value] of tags) {
-    if (key === "" || [...key].length > 128 || [...value].length > 256) throw new WireError("InvalidTag", "The tag provided was not a valid tag.");
+    if (key === "" || !TAG_TEXT.test(key) || !TAG_TEXT.test(value) || [...key].length > 128 || [...value].length > 256) throw new WireError("InvalidTag", "The tag provided was not a valid tag.");
     if (seen.has(key)) throw new WireError("InvalidTag", "Cannot provide multiple Tags with the same key.");
     seen.add(key);
   }

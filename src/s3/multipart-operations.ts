@@ -80,8 +80,8 @@ export async function listParts(call: Call): Promise<Reply> {
       ["NextPartNumberMarker", page.nextPartNumberMarker],
       ["MaxParts", maxParts],
       ["IsTruncated", page.isTruncated],
-      page.checksumAlgorithm === null ? null : ["ChecksumAlgorithm", page.checksumAlgorithm],
-      page.checksumType === null ? null : ["ChecksumType", page.checksumType],
+      ["ChecksumAlgorithm", page.checksumAlgorithm ?? ""],
+      ["ChecksumType", page.checksumType ?? ""],
       ...page.parts.map(partNode),
     ]),
   );
@@ -161,7 +161,7 @@ export async function listMultipartUploads(call: Call): Promise<Reply> {
       ["IsTruncated", page.isTruncated],
       ...page.uploads.map((u): XmlNode => [
         "Upload",
-        [["Key", common.encode(u.key)], ["UploadId", u.uploadId], INITIATOR, OWNER, ["StorageClass", u.storageClass], ["Initiated", isoDate(u.initiatedNs)], u.checksumAlgorithm === null ? null : ["ChecksumAlgorithm", u.checksumAlgorithm], u.checksumType === null ? null : ["ChecksumType", u.checksumType]],
+        [["Key", common.encode(u.key)], ["UploadId", u.uploadId], INITIATOR, OWNER, u.storageClass === "STANDARD" ? null : ["StorageClass", u.storageClass], ["Initiated", isoDate(u.initiatedNs)], u.checksumAlgorithm === null ? null : ["ChecksumAlgorithm", u.checksumAlgorithm], u.checksumType === null ? null : ["ChecksumType", u.checksumType]],
       ]),
       ...page.commonPrefixes.map((p): XmlNode => ["CommonPrefixes", [["Prefix", common.encode(p)]]]),
     ]),

@@ -38,7 +38,7 @@ async function serveObject(call: Call, withBody: boolean): Promise<Reply | null>
   const part = partFrom(call, info);
   const range = part ?? rangeFrom(call.request.headers.get("range"), info.sizeBytes);
   const length = range === null ? info.sizeBytes : range.last - range.first + 1;
-  if (range !== null) headers.push(["Content-Range", `bytes ${range.first}-${range.last}/${info.sizeBytes}`]);
+  if (range !== null && length > 0) headers.push(["Content-Range", `bytes ${range.first}-${range.last}/${info.sizeBytes}`]);
   if (part !== null && info.isMultipart) headers.push(["x-amz-mp-parts-count", String(info.parts.length)]);
   addChecksum(call, info, headers, part);
   overrideHeaders(call, headers);
@@ -136,8 +136,12 @@ export async function copyObject(call: Call): Promise<Reply> {
 export async function deleteObject(call: Call): Promise<Reply> {
   if (call.request.headers.get("x-minio-force-delete") === "true") throw new WireError("NotImplemented", "Deleting a whole prefix is not implemented.");
   const versionId = versionIdFrom(call.query.get("versionId"));
-  const result = await remove(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, conditions: conditionsFrom(call), ...(versionId === undefined ? {} : { versionId }) });
+  const result = await remove(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, conditions: conditionsFrom(call), bypassGovernance: bypassOf(call), ...(versionId === undefined ? {} : { versionId }) });
   return reply(204, { "x-amz-version-id": result.versionId, "x-amz-delete-marker": result.isDeleteMarker ? "true" : null });
+}
+
+function bypassOf(call: Call): boolean {
+  return call.request.headers.get("x-amz-bypass-governance-retention")?.toLowerCase() === "true";
 }
 
 export async function deleteObjects(call: Call): Promise<Reply> {
@@ -169,7 +173,7 @@ async function deleteOne(call: Call, item: { key: string; versionText: string; e
   try {
     const versionId = knownVersion(versionText);
     const conditions = item.etag === undefined ? {} : { ifMatch: [item.etag.replaceAll('"', "")] };
-    const result = await remove(call.objects, { bucket: call.bucket, key, signal: call.request.signal, conditions, ...(versionId === undefined ? {} : { versionId }) });
+    const result = await remove(call.objects, { bucket: call.bucket, key, signal: call.request.signal, conditions, bypassGovernance: bypassOf(call), ...(versionId === undefined ? {} : { versionId }) });
     if (quiet) return null;
     const marker: XmlNode[] = result.isDeleteMarker ? [["DeleteMarker", true], ["DeleteMarkerVersionId", result.versionId ?? "null"]] : [];
     return ["Deleted", [["Key", key], version, ...marker]];

@@ -3,7 +3,7 @@
  * select it, the action that authorizes it, its handler. What is not there yet answers NotImplemented here, never by
  * falling through to another operation. Source: s3-api.md §1.
  */
-import { createBucket, deleteBucket, deleteObjectTagging, getBucketAcl, getBucketLocation, getBucketVersioning, getEmpty, getMissing, getNotification, getObjectAcl, getObjectTagging, getStored, headBucket, listBuckets, notImplemented, putBucketVersioning, putObjectTagging } from "./bucket-operations.ts";
+import { createBucket, deleteBucket, deleteObjectTagging, getBucketAcl, getBucketLocation, getBucketVersioning, getEmpty, getMissing, getNotification, getObjectAcl, getObjectLegalHold, getObjectRetention, getObjectTagging, getStored, headBucket, listBuckets, notImplemented, putBucketVersioning, putObjectTagging } from "./bucket-operations.ts";
 import type { Call, Reply } from "./call.ts";
 import { listObjectsV1, listObjectsV2, listObjectVersions } from "./list-operations.ts";
 import { abortMultipartUpload, completeMultipartUpload, createMultipartUpload, getObjectAttributes, listMultipartUploads, listParts, uploadPart, uploadPartCopy } from "./multipart-operations.ts";
@@ -84,9 +84,9 @@ export const OPERATIONS: readonly Operation[] = [
   op("DeleteObjectTagging", "DELETE", "object", deleteObjectTagging, { query: ["tagging"] }),
   op("SelectObjectContent", "POST", "object", notImplemented, { query: ["select"] }),
   op("RestoreObject", "POST", "object", notImplemented, { query: ["restore"] }),
-  op("GetObjectRetention", "GET", "object", notImplemented, { query: ["retention"] }),
+  op("GetObjectRetention", "GET", "object", getObjectRetention, { query: ["retention"] }),
   op("PutObjectRetention", "PUT", "object", notImplemented, { query: ["retention"] }),
-  op("GetObjectLegalHold", "GET", "object", notImplemented, { query: ["legal-hold"] }),
+  op("GetObjectLegalHold", "GET", "object", getObjectLegalHold, { query: ["legal-hold"] }),
   op("PutObjectLegalHold", "PUT", "object", notImplemented, { query: ["legal-hold"] }),
   op("GetObjectLambda", "GET", "object", notImplemented, { query: ["lambdaArn"] }),
   ...["PUT", "GET"].map((method) => op("RenameObject", method, "object", notImplemented, { query: ["renameObject"] })),

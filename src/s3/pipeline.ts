@@ -179,7 +179,7 @@ function objectErrorHeaders(error: ObjectError): [string, string][] {
   if (error.code === "DeleteMarker") {
     const versionId = String(error.detail["versionId"]);
     const headers: [string, string][] = [["x-amz-delete-marker", "true"]];
-    if (versionId !== "null") headers.push(["x-amz-version-id", versionId]);
+    headers.push(["x-amz-version-id", versionId]);
     const modTime = error.detail["modTimeNs"];
     if (error.detail["named"] === true && typeof modTime === "bigint") headers.push(["Last-Modified", new Date(Number(modTime / 1_000_000n)).toUTCString()]);
     return headers;
