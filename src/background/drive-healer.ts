@@ -7,8 +7,8 @@
  */
 import { FormatError } from "../core/format-error.ts";
 import type { KeyLock } from "../core/key-lock.ts";
-import type { ErasureSet } from "../erasure/erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
+import type { ErasureSet } from "../erasure/erasure-set.ts";
 import { healKey } from "../erasure/heal-version.ts";
 import { POOL_META_PATH } from "../erasure/pool-meta.ts";
 import type { Log } from "../observe/log.ts";
@@ -70,7 +70,10 @@ export async function healDrives(store: HealStore, options: HealDrivesOptions): 
 }
 
 /** healDrives with a line in the log at the start, every 10 s, for each key that failed, and at the end. */
-export async function healDrivesLogged(store: HealStore, options: HealDrivesOptions & { readonly log: Log; readonly clock: Clock; readonly what: string }): Promise<HealProgress> {
+export async function healDrivesLogged(
+  store: HealStore,
+  options: HealDrivesOptions & { readonly log: Log; readonly clock: Clock; readonly what: string },
+): Promise<HealProgress> {
   const { log, clock, what } = options;
   const startedMs = clock.elapsedMs();
   let toldMs = startedMs;
@@ -85,11 +88,24 @@ export async function healDrivesLogged(store: HealStore, options: HealDrivesOpti
     },
     onFailure(bucket, path, error) {
       options.onFailure?.(bucket, path, error);
-      log.warn("rebuild of a key failed", { what, bucket, key: path, message: error instanceof Error ? error.message : String(error) });
+      log.warn("rebuild of a key failed", {
+        what,
+        bucket,
+        key: path,
+        message: error instanceof Error ? error.message : String(error),
+      });
     },
   });
   const { keys, healed, failed, bytes, bucketsMade } = done;
-  log.info(failed === 0 ? "rebuild finished" : "rebuild finished, some keys failed", { what, keys, healed, failed, bytes, bucketsMade, seconds: Math.round((clock.elapsedMs() - startedMs) / 1000) });
+  log.info(failed === 0 ? "rebuild finished" : "rebuild finished, some keys failed", {
+    what,
+    keys,
+    healed,
+    failed,
+    bytes,
+    bucketsMade,
+    seconds: Math.round((clock.elapsedMs() - startedMs) / 1000),
+  });
   return done;
 }
 
@@ -127,7 +143,8 @@ class HealRun {
   async healAll(set: ErasureSet, bucket: string, paths: readonly string[]): Promise<void> {
     let next = 0;
     const worker = async (): Promise<void> => {
-      while (next < paths.length && !this.options.signal.aborted) await this.healOne(set, bucket, paths[next++] as string);
+      while (next < paths.length && !this.options.signal.aborted)
+        await this.healOne(set, bucket, paths[next++] as string);
     };
     const workers = Math.min(paths.length, Math.max(1, this.options.keysAtOnce ?? KEYS_AT_ONCE));
     await Promise.all(Array.from({ length: workers }, worker));
@@ -150,7 +167,8 @@ class HealRun {
   }
 
   private add(more: Partial<HealProgress>): void {
-    const sum = (name: "keys" | "healed" | "failed" | "bytes" | "bucketsMade"): number => this.progress[name] + (more[name] ?? 0);
+    const sum = (name: "keys" | "healed" | "failed" | "bytes" | "bucketsMade"): number =>
+      this.progress[name] + (more[name] ?? 0);
     this.progress = {
       keys: sum("keys"),
       healed: sum("healed"),
@@ -174,7 +192,8 @@ async function namesIn(set: ErasureSet, bucket: string, directory: string): Prom
     answers++;
     if (outcome.ok) for (const entry of outcome.value) if (entry.isDirectory) names.add(entry.name);
   }
-  if (answers === 0) throw new QuorumError("ReadQuorum", `no drive of set ${set.setIndex} lists ${bucket}/${directory}`, { answers });
+  if (answers === 0)
+    throw new QuorumError("ReadQuorum", `no drive of set ${set.setIndex} lists ${bucket}/${directory}`, { answers });
   return [...names].sort();
 }
 

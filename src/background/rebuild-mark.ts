@@ -17,8 +17,15 @@ function pathOf(root: string): string {
 
 /** `root`: absolute path of the drive. */
 export async function markRebuild(disk: Disk, root: string): Promise<void> {
-  const { error } = await disk.run([step.writeFile(pathOf(root), new TextEncoder().encode(TEXT), { sync: true }), step.syncfs(root)]);
-  if (error !== 0) throw new RebuildMarkError("CannotMark", `${root} cannot be marked as being rebuilt (errno ${error})`, { root, error });
+  const { error } = await disk.run([
+    step.writeFile(pathOf(root), new TextEncoder().encode(TEXT), { sync: true }),
+    step.syncfs(root),
+  ]);
+  if (error !== 0)
+    throw new RebuildMarkError("CannotMark", `${root} cannot be marked as being rebuilt (errno ${error})`, {
+      root,
+      error,
+    });
 }
 
 /** A mark that cannot be read counts as one: a rebuild too many costs time, one too few costs copies. */
@@ -29,5 +36,9 @@ export async function isMarkedForRebuild(disk: Disk, root: string): Promise<bool
 
 export async function unmarkRebuild(disk: Disk, root: string): Promise<void> {
   const { error } = await disk.run([step.unlink(pathOf(root), Ignore.enoent), step.syncfs(root)]);
-  if (error !== 0) throw new RebuildMarkError("CannotMark", `the mark of a rebuild on ${root} cannot be removed (errno ${error})`, { root, error });
+  if (error !== 0)
+    throw new RebuildMarkError("CannotMark", `the mark of a rebuild on ${root} cannot be removed (errno ${error})`, {
+      root,
+      error,
+    });
 }

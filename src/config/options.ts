@@ -234,7 +234,15 @@ const COMMANDS = {
 } as const;
 
 /** Variables with our prefix that are not options: endpoints, and what tests read. */
-const NOT_OPTIONS: readonly string[] = ["SHERD_VOLUMES", "SHERD_FIXTURES", "SHERD_SIM_SEED", "SHERD_FUZZ_SECONDS"];
+const NOT_OPTIONS: readonly string[] = [
+  "SHERD_VOLUMES",
+  "SHERD_FIXTURES",
+  "SHERD_SIM_SEED",
+  "SHERD_FUZZ_SECONDS",
+  "SHERD_BIN",
+  "SHERD_COMPAT_DIR",
+  "SHERD_COMPAT_ENDPOINT",
+];
 /** Kubernetes sets these in every container when a service is called "sherd". */
 const SERVICE_LINK = /^SHERD_(?:SERVICE|PORT)(?:_|$)/;
 /** About the console and updates of MinIO: nothing is lost by their having no effect. */

@@ -49,7 +49,7 @@ export interface XmlElement {
   readonly children: readonly XmlElement[];
 }
 
-const parser = new XMLParser({ preserveOrder: true, ignoreAttributes: true, removeNSPrefix: true, parseTagValue: false, trimValues: false, processEntities: true, htmlEntities: false, ignoreDeclaration: true, ignorePiTags: true });
+const parser = new XMLParser({ preserveOrder: true, ignoreAttributes: true, removeNSPrefix: true, parseTagValue: false, trimValues: false, processEntities: false, htmlEntities: false, ignoreDeclaration: true, ignorePiTags: true });
 
 /** Parses a document whose root has this name. */
 export function parseXml(bytes: Uint8Array, root: string): XmlElement {
@@ -68,10 +68,22 @@ export function parseXml(bytes: Uint8Array, root: string): XmlElement {
 
 function toElement(node: unknown): XmlElement {
   const [name, content] = Object.entries(node as Record<string, unknown>).find(([k]) => k !== ":@") ?? ["#text", ""];
-  if (name === "#text") return { name, text: String(content), children: [] };
+  if (name === "#text") return { name, text: decodeEntities(String(content)), children: [] };
   const children = (Array.isArray(content) ? content : []).map(toElement);
   const text = children.filter((c) => c.name === "#text").map((c) => c.text).join("");
   return { name, text, children: children.filter((c) => c.name !== "#text") };
+}
+
+const NAMED: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
+
+/** The five named entities and character references; anything else cannot be, since DTDs are refused. */
+function decodeEntities(text: string): string {
+  if (!text.includes("&")) return text;
+  return text.replace(/&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|([a-z]{2,4}));/g, (whole, decimal?: string, hex?: string, name?: string) => {
+    if (name !== undefined) return NAMED[name] ?? whole;
+    const code = decimal !== undefined ? Number(decimal) : Number.parseInt(hex as string, 16);
+    return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+  });
 }
 
 export function child(parent: XmlElement, name: string): XmlElement | undefined {

@@ -147,7 +147,7 @@ export interface Drive {
   look(key: ObjectPath): Promise<DriveOutcome<{ readonly state: KeyState; readonly directories: readonly string[] }>>;
   /** Small files of the part records of an upload: number -> bytes of part.N.meta (parts without part.N are left out). */
   readParts(uploadPath: string, dataDir: string): Promise<DriveOutcome<ReadonlyMap<number, Uint8Array>>>;
-  /** Moves the staged part of `op` into an upload and writes its record, replacing an older one by rename. */
+  /** Moves the staged part.1 of `op` into an upload and writes its record, replacing an older one by rename. */
   putPart(request: { readonly op: string; readonly uploadPath: string; readonly dataDir: string; readonly part: number; readonly meta: Uint8Array }): Promise<DriveOutcome<void>>;
   /** Removes an upload's directory (to trash) and its empty parent. */
   removeUpload(uploadPath: string): Promise<DriveOutcome<void>>;

@@ -232,7 +232,7 @@ export class LocalDrive implements Drive {
       [
         step.mkdir(`${upload}/${request.dataDir}`, Ignore.eexist),
         step.unlink(`${target}.meta`, Ignore.enoent),
-        step.rename(`${this.files.stageDirectory(request.op)}/${request.dataDir}/part.${request.part}`, target),
+        step.rename(`${this.files.stageDirectory(request.op)}/${request.dataDir}/part.1`, target),
         step.rename(tmp, `${target}.meta`),
         step.removeTree(this.files.stageDirectory(request.op), Ignore.any),
       ],

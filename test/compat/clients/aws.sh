@@ -103,6 +103,9 @@ refused "a wrong secret" SignatureDoesNotMatch env AWS_SECRET_ACCESS_KEY=wrong-s
 refused "an unknown access key" InvalidAccessKeyId env AWS_ACCESS_KEY_ID=nobody ./aws-command s3 ls
 refused "a bucket that is not empty" BucketNotEmpty ./aws-command s3api delete-bucket --bucket "$bucket"
 
+AWS_CONFIG_FILE=$PWD/aws-config
+export AWS_CONFIG_FILE
+aws configure set default.s3.signature_version s3v4
 url=$(s3 presign "s3://$bucket/small.txt")
 check "a presigned URL is readable without credentials" says "a small object" \
   "$SHERD_COMPAT_DIR/python/bin/python" -c 'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())' "$url"

@@ -12,6 +12,7 @@ import { sourceOf } from "../../../src/core/byte-stream.ts";
 import { BackgroundWork } from "../../../src/erasure/background-work.ts";
 import { ErasureSet } from "../../../src/erasure/erasure-set.ts";
 import { Pools } from "../../../src/erasure/pools.ts";
+import { resolveAll } from "../../../src/erasure/resolve-doubt.ts";
 import { createLog } from "../../../src/observe/log.ts";
 import { GroupSyncs, openPool } from "../../../src/storage/open-pool.ts";
 import { XlMeta } from "../../../src/storage/xl-meta.ts";
@@ -32,24 +33,63 @@ function freshDrives(): string[] {
   return [1, 2, 3, 4].map((i) => join(root, `d${i}`));
 }
 
-async function open(paths: readonly string[]) {
+async function open(paths: readonly string[], without: readonly number[] = []) {
   const rng = realRng();
   const warn = (message: string): void => {
     throw new Error(message);
   };
-  const pool = await openPool({ endpoints: paths, paths, setSize: paths.length, deploymentId: null, allowRootDrive: true, disk, rng, syncs: new GroupSyncs(disk), warn });
+  const pool = await openPool({
+    endpoints: paths,
+    paths,
+    setSize: paths.length,
+    deploymentId: null,
+    allowRootDrive: true,
+    disk,
+    rng,
+    syncs: new GroupSyncs(disk),
+    warn,
+  });
+  const drives = pool.drives.map((drive, i) => (without.includes(i) ? null : drive));
   const damage = { report: (): void => undefined };
-  const set = new ErasureSet(0, 0, pool.drives, 2, 1, { codec, jobs: disk, blocks: new BlockPool(64 << 20), clock: realClock(), rng, damage, inlineBytesMax: 131072 });
+  const set = new ErasureSet(0, 0, drives, 2, 1, {
+    codec,
+    jobs: disk,
+    blocks: new BlockPool(64 << 20),
+    clock: realClock(),
+    rng,
+    damage,
+    inlineBytesMax: 131072,
+  });
   const failed = (error: unknown): void => {
     throw error;
   };
-  const store = new Pools({ pools: [{ sets: [set], placement: pool.format.distribution, isSuspended: false }], deploymentId: pool.format.deploymentId, background: new BackgroundWork(failed) });
+  const store = new Pools({
+    pools: [{ sets: [set], placement: pool.format.distribution, isSuspended: false }],
+    deploymentId: pool.format.deploymentId,
+    background: new BackgroundWork(failed),
+  });
+  await resolveAll(set); // as a server does at start
   return { store, replaced: pool.replaced };
 }
 
 async function put(store: Pools, key: string, data: Uint8Array, versionId = "null"): Promise<void> {
-  await using staged = await store.stage({ bucket: "bkt", key, body: sourceOf(data), sizeBytes: data.length, digests: 1, storageClass: "STANDARD", inline: "unversioned", signal });
-  await store.commit({ bucket: "bkt", key, reads: "latest", signal, decide: () => ({ kind: "put", versionId, staged, metaUsr: new Map([["etag", "e"]]), metaSys: new Map() }) });
+  await using staged = await store.stage({
+    bucket: "bkt",
+    key,
+    body: sourceOf(data),
+    sizeBytes: data.length,
+    digests: 1,
+    storageClass: "STANDARD",
+    inline: "unversioned",
+    signal,
+  });
+  await store.commit({
+    bucket: "bkt",
+    key,
+    reads: "latest",
+    signal,
+    decide: () => ({ kind: "put", versionId, staged, metaUsr: new Map([["etag", "e"]]), metaSys: new Map() }),
+  });
 }
 
 function bytesOf(length: number): Uint8Array {
@@ -72,7 +112,13 @@ async function filled(paths: readonly string[]): Promise<Pools> {
   for (const [key, data] of OBJECTS) await put(store, key, data);
   await put(store, "versions", bytesOf(200_000), crypto.randomUUID());
   await put(store, "versions", bytesOf(1000), crypto.randomUUID());
-  await store.commit({ bucket: "bkt", key: "versions", reads: "latest", signal, decide: () => ({ kind: "delete-marker", versionId: crypto.randomUUID() }) });
+  await store.commit({
+    bucket: "bkt",
+    key: "versions",
+    reads: "latest",
+    signal,
+    decide: () => ({ kind: "delete-marker", versionId: crypto.randomUUID() }),
+  });
   await store.writeDocument("buckets/bkt/.metadata.bin", bytesOf(500));
   await store.background.idle();
   return store;
@@ -87,7 +133,15 @@ function census(drive: string): Map<string, string> {
     if (entry.isDirectory()) found.set(path, "directory");
     else if (entry.name === "xl.meta") {
       const meta = XlMeta.decode(readFileSync(join(drive, path)));
-      found.set(path, meta.versions.map(({ header, body }) => `${header.versionId} ${header.modTime} ${Bun.hash(body)} ${Bun.hash(meta.inlineData(header.versionId) ?? "")}`).join());
+      found.set(
+        path,
+        meta.versions
+          .map(
+            ({ header, body }) =>
+              `${header.versionId} ${header.modTime} ${Bun.hash(body)} ${Bun.hash(meta.inlineData(header.versionId) ?? "")}`,
+          )
+          .join(),
+      );
     } else found.set(path, String(Bun.hash(readFileSync(join(drive, path)))));
   }
   return new Map([...found].sort());
@@ -133,15 +187,21 @@ test("a replaced, empty drive is found at start and rebuilt whole, system object
   expect(done).toMatchObject({ healed: 8, failed: 0, bucketsMade: 2 });
   expect(paths.map(census)).toEqual(before);
   expect(lines.map((line) => JSON.parse(line).event)).toEqual(["rebuild started", "rebuild finished"]);
-  // With two of the old drives gone, what was rebuilt is what is read.
-  for (const path of paths.slice(1, 3)) rmSync(join(path, "bkt"), { recursive: true });
-  await expectReadable(store);
+  await open(paths);
+  expect(paths.map(census)).toEqual(before); // a restart takes nothing of it back
+  const { store: withTwo } = await open(paths, [1, 2]);
+  await expectReadable(withTwo); // from what was rebuilt, and one more
 });
 
 test("what is whole is left alone, also when it is read through", async () => {
   const paths = freshDrives();
   const store = await filled(paths);
-  expect(await healDrives(store, { deep: true, signal })).toMatchObject({ healed: 0, failed: 0, bytes: 0, bucketsMade: 0 });
+  expect(await healDrives(store, { deep: true, signal })).toMatchObject({
+    healed: 0,
+    failed: 0,
+    bytes: 0,
+    bucketsMade: 0,
+  });
 });
 
 test("a flipped bit is found by a deep heal and repaired", async () => {
@@ -171,11 +231,16 @@ test("a key with too few shards fails alone and is told", async () => {
   const paths = freshDrives();
   const store = await filled(paths);
   for (const path of paths.slice(0, 3)) {
-    for (const entry of readdirSync(join(path, "bkt/big"), { withFileTypes: true })) if (entry.isDirectory()) rmSync(join(path, "bkt/big", entry.name), { recursive: true });
+    for (const entry of readdirSync(join(path, "bkt/big"), { withFileTypes: true }))
+      if (entry.isDirectory()) rmSync(join(path, "bkt/big", entry.name), { recursive: true });
   }
   rmSync(join(paths[0] as string, "bkt/small"), { recursive: true });
   const failures: string[] = [];
-  const done = await healDrives(store, { deep: false, signal, onFailure: (bucket, path) => failures.push(`${bucket}/${path}`) });
+  const done = await healDrives(store, {
+    deep: false,
+    signal,
+    onFailure: (bucket, path) => failures.push(`${bucket}/${path}`),
+  });
   expect(done).toMatchObject({ healed: 1, failed: 1 });
   expect(failures).toEqual(["bkt/big"]);
 });
@@ -184,7 +249,11 @@ test("an aborted walk stops", async () => {
   const paths = freshDrives();
   const store = await filled(paths);
   const stop = new AbortController();
-  const healing = healDrives(store, { deep: false, signal: stop.signal, onProgress: () => stop.abort(new Error("stopped")) });
+  const healing = healDrives(store, {
+    deep: false,
+    signal: stop.signal,
+    onProgress: () => stop.abort(new Error("stopped")),
+  });
   expect(healing).rejects.toThrow("stopped");
   await healing.catch((error: unknown) => expect(error).toBeInstanceOf(Error));
 });
