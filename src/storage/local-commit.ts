@@ -36,6 +36,8 @@ interface Memory {
   accepted: Stamp[];
 }
 
+const NO_TICKET: UndoTicket = { release: () => undefined };
+
 export class LocalCommit {
   private readonly locks = new KeyLock();
   private readonly inDoubt = new Map<string, Doubt>();
@@ -188,7 +190,7 @@ export class LocalCommit {
       newDirs,
       oldDirs: applied.freedDirs,
     };
-    const written = await this.publish(key, applied, record);
+    const written = await this.publish(key, applied, { record, heals: change.kind === "replace" });
     if (!written.ok) return written;
     this.inDoubt.set(name, { key, stamp, prev: { meta: state.meta, stamp: state.stamp }, newDirs, oldDirs: applied.freedDirs, ticket: written.value });
     const memory = this.remember(name, stamp);
@@ -200,10 +202,16 @@ export class LocalCommit {
     return good({ accepted: true });
   }
 
-  private async publish(key: ObjectPath, applied: Applied, record: UndoRecord): Promise<DriveOutcome<UndoTicket>> {
-    const { steps, ticket } = this.undo.prepare(record);
+  /**
+   * A heal keeps no undo record: what it brings is durable before the rename and right whether it is settled or not, and
+   * at a restart a record of one drive alone would be taken for a write that never got its quorum, and rolled back.
+   */
+  private async publish(key: ObjectPath, applied: Applied, change: { readonly record: UndoRecord; readonly heals: boolean }): Promise<DriveOutcome<UndoTicket>> {
+    const { record, heals } = change;
+    const { steps, ticket } = heals ? { steps: [], ticket: NO_TICKET } : this.undo.prepare(record);
     const tmp = this.files.newTmpPath();
-    const failed = (await this.writeNew(tmp, applied.meta, steps)) ?? (await this.move(key, tmp, applied.meta !== null, record.newDirs));
+    const source = record.newDirs.map((dir) => ({ ...dir, replaces: heals }));
+    const failed = (await this.writeNew(tmp, applied.meta, steps)) ?? (await this.move(key, tmp, applied.meta !== null, source));
     if (failed === null) return good(ticket);
     ticket.release();
     await this.files.disk.run([step.unlink(tmp, Ignore.any)], true); // what is left is swept at the next start
@@ -222,7 +230,7 @@ export class LocalCommit {
   }
 
   /** (c) and (d): the rename that makes it visible, durable. */
-  private async move(key: ObjectPath, tmp: string, keeps: boolean, source: readonly NewDirectory[] = []): Promise<DriveError | null> {
+  private async move(key: ObjectPath, tmp: string, keeps: boolean, source: readonly (NewDirectory & { readonly replaces: boolean })[] = []): Promise<DriveError | null> {
     const directory = this.files.objectDirectory(key);
     const base = this.files.bucketDirectory(key.bucket);
     for (let attempt = 1; ; attempt++) {
@@ -230,6 +238,8 @@ export class LocalCommit {
       const steps = keeps
         ? [
             step.mkdirPath(directory, base),
+            // A heal replaces a damaged directory of the same name.
+            ...source.filter(({ replaces }) => replaces && attempt === 1).map(({ name }) => step.rename(`${directory}/${name}`, this.files.trash(), Ignore.enoent)),
             ...source.map(({ name, from }) => step.rename(from, `${directory}/${name}`, again)),
             step.rename(tmp, `${directory}/xl.meta`),
           ]

@@ -3,7 +3,8 @@
  * Every call is one or a few tasks of the native pool; nothing here blocks the JavaScript thread.
  */
 import { bad, good } from "../core/fan-out.ts";
-import { type Disk, Errno, Ignore, type Step, step } from "../sys/disk.ts";
+import { APPEND_BYTES, type Disk, Errno, Ignore, type Step, step } from "../sys/disk.ts";
+import { APPEND_BUFFERS_KEPT, DirectWriter, newAppendBuffer } from "./direct-writer.ts";
 import type { Rng } from "../sys/rng.ts";
 import type {
   Change,
@@ -27,6 +28,9 @@ import type { GroupSync } from "./group-sync.ts";
 import { LocalCommit } from "./local-commit.ts";
 import { UndoLog } from "./undo-log.ts";
 
+/** Below it the page cache is cheaper. */
+const DIRECT_BYTES_MIN = 64 * 1024;
+
 export interface LocalDriveOptions {
   readonly id: string;
   readonly root: string;
@@ -45,6 +49,7 @@ export class LocalDrive implements Drive {
   private readonly files: DriveFiles;
   private readonly commits: LocalCommit;
   private readonly groupSync: GroupSync;
+  private readonly appendBuffers: Uint8Array[] = [];
 
   private constructor(options: LocalDriveOptions) {
     this.id = options.id;
@@ -120,30 +125,23 @@ export class LocalDrive implements Drive {
 
   async stage(op: string, dataDir: string, part: number): Promise<DriveOutcome<ShardWriter>> {
     const directory = `${this.files.stageDirectory(op)}/${dataDir}`;
-    const made = await this.disk.run([step.mkdirPath(directory, `${this.files.root}/${SYSTEM_BUCKET}/tmp`), step.openCreate(`${directory}/part.${part}`), step.keep()], true);
-    if (made.error !== 0) return this.outcome(`stage ${op}`, made.error) as DriveOutcome<ShardWriter>;
-    const descriptor = made.results[2] as number;
-    let offset = 0;
-    return good({
-      append: async (bytes) => {
-        const at = offset;
-        offset += bytes.length;
-        const { error } = await this.disk.run([step.use(descriptor), step.pwrite(bytes, at)]);
-        return this.outcome(`append to ${op}`, error);
-      },
-      close: async () => {
-        const { error } = await this.disk.run([step.use(descriptor, true), step.fdatasync()]);
-        return this.outcome(`sync ${op}`, error);
-      },
-      abort: async () => {
-        await this.disk.run([step.use(descriptor, true)], true);
-      },
-    });
+    const made = await this.disk.run([step.mkdirPath(directory, `${this.files.root}/${SYSTEM_BUCKET}/tmp`), step.openDirect(`${directory}/part.${part}`), step.keep()], true);
+    if (made.error !== 0) return bad(this.files.error(`stage ${op}`, made.error));
+    return good(new DirectWriter(this.disk, made.results[2] as number, this.appendBuffers, (error) => this.outcome(`write ${op}`, error)));
   }
 
   async stageWhole(op: string, dataDir: string, part: number, bytes: Uint8Array): Promise<DriveOutcome<void>> {
     const directory = `${this.files.stageDirectory(op)}/${dataDir}`;
-    const { error } = await this.disk.run([step.mkdirPath(directory, `${this.files.root}/${SYSTEM_BUCKET}/tmp`), step.writeFile(`${directory}/part.${part}`, bytes)]);
+    const made = step.mkdirPath(directory, `${this.files.root}/${SYSTEM_BUCKET}/tmp`);
+    const path = `${directory}/part.${part}`;
+    if (bytes.length < DIRECT_BYTES_MIN) {
+      const { error } = await this.disk.run([made, step.writeFile(path, bytes)]);
+      return this.outcome(`stage ${op}`, error);
+    }
+    const buffer = this.appendBuffers.pop() ?? newAppendBuffer();
+    const rest = { fill: bytes.length % APPEND_BYTES, offset: bytes.length - (bytes.length % APPEND_BYTES) };
+    const { error } = await this.disk.run([made, step.openDirect(path), step.append(bytes, buffer, { fill: 0, offset: 0 }), step.flush(buffer, rest)]);
+    if (this.appendBuffers.length < APPEND_BUFFERS_KEPT) this.appendBuffers.push(buffer);
     return this.outcome(`stage ${op}`, error);
   }
 

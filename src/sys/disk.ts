@@ -36,6 +36,8 @@ export const Op = {
   truncate: 28,
   rebuildSlots: 29,
   verifyFrame: 30,
+  append: 31,
+  flush: 32,
 } as const;
 
 export const Ignore = { none: 0, enoent: 0x10, eexist: 0x20, enotempty: 0x40, any: 0x80 } as const;
@@ -83,11 +85,25 @@ export interface Disk {
 const O_WRONLY = 1;
 const O_CREAT = 0o100;
 const O_EXCL = 0o200;
+const O_DIRECT = process.arch === "arm64" ? 0o200000 : 0o40000;
+
+/** Bytes that `append` collects before it writes, and the memory that it needs for that. */
+export const APPEND_BYTES = 512 * 1024;
+export const APPEND_BUFFER_BYTES = APPEND_BYTES + 4096;
 
 /** Step constructors; `r` is the descriptor's register. */
 export const step = {
   openRead: (path: string, r = 0): Step => ({ op: Op.open, flags: r, a: [path, 0, 0] }),
   openCreate: (path: string, r = 0): Step => ({ op: Op.open, flags: r, a: [path, O_WRONLY | O_CREAT | O_EXCL, 0o666] }),
+  /** Past the page cache where the file system takes it; write with `append` and `flush`. */
+  openDirect: (path: string, r = 0): Step => ({ op: Op.open, flags: r, a: [path, O_WRONLY | O_CREAT | O_EXCL | O_DIRECT, 0o666] }),
+  /** `at`: bytes that lie in the buffer already, and their place in the file. */
+  append: (bytes: Uint8Array, buffer: Uint8Array, at: { readonly fill: number; readonly offset: number }, r = 0): Step => ({
+    op: Op.append,
+    flags: r,
+    a: [bytes, bytes.length, buffer, at.fill, at.offset],
+  }),
+  flush: (buffer: Uint8Array, at: { readonly fill: number; readonly offset: number }, r = 0): Step => ({ op: Op.flush, flags: r, a: [buffer, at.fill, at.offset] }),
   openAppend: (path: string, r = 0): Step => ({ op: Op.open, flags: r, a: [path, O_WRONLY | O_CREAT, 0o666] }),
   close: (r = 0): Step => ({ op: Op.close, flags: r, a: [] }),
   pread: (buffer: Uint8Array, offset: number, r = 0): Step => ({ op: Op.pread, flags: r, a: [buffer, buffer.length, offset] }),

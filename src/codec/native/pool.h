@@ -8,6 +8,10 @@
 
 #define TASK_REGISTERS 4
 
+/* STEP_APPEND collects this much, page-aligned inside a buffer that is a page longer, for files opened with O_DIRECT. */
+#define APPEND_BYTES (512 * 1024)
+#define APPEND_PAGE 4096
+
 enum step_op {
     STEP_OPEN = 1,      /* reg <- open(path, a1 flags, a2 mode) */
     STEP_CLOSE = 2,     /* close(reg) */
@@ -38,6 +42,8 @@ enum step_op {
     STEP_STATVFS = 27,    /* a1 <- u64 total, free, available bytes, inodes, free inodes, device */
     STEP_TRUNCATE = 28,   /* ftruncate(reg, a0) */
     STEP_REBUILD_SLOTS = 29, /* sherd_rebuild_slots(a0 plan, a1 base, a2 stride, a3 shard bytes, a4 have|want<<16) with hash */
+    STEP_APPEND = 31,        /* a0[a1] through the buffer a2 (a3 bytes in it, which belong at a4 of reg) in whole buffers */
+    STEP_FLUSH = 32,         /* a1 bytes of the buffer a0 to a2 of reg: whole pages directly, the tail through the cache */
     STEP_VERIFY_FRAME = 30,  /* as READ_FRAME but of memory: a0 hash, a1 data, a2 bytes */
 };
 
