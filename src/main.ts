@@ -2,7 +2,6 @@
  * The executable: arguments and environment become a command, the command runs. Signals drain the server; a broken promise
  * of our own ends the process with its reason.
  */
-import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { loadCodec, TIER_NAMES } from "./codec/native.ts";
 import { layoutPools } from "./config/endpoints.ts";
@@ -14,6 +13,7 @@ import { healDrivesLogged } from "./background/drive-healer.ts";
 import { measureCodec } from "./codec/speed.ts";
 import { openStore, type Outside, startServer, VERSION } from "./server.ts";
 import { realClock } from "./sys/clock.ts";
+import { coreCount } from "./sys/machine.ts";
 import { realRng } from "./sys/rng.ts";
 
 async function main(): Promise<void> {
@@ -27,7 +27,8 @@ async function main(): Promise<void> {
       return;
     case "error":
       process.stderr.write(`sherd: ${command.message}\n`);
-      process.exit(2);
+      process.exitCode = 2;
+      return;
     case "codec":
       showCodec(command.options);
       return;
@@ -46,8 +47,13 @@ type OnDrives = Extract<Command, { name: "server" | "plan" | "heal" }>;
 
 function outsideOf(options: ServerOptions): Outside & { readonly log: Log } {
   const clock = realClock();
-  const log = createLog({ json: options.json, quiet: options.quiet, clock, write: (line) => process.stdout.write(line) });
-  return { clock, rng: realRng(), log, cores: availableParallelism(), absolute: (path) => resolve(path) };
+  const log = createLog({
+    json: options.json,
+    quiet: options.quiet,
+    clock,
+    write: (line) => process.stdout.write(line),
+  });
+  return { clock, rng: realRng(), log, cores: coreCount(), absolute: (path) => resolve(path) };
 }
 
 async function serve({ options, endpoints }: OnDrives): Promise<void> {
@@ -55,7 +61,8 @@ async function serve({ options, endpoints }: OnDrives): Promise<void> {
   const server = await startServer(options, endpoints, outside);
   if (options.json) process.stdout.write(`${JSON.stringify({ event: "listening", address: server.url })}\n`);
   else if (!options.quiet) process.stdout.write(greeting(server.url, options));
-  if (options.ignoredEnvironment.length > 0) outside.log.info("environment without effect", { names: options.ignoredEnvironment.join(" ") });
+  if (options.ignoredEnvironment.length > 0)
+    outside.log.info("environment without effect", { names: options.ignoredEnvironment.join(" ") });
   let stopping = false;
   const stop = (signal: string): void => {
     if (stopping) return;
@@ -80,7 +87,9 @@ function greeting(url: string, options: ServerOptions): string {
     `S3:          ${url}`,
     `Access key:  ${options.rootUser}`,
     `Secret key:  ${secret}`,
-    options.rootIsDefault ? "These are the published default credentials: set SHERD_ROOT_USER and SHERD_ROOT_PASSWORD before anything matters." : "",
+    options.rootIsDefault
+      ? "These are the published default credentials: set SHERD_ROOT_USER and SHERD_ROOT_PASSWORD before anything matters."
+      : "",
     "",
     "First steps:",
     `  AWS_ACCESS_KEY_ID=${options.rootUser} AWS_SECRET_ACCESS_KEY=${options.rootIsDefault ? options.rootPassword : "…"} aws --endpoint-url ${url} s3 mb s3://first`,
@@ -93,7 +102,13 @@ function greeting(url: string, options: ServerOptions): string {
 async function heal({ options, endpoints }: OnDrives): Promise<void> {
   const outside = outsideOf(options);
   const store = await openStore(options, endpoints, outside);
-  const done = await healDrivesLogged(store.pools, { deep: true, signal: new AbortController().signal, log: outside.log, clock: outside.clock, what: "all drives" });
+  const done = await healDrivesLogged(store.pools, {
+    deep: true,
+    signal: new AbortController().signal,
+    log: outside.log,
+    clock: outside.clock,
+    what: "all drives",
+  });
   await store.close();
   process.exit(done.failed === 0 ? 0 : 1);
 }
@@ -101,14 +116,19 @@ async function heal({ options, endpoints }: OnDrives): Promise<void> {
 function showCodec(options: ServerOptions): void {
   const tier = { auto: -1, portable: 0, neon: 1, avx2: 3, avx512: 4 }[options.codecTier];
   const codec = loadCodec({ tier });
+  const clock = realClock();
   process.stdout.write(`instruction set: ${TIER_NAMES[codec.tier] ?? "?"}, self-test passed\n`);
-  for (const { what, gigabytesPerSecond } of measureCodec(codec, () => performance.now())) process.stdout.write(`${what.padEnd(34)} ${gigabytesPerSecond.toFixed(1).padStart(6)} GB/s\n`);
+  for (const { what, gigabytesPerSecond } of measureCodec(codec, () => clock.elapsedMs()))
+    process.stdout.write(`${what.padEnd(34)} ${gigabytesPerSecond.toFixed(1).padStart(6)} GB/s\n`);
 }
 
 /** What the arguments mean, before anything is written. */
 function showPlan({ options, endpoints }: OnDrives): void {
   const layouts = layoutPools(endpoints, options.setDriveCount);
-  const classes = storageClassesOf(layouts.map((l) => l.setSize), { standard: options.standardClass, reduced: options.reducedClass });
+  const classes = storageClassesOf(
+    layouts.map((l) => l.setSize),
+    { standard: options.standardClass, reduced: options.reducedClass },
+  );
   for (const [i, layout] of layouts.entries()) {
     const data = layout.setSize - classes.standardParity;
     const write = data === classes.standardParity ? data + 1 : data;
@@ -118,7 +138,10 @@ function showPlan({ options, endpoints }: OnDrives): void {
         `  ${layout.endpoints.length} drives, ${layout.setCount} erasure set${layout.setCount === 1 ? "" : "s"} of ${layout.setSize}`,
         `  EC:${classes.standardParity}: ${data} data + ${classes.standardParity} parity shards, ${((100 * data) / layout.setSize).toFixed(0)} % of the bytes usable (REDUCED_REDUNDANCY EC:${classes.reducedParity})`,
         `  of each set ${classes.standardParity} drive${classes.standardParity === 1 ? "" : "s"} may fail for reads, ${layout.setSize - write} for writes`,
-        ...Array.from({ length: layout.setCount }, (_, s) => `  set ${s + 1}: ${layout.endpoints.slice(s * layout.setSize, (s + 1) * layout.setSize).join(" ")}`),
+        ...Array.from(
+          { length: layout.setCount },
+          (_, s) => `  set ${s + 1}: ${layout.endpoints.slice(s * layout.setSize, (s + 1) * layout.setSize).join(" ")}`,
+        ),
         "",
       ].join("\n"),
     );
@@ -126,7 +149,12 @@ function showPlan({ options, endpoints }: OnDrives): void {
 }
 
 function fail(error: unknown): void {
-  const words = error instanceof OperatingError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const words =
+    error instanceof OperatingError
+      ? error.message
+      : error instanceof Error
+        ? (error.stack ?? error.message)
+        : String(error);
   process.stderr.write(`sherd: ${words}\n`);
   process.exit(1);
 }

@@ -17,7 +17,8 @@ import { ErasureSet, type SetResources } from "./erasure/erasure-set.ts";
 import { clusterHealth } from "./erasure/health.ts";
 import { healKey } from "./erasure/heal-version.ts";
 import { decodePoolMeta, encodePoolMeta, POOL_META_PATH, reconcilePools } from "./erasure/pool-meta.ts";
-import { type Pool, Pools } from "./erasure/pools.ts";
+import type { Pool } from "./erasure/pool-layout.ts";
+import { Pools } from "./erasure/pools.ts";
 import { resolveAll } from "./erasure/resolve-doubt.ts";
 import { CompletedUploads } from "./object/context.ts";
 import { EventLoopLag } from "./observe/event-loop-lag.ts";
@@ -67,59 +68,154 @@ export interface OpenedStore {
   close(): Promise<void>;
 }
 
-export async function openStore(options: ServerOptions, endpoints: readonly string[], outside: Outside): Promise<OpenedStore> {
+export async function openStore(
+  options: ServerOptions,
+  endpoints: readonly string[],
+  outside: Outside,
+): Promise<OpenedStore> {
   const { clock, rng, log } = outside;
   const layouts = layoutPools(endpoints, options.setDriveCount);
-  const classes = storageClassesOf(layouts.map((l) => l.setSize), { standard: options.standardClass, reduced: options.reducedClass });
+  const classes = storageClassesOf(
+    layouts.map((l) => l.setSize),
+    { standard: options.standardClass, reduced: options.reducedClass },
+  );
   const codec = loadCodec({ tier: TIERS[options.codecTier] });
-  const native = new NativePool(codec, { threads: options.codecThreads > 0 ? options.codecThreads : outside.cores, threadsMax: THREADS_MAX });
+  const native = new NativePool(codec, {
+    threads: options.codecThreads > 0 ? options.codecThreads : outside.cores,
+    threadsMax: THREADS_MAX,
+  });
   const syncs = new GroupSyncs(native);
   const blocks = new BlockPool(BLOCK_POOL_BYTES);
-  const failedLater = (error: unknown): void => log.error("background work failed", { message: error instanceof Error ? error.message : String(error) });
+  const failedLater = (error: unknown): void =>
+    log.error("background work failed", { message: error instanceof Error ? error.message : String(error) });
   const background = new BackgroundWork(failedLater);
   const healer: { run: (damage: DamageReport) => Promise<number> } = { run: () => Promise.resolve(0) };
   const healQueue = new HealQueue(clock, log, (damage) => healer.run(damage));
-  const resources: SetResources = { codec, jobs: native, blocks, clock, rng, damage: healQueue, inlineBytesMax: options.inlineBlockBytes ?? INLINE_BYTES_DEFAULT };
+  const resources: SetResources = {
+    codec,
+    jobs: native,
+    blocks,
+    clock,
+    rng,
+    damage: healQueue,
+    inlineBytesMax: options.inlineBlockBytes ?? INLINE_BYTES_DEFAULT,
+  };
 
-  const opened: OpenedPool[] = [];
-  for (const layout of layouts) {
-    const warn = (message: string): void => log.warn("drive", { message });
-    const paths = layout.endpoints.map(outside.absolute);
-    opened.push(await openPool({ endpoints: layout.endpoints, paths, setSize: layout.setSize, deploymentId: opened[0]?.format.deploymentId ?? null, allowRootDrive: options.allowRootDrive, disk: native, rng, syncs, warn }));
-  }
+  const opened = await openPools(options, layouts, { native, syncs, outside });
   const deploymentId = (opened[0] as OpenedPool).format.deploymentId;
-  const sets = opened.map((pool, poolIndex) => {
-    const { setSize, setCount } = layouts[poolIndex] as PoolLayout;
-    const { drives } = pool;
-    return Array.from({ length: setCount }, (_, i) => new ErasureSet(poolIndex, i, drives.slice(i * setSize, (i + 1) * setSize), classes.standardParity, classes.reducedParity, resources));
-  });
+  const sets = opened.map((pool, i) => setsOf(pool, i, layouts[i] as PoolLayout, { ...classes, resources }));
   const poolsWith = (suspended: ReadonlySet<number>): Pools =>
-    new Pools({ deploymentId, background, pools: sets.map((own, i): Pool => ({ sets: own, placement: (opened[i] as OpenedPool).format.distribution, isSuspended: suspended.has(i) })) });
-  for (const set of sets.flat()) {
-    const { decided, waiting } = await resolveAll(set);
-    if (decided > 0 || waiting.length > 0) log.info("operations in doubt", { decided, waiting: waiting.length });
-  }
+    new Pools({
+      deploymentId,
+      background,
+      pools: sets.map(
+        (own, i): Pool => ({
+          sets: own,
+          placement: (opened[i] as OpenedPool).format.distribution,
+          isSuspended: suspended.has(i),
+        }),
+      ),
+    });
+  await decideDoubts(sets.flat(), log);
   const pools = poolsWith(await suspendedPools(poolsWith(new Set()), layouts, clock));
   healer.run = async (damage) => {
     let healed = 0;
-    for (const set of pools.setsOf(damage.path)) healed += (await healKey(set, damage, pools.locks, damage.why === "shard")).healed.length;
+    for (const set of pools.setsOf(damage.path))
+      healed += (await healKey(set, damage, pools.locks, damage.why === "shard")).healed.length;
     return healed;
   };
-  const toRebuild = opened.flatMap((pool, p) => [...new Set(pool.replaced.map((position) => Math.floor(position / (layouts[p] as PoolLayout).setSize)))].map((i) => sets[p]?.[i] as ErasureSet));
-  for (const drive of opened.flatMap((p) => p.drives)) if (drive !== null) background.track(drive.sweep().then(() => undefined));
+  const toRebuild = markReplaced(opened, layouts, sets);
+  for (const drive of opened.flatMap((p) => p.drives))
+    if (drive !== null) background.track(drive.sweep().then(() => undefined));
   const close = async (): Promise<void> => {
     await healQueue.stop();
     await background.idle();
+    for (const drive of opened.flatMap((p) => p.drives)) await drive?.close();
   };
   return { codec, pool: native, pools, layouts, deploymentId, syncs, blocks, healQueue, background, toRebuild, close };
 }
 
+async function openPools(
+  options: ServerOptions,
+  layouts: readonly PoolLayout[],
+  means: { native: NativePool; syncs: GroupSyncs; outside: Outside },
+): Promise<OpenedPool[]> {
+  const { native, syncs, outside } = means;
+  const opened: OpenedPool[] = [];
+  for (const layout of layouts) {
+    const warn = (message: string): void => outside.log.warn("drive", { message });
+    const paths = layout.endpoints.map(outside.absolute);
+    opened.push(
+      await openPool({
+        endpoints: layout.endpoints,
+        paths,
+        setSize: layout.setSize,
+        deploymentId: opened[0]?.format.deploymentId ?? null,
+        allowRootDrive: options.allowRootDrive,
+        disk: native,
+        rng: outside.rng,
+        syncs,
+        warn,
+      }),
+    );
+  }
+  return opened;
+}
+
+function setsOf(
+  pool: OpenedPool,
+  poolIndex: number,
+  { setSize, setCount }: PoolLayout,
+  common: { standardParity: number; reducedParity: number; resources: SetResources },
+): ErasureSet[] {
+  const { standardParity, reducedParity, resources } = common;
+  return Array.from({ length: setCount }, (_, i) => {
+    const drives = pool.drives.slice(i * setSize, (i + 1) * setSize);
+    return new ErasureSet(poolIndex, i, drives, standardParity, reducedParity, resources);
+  });
+}
+
+/** What a crash left in doubt is decided before anything is served. */
+async function decideDoubts(sets: readonly ErasureSet[], log: Log): Promise<void> {
+  for (const set of sets) {
+    const { decided, waiting } = await resolveAll(set);
+    if (decided > 0 || waiting.length > 0) log.info("operations in doubt", { decided, waiting: waiting.length });
+  }
+}
+
+/** Drives that came empty say nothing until they are rebuilt. Returns their sets. */
+function markReplaced(
+  opened: readonly OpenedPool[],
+  layouts: readonly PoolLayout[],
+  sets: readonly ErasureSet[][],
+): ErasureSet[] {
+  const found = new Set<ErasureSet>();
+  for (const [p, pool] of opened.entries()) {
+    const { setSize } = layouts[p] as PoolLayout;
+    for (const position of pool.replaced) {
+      const set = sets[p]?.[Math.floor(position / setSize)] as ErasureSet;
+      set.rebuilding.add(position % setSize);
+      found.add(set);
+    }
+  }
+  return [...found];
+}
+
 /** pool.bin: which pools are drained. Written when the pools of the command line are not those that it names. */
-async function suspendedPools(pools: Pools, layouts: readonly PoolLayout[], clock: Clock): Promise<ReadonlySet<number>> {
+async function suspendedPools(
+  pools: Pools,
+  layouts: readonly PoolLayout[],
+  clock: Clock,
+): Promise<ReadonlySet<number>> {
   const bytes = await pools.readDocument(POOL_META_PATH);
   const known = bytes === null ? [] : decodePoolMeta(bytes);
-  const now = reconcilePools(known, layouts.map((l) => l.argument), clock.nowNs());
-  if (now !== null && (layouts.length > 1 || bytes !== null)) await pools.writeDocument(POOL_META_PATH, encodePoolMeta(now));
+  const now = reconcilePools(
+    known,
+    layouts.map((l) => l.argument),
+    clock.nowNs(),
+  );
+  if (now !== null && (layouts.length > 1 || bytes !== null))
+    await pools.writeDocument(POOL_META_PATH, encodePoolMeta(now));
   return new Set((now ?? known).flatMap((pool, i) => (pool.decommission === null ? [] : [i])));
 }
 
@@ -129,42 +225,86 @@ export interface RunningSherd {
   stop(): Promise<boolean>;
 }
 
-export async function startServer(options: ServerOptions, endpoints: readonly string[], outside: Outside): Promise<RunningSherd> {
+export async function startServer(
+  options: ServerOptions,
+  endpoints: readonly string[],
+  outside: Outside,
+): Promise<RunningSherd> {
   const { clock, rng, log } = outside;
   const store = await openStore(options, endpoints, outside);
   const { pools, codec } = store;
   const lag = new EventLoopLag(clock);
   const buckets = new BucketCatalog(pools, clock);
-  const objects = { store: pools, buckets, codec, clock, rng, region: options.region, completed: new CompletedUploads() };
+  const objects = {
+    store: pools,
+    buckets,
+    codec,
+    clock,
+    rng,
+    region: options.region,
+    completed: new CompletedUploads(),
+  };
   const host = `${options.address.host === "" ? "127.0.0.1" : options.address.host}:${options.address.port}`;
   const metrics = new Metrics({ sources: metricSources(store, outside), clock, lag, server: host, version: VERSION });
-  const secretOf = (accessKey: string): string | undefined => (accessKey === options.rootUser ? options.rootPassword : undefined);
-  const lookup = (accessKey: string): { secretKey: string } | null => (accessKey === options.rootUser ? { secretKey: options.rootPassword } : null);
+  const secretOf = (accessKey: string): string | undefined =>
+    accessKey === options.rootUser ? options.rootPassword : undefined;
+  const lookup = (accessKey: string): { secretKey: string } | null =>
+    accessKey === options.rootUser ? { secretKey: options.rootPassword } : null;
   const idBytes = new Uint8Array(8);
   const handle = createS3Handler({
     objects,
     codec,
-    auth: { credentials: { lookup }, region: options.region, nowMs: () => clock.nowMs(), signingKeys: new SigningKeys() },
+    auth: {
+      credentials: { lookup },
+      region: options.region,
+      nowMs: () => clock.nowMs(),
+      signingKeys: new SigningKeys(),
+    },
     domains: options.domains,
     hostId: Bun.hash.xxHash64(store.deploymentId).toString(16).padStart(16, "0"),
     log,
     newRequestId: () => Buffer.from(rng.fill(idBytes)).toString("hex").toUpperCase(),
     elapsedMs: () => clock.elapsedMs(),
     observe: (r) => metrics.request(r.api, r.bucket, r.status, r.seconds, r.bytesIn, r.bytesOut),
-    aside: (exchange) => serveAside(exchange, { pools, metrics, isPublic: options.metricsAuth === "public", secretOf, nowMs: () => clock.nowMs() }),
+    aside: (exchange) =>
+      serveAside(exchange, {
+        pools,
+        metrics,
+        isPublic: options.metricsAuth === "public",
+        secretOf,
+        nowMs: () => clock.nowMs(),
+      }),
   });
   const certificates = options.certsDir === null ? null : readCertificates(options.certsDir);
-  const failed = (error: unknown): void => log.error("handler failed", { message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-  const http = await startHttpServer({ host: options.address.host === "" ? "0.0.0.0" : options.address.host, port: options.address.port, tls: certificates, headerBytesMax: HEADER_BYTES_MAX, bodyIdleMs: BODY_IDLE_MS, handle, failed });
+  const failed = (error: unknown): void =>
+    log.error("handler failed", { message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  const http = await startHttpServer({
+    host: options.address.host === "" ? "0.0.0.0" : options.address.host,
+    port: options.address.port,
+    tls: certificates,
+    headerBytesMax: HEADER_BYTES_MAX,
+    bodyIdleMs: BODY_IDLE_MS,
+    handle,
+    failed,
+  });
   lag.start();
   const stopRebuild = new AbortController();
   if (store.toRebuild.length > 0) store.background.track(rebuild(store, outside, stopRebuild.signal));
   const scheme = certificates === null ? "http" : "https";
   const shown = options.address.host === "" || options.address.host === "0.0.0.0" ? "127.0.0.1" : options.address.host;
-  return { url: `${scheme}://${shown}:${http.port}`, stop: () => stopAll({ http, store, lag, stopRebuild, drainMs: options.drainTimeoutMs }) };
+  return {
+    url: `${scheme}://${shown}:${http.port}`,
+    stop: () => stopAll({ http, store, lag, stopRebuild, drainMs: options.drainTimeoutMs }),
+  };
 }
 
-async function stopAll(parts: { http: RunningServer; store: OpenedStore; lag: EventLoopLag; stopRebuild: AbortController; drainMs: number }): Promise<boolean> {
+async function stopAll(parts: {
+  http: RunningServer;
+  store: OpenedStore;
+  lag: EventLoopLag;
+  stopRebuild: AbortController;
+  drainMs: number;
+}): Promise<boolean> {
   const finished = await parts.http.stop(parts.drainMs);
   parts.lag.stop();
   parts.stopRebuild.abort(new Error("the server stops"));
@@ -174,7 +314,15 @@ async function stopAll(parts: { http: RunningServer; store: OpenedStore; lag: Ev
 
 async function rebuild(store: OpenedStore, outside: Outside, signal: AbortSignal): Promise<void> {
   try {
-    await healDrivesLogged(store.pools, { deep: false, signal, sets: store.toRebuild, log: outside.log, clock: outside.clock, what: "replaced drive" });
+    await healDrivesLogged(store.pools, {
+      deep: false,
+      signal,
+      sets: store.toRebuild,
+      log: outside.log,
+      clock: outside.clock,
+      what: "replaced drive",
+    });
+    for (const set of store.toRebuild) set.rebuilding.clear();
   } catch (error) {
     if (!signal.aborted) throw error;
   }
@@ -194,15 +342,27 @@ async function serveAside(exchange: HttpExchange, aside: Aside): Promise<boolean
   const kind = metricsKindOf(rawPath);
   if (kind !== null) {
     if (!aside.isPublic && !bearerIsValid(headers.get("authorization"), aside.secretOf, aside.nowMs())) {
-      await exchange.response.send(403, [["Content-Type", "application/json"]], JSON.stringify({ Code: "AccessDenied", Message: "Access Denied." }));
+      await exchange.response.send(
+        403,
+        [["Content-Type", "application/json"]],
+        JSON.stringify({ Code: "AccessDenied", Message: "Access Denied." }),
+      );
       return true;
     }
-    await exchange.response.send(200, [["Content-Type", "text/plain; version=0.0.4; charset=utf-8"]], await aside.metrics.render(kind));
+    await exchange.response.send(
+      200,
+      [["Content-Type", "text/plain; version=0.0.4; charset=utf-8"]],
+      await aside.metrics.render(kind),
+    );
     return true;
   }
   if (!rawPath.startsWith("/minio/health/") || (method !== "GET" && method !== "HEAD")) {
     if (rawPath.startsWith("/minio/admin/")) {
-      await exchange.response.send(501, [["Content-Type", "application/json"]], JSON.stringify({ Code: "NotImplemented", Message: "The admin API is not implemented yet." }));
+      await exchange.response.send(
+        501,
+        [["Content-Type", "application/json"]],
+        JSON.stringify({ Code: "NotImplemented", Message: "The admin API is not implemented yet." }),
+      );
       return true;
     }
     return false;
@@ -216,9 +376,15 @@ async function serveAside(exchange: HttpExchange, aside: Aside): Promise<boolean
 function health(what: string, pools: Pools): { status: number; headers: [string, string][] } | null {
   if (what === "live" || what === "ready") return { status: 200, headers: [] };
   if (what !== "cluster" && what !== "cluster/read") return null;
-  const now = clusterHealth(pools.allSets);
+  const now = clusterHealth(pools.allSets, {
+    isHealing: (id) =>
+      pools.allSets.some((set) => set.drives.some((drive, i) => drive?.id === id && set.rebuilding.has(i))),
+  });
   const good = what === "cluster" ? now.writable : now.readable;
-  const quorum: [string, string] = what === "cluster" ? ["x-minio-write-quorum", String(now.writeQuorum)] : ["x-minio-read-quorum", String(now.readQuorum)];
+  const quorum: [string, string] =
+    what === "cluster"
+      ? ["x-minio-write-quorum", String(now.writeQuorum)]
+      : ["x-minio-read-quorum", String(now.readQuorum)];
   return { status: good ? 200 : 503, headers: [quorum, ["x-minio-storage-class-defaults", "true"]] };
 }
 
@@ -231,16 +397,35 @@ function metricSources(store: OpenedStore, _outside: Outside): ConstructorParame
           set.drives.map(async (drive, driveIndex) => {
             const space = await drive?.space();
             const endpoint = drive?.endpoint ?? `pool ${set.poolIndex} set ${set.setIndex} drive ${driveIndex}`;
-            return { endpoint, poolIndex: set.poolIndex, setIndex: set.setIndex, driveIndex, online: drive !== null && drive.state !== "faulty", space: space?.ok === true ? space.value : null };
+            return {
+              endpoint,
+              poolIndex: set.poolIndex,
+              setIndex: set.setIndex,
+              driveIndex,
+              online: drive !== null && drive.state !== "faulty",
+              space: space?.ok === true ? space.value : null,
+            };
           }),
         ),
       ),
     health: () => clusterHealth(pools.allSets),
     process: () => readProcessUsage(store.pool),
-    bucketCount: async () => (await pools.listBuckets()).length,
-    heal: () => ({ waiting: store.healQueue.length, healed: store.healQueue.healed, failed: store.healQueue.failed, dropped: store.healQueue.dropped }),
+    bucketCount: () =>
+      pools.listBuckets().then(
+        (found) => found.length,
+        () => null,
+      ),
+    heal: () => ({
+      waiting: store.healQueue.length,
+      healed: store.healQueue.healed,
+      failed: store.healQueue.failed,
+      dropped: store.healQueue.dropped,
+    }),
     nativePool: () => store.pool.stats(),
     blocks: () => ({ lentBytes: store.blocks.lentBytes, capacityBytes: store.blocks.capacityBytes }),
-    groupSyncs: () => store.syncs.all().reduce((sum, s) => ({ syncs: sum.syncs + s.syncs, served: sum.served + s.served }), { syncs: 0, served: 0 }),
+    groupSyncs: () =>
+      store.syncs
+        .all()
+        .reduce((sum, s) => ({ syncs: sum.syncs + s.syncs, served: sum.served + s.served }), { syncs: 0, served: 0 }),
   };
 }

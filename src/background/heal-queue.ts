@@ -55,7 +55,11 @@ export class HealQueue implements DamageSink {
 
   private async run(): Promise<void> {
     await this.clock.sleep(PAUSE_MS); // the write that reported it settles first
-    for (let next = this.waiting.entries().next(); next.done !== true && !this.stopped; next = this.waiting.entries().next()) {
+    for (
+      let next = this.waiting.entries().next();
+      next.done !== true && !this.stopped;
+      next = this.waiting.entries().next()
+    ) {
       const [name, damage] = next.value;
       try {
         if ((await this.heal(damage)) > 0) {
@@ -64,7 +68,11 @@ export class HealQueue implements DamageSink {
         }
       } catch (error) {
         this.failed++;
-        this.log.warn("heal failed", { bucket: damage.bucket, key: damage.path, message: error instanceof Error ? error.message : String(error) });
+        this.log.warn("heal failed", {
+          bucket: damage.bucket,
+          key: damage.path,
+          message: error instanceof Error ? error.message : String(error),
+        });
       }
       this.rest(name);
       this.waiting.delete(name);

@@ -5,7 +5,14 @@
 import { GO_ZERO_TIME } from "../core/go-time.ts";
 import type { Store } from "../erasure/store.ts";
 import type { Clock } from "../sys/clock.ts";
-import { type BucketDocument, type BucketMetadataFile, decodeBucketMetadata, encodeBucketMetadata, newBucketMetadata, withDocument } from "./metadata-format.ts";
+import {
+  type BucketDocument,
+  type BucketMetadataFile,
+  decodeBucketMetadata,
+  encodeBucketMetadata,
+  newBucketMetadata,
+  withDocument,
+} from "./metadata-format.ts";
 import { parseStoredVersioning, type Versioning } from "./versioning.ts";
 
 const FRESH_MS = 2_000;
@@ -59,7 +66,10 @@ export class BucketCatalog {
     const made = await this.store.makeBucket(name);
     this.cache.delete(name);
     if (!made) return false;
-    await this.store.writeDocument(documentPath(name), encodeBucketMetadata(newBucketMetadata(name, this.clock.nowNs())));
+    await this.store.writeDocument(
+      documentPath(name),
+      encodeBucketMetadata(newBucketMetadata(name, this.clock.nowNs())),
+    );
     this.cache.delete(name);
     return true;
   }

@@ -16,7 +16,9 @@ export interface Retention {
 export function retentionOf(metadata: ReadonlyMap<string, string>): Retention | null {
   const mode = metadata.get(LOCK_MODE_KEY)?.toUpperCase();
   const until = metadata.get(LOCK_UNTIL_KEY);
-  return (mode === "GOVERNANCE" || mode === "COMPLIANCE") && until !== undefined ? { mode, until: isoTime(until) } : null;
+  return (mode === "GOVERNANCE" || mode === "COMPLIANCE") && until !== undefined
+    ? { mode, until: isoTime(until) }
+    : null;
 }
 
 /** Older releases stored no milliseconds. */

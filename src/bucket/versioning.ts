@@ -17,14 +17,24 @@ export function parseStoredVersioning(document: Uint8Array): Versioning {
   if (document.length === 0) return NEVER_VERSIONED;
   const text = new TextDecoder().decode(document);
   const status = /<Status>\s*(Enabled|Suspended)\s*<\/Status>/.exec(text)?.[1];
-  const prefixes = [...text.matchAll(/<ExcludedPrefixes>\s*<Prefix>([^<]*)<\/Prefix>\s*<\/ExcludedPrefixes>/g)].map((m) => unescapeXml(m[1] ?? ""));
-  return { status: status === "Enabled" || status === "Suspended" ? status : "", excludedPrefixes: prefixes, excludeFolders: /<ExcludeFolders>\s*true/.test(text) };
+  const prefixes = [...text.matchAll(/<ExcludedPrefixes>\s*<Prefix>([^<]*)<\/Prefix>\s*<\/ExcludedPrefixes>/g)].map(
+    (m) => unescapeXml(m[1] ?? ""),
+  );
+  return {
+    status: status === "Enabled" || status === "Suspended" ? status : "",
+    excludedPrefixes: prefixes,
+    excludeFolders: /<ExcludeFolders>\s*true/.test(text),
+  };
 }
 
 export function storedVersioning(versioning: Versioning): Uint8Array {
-  const prefixes = versioning.excludedPrefixes.map((p) => `<ExcludedPrefixes><Prefix>${escapeXml(p)}</Prefix></ExcludedPrefixes>`).join("");
+  const prefixes = versioning.excludedPrefixes
+    .map((p) => `<ExcludedPrefixes><Prefix>${escapeXml(p)}</Prefix></ExcludedPrefixes>`)
+    .join("");
   const folders = versioning.excludeFolders ? "<ExcludeFolders>true</ExcludeFolders>" : "";
-  return new TextEncoder().encode(`<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>${versioning.status}</Status>${prefixes}${folders}</VersioningConfiguration>`);
+  return new TextEncoder().encode(
+    `<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>${versioning.status}</Status>${prefixes}${folders}</VersioningConfiguration>`,
+  );
 }
 
 /** How a write of this key is versioned. */
@@ -57,5 +67,11 @@ function escapeXml(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 function unescapeXml(text: string): string {
-  return text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&quot;", '"').replaceAll("&#34;", '"').replaceAll("&#39;", "'").replaceAll("&amp;", "&");
+  return text
+    .replaceAll("&lt;", "<")
+    .replaceAll("&gt;", ">")
+    .replaceAll("&quot;", '"')
+    .replaceAll("&#34;", '"')
+    .replaceAll("&#39;", "'")
+    .replaceAll("&amp;", "&");
 }

@@ -51,7 +51,11 @@ export function encodeInline(codec: Codec, content: Uint8Array, coding: Coding):
     }
     codec.encode({ k, m }, slots, stride, shardBytes);
     const offset = frameOffset(block, blockBytes, k);
-    for (let shard = 0; shard < n; shard++) (streams[shard] as Uint8Array).set(slots.subarray(shard * stride, shard * stride + HASH_BYTES + shardBytes), offset);
+    for (let shard = 0; shard < n; shard++)
+      (streams[shard] as Uint8Array).set(
+        slots.subarray(shard * stride, shard * stride + HASH_BYTES + shardBytes),
+        offset,
+      );
   }
   return streams;
 }
@@ -64,7 +68,11 @@ export interface DecodedInline {
 }
 
 /** A small object from its framed streams, by shard index; verifies, and rebuilds what is missing or wrong. */
-export function decodeInline(codec: Codec, streams: readonly (Uint8Array | undefined)[], object: Coding & { readonly sizeBytes: number }): DecodedInline {
+export function decodeInline(
+  codec: Codec,
+  streams: readonly (Uint8Array | undefined)[],
+  object: Coding & { readonly sizeBytes: number },
+): DecodedInline {
   const { k, m, blockBytes, sizeBytes } = object;
   const n = k + m;
   assert(streams.length === n, "one stream, or none, for each shard");
@@ -93,10 +101,14 @@ export function decodeInline(codec: Codec, streams: readonly (Uint8Array | undef
       } else bad.add(shard);
     }
     const want = ((1 << k) - 1) & ~have;
-    if (want !== 0 && !codec.rebuildSlots({ k, m }, slots, { stride, shardBytes, have, want })) return { data: null, bad: [...bad] };
+    if (want !== 0 && !codec.rebuildSlots({ k, m }, slots, { stride, shardBytes, have, want }))
+      return { data: null, bad: [...bad] };
     for (let shard = 0; shard * shardBytes < bytes; shard++) {
       const at = shard * shardBytes;
-      data.set(slots.subarray(shard * stride + HASH_BYTES, shard * stride + HASH_BYTES + Math.min(shardBytes, bytes - at)), block * blockBytes + at);
+      data.set(
+        slots.subarray(shard * stride + HASH_BYTES, shard * stride + HASH_BYTES + Math.min(shardBytes, bytes - at)),
+        block * blockBytes + at,
+      );
     }
   }
   return { data, bad: [...bad] };

@@ -85,11 +85,11 @@ export interface ChecksumAlgorithm {
 }
 
 export const CHECKSUM_ALGORITHMS: readonly ChecksumAlgorithm[] = [
-  row("CRC32",     "crc32",      4,   8, ["COMPOSITE", "FULL_OBJECT"]),
-  row("CRC32C",    "crc32c",     4,  16, ["COMPOSITE", "FULL_OBJECT"]),
-  row("CRC64NVME", "crc64nvme",  8, 256, ["FULL_OBJECT"]),
-  row("SHA1",      "sha1",      20,   4, ["COMPOSITE"]),
-  row("SHA256",    "sha256",    32,   2, ["COMPOSITE"]),
+  row("CRC32", "crc32", 4, 8, ["COMPOSITE", "FULL_OBJECT"]),
+  row("CRC32C", "crc32c", 4, 16, ["COMPOSITE", "FULL_OBJECT"]),
+  row("CRC64NVME", "crc64nvme", 8, 256, ["FULL_OBJECT"]),
+  row("SHA1", "sha1", 20, 4, ["COMPOSITE"]),
+  row("SHA256", "sha256", 32, 2, ["COMPOSITE"]),
 ];
 
 function row(
@@ -274,7 +274,10 @@ class RecordReader {
   /** A copy: the record often lies in a buffer that is reused. */
   take(count: number): Uint8Array {
     if (this.at + count > this.bytes.length) {
-      throw new ChecksumError("MalformedChecksumRecord", `the checksum record ends ${this.at + count - this.bytes.length} bytes early`);
+      throw new ChecksumError(
+        "MalformedChecksumRecord",
+        `the checksum record ends ${this.at + count - this.bytes.length} bytes early`,
+      );
     }
     this.at += count;
     return this.bytes.slice(this.at - count, this.at);

@@ -46,7 +46,14 @@ export interface CodecSymbols {
   sherd_plan_init(plan: number, k: number, m: number): number;
   sherd_encode(plan: number, base: number, stride: number, shardBytes: number): number;
   sherd_rebuild(plan: number, shards: number, shardBytes: number, have: number, want: number): number;
-  sherd_rebuild_slots(plan: number, base: number, stride: number, shardBytes: number, haveWant: number, hash: number): number;
+  sherd_rebuild_slots(
+    plan: number,
+    base: number,
+    stride: number,
+    shardBytes: number,
+    haveWant: number,
+    hash: number,
+  ): number;
   sherd_hash(data: number, bytes: number, out: number): void;
   sherd_verify(hash: number, data: number, bytes: number): number;
   sherd_verify_slots(base: number, stride: number, shardBytes: number, mask: number): number;
@@ -117,16 +124,43 @@ export class Codec {
   }
 
   /** Parity and hashes of a block in slots of [hash][shard]. */
-  encode(shape: { readonly k: number; readonly m: number }, base: Uint8Array, stride: number, shardBytes: number): void {
-    assert(stride >= shardBytes + HASH_BYTES && base.length >= stride * (shape.k + shape.m - 1) + HASH_BYTES + shardBytes, "slots hold the block");
-    assert(this.symbols.sherd_encode(this.plan(shape.k, shape.m), this.ptr(base), stride, shardBytes) === 0, "a block of valid shape is coded");
+  encode(
+    shape: { readonly k: number; readonly m: number },
+    base: Uint8Array,
+    stride: number,
+    shardBytes: number,
+  ): void {
+    assert(
+      stride >= shardBytes + HASH_BYTES && base.length >= stride * (shape.k + shape.m - 1) + HASH_BYTES + shardBytes,
+      "slots hold the block",
+    );
+    assert(
+      this.symbols.sherd_encode(this.plan(shape.k, shape.m), this.ptr(base), stride, shardBytes) === 0,
+      "a block of valid shape is coded",
+    );
   }
 
   /** Fills the wanted slots from k of the had ones; false: fewer than k. */
-  rebuildSlots(shape: { readonly k: number; readonly m: number }, base: Uint8Array, layout: { readonly stride: number; readonly shardBytes: number; readonly have: number; readonly want: number }): boolean {
+  rebuildSlots(
+    shape: { readonly k: number; readonly m: number },
+    base: Uint8Array,
+    layout: { readonly stride: number; readonly shardBytes: number; readonly have: number; readonly want: number },
+  ): boolean {
     const { stride, shardBytes, have, want } = layout;
-    assert(stride >= shardBytes + HASH_BYTES && base.length >= stride * (shape.k + shape.m - 1) + HASH_BYTES + shardBytes, "slots hold the block");
-    return this.symbols.sherd_rebuild_slots(this.plan(shape.k, shape.m), this.ptr(base), stride, shardBytes, (have | (want << 16)) >>> 0, 1) === 0;
+    assert(
+      stride >= shardBytes + HASH_BYTES && base.length >= stride * (shape.k + shape.m - 1) + HASH_BYTES + shardBytes,
+      "slots hold the block",
+    );
+    return (
+      this.symbols.sherd_rebuild_slots(
+        this.plan(shape.k, shape.m),
+        this.ptr(base),
+        stride,
+        shardBytes,
+        (have | (want << 16)) >>> 0,
+        1,
+      ) === 0
+    );
   }
 }
 
@@ -135,7 +169,10 @@ export function loadCodec(options: { readonly tier?: number } = {}): Codec {
   const symbols = open();
   symbols.sherd_init(options.tier ?? -1);
   const wrong = symbols.sherd_self_test();
-  if (wrong !== 0) throw new Error(`the codec gives a wrong result in self-test ${wrong} (tier ${TIER_NAMES[symbols.sherd_tier()]}); refusing to start`);
+  if (wrong !== 0)
+    throw new Error(
+      `the codec gives a wrong result in self-test ${wrong} (tier ${TIER_NAMES[symbols.sherd_tier()]}); refusing to start`,
+    );
   return new Codec(symbols);
 }
 

@@ -19,7 +19,11 @@ export function measureCodec(codec: Codec, nowMs: () => number): Speed[] {
     for (; end - start < MEASURE_MS; end = nowMs(), rounds++) run();
     return { what, gigabytesPerSecond: (bytes * rounds) / ((end - start) * 1e6) };
   };
-  const shapes = [{ k: 2, m: 2 }, { k: 8, m: 4 }, { k: 12, m: 4 }];
+  const shapes = [
+    { k: 2, m: 2 },
+    { k: 8, m: 4 },
+    { k: 12, m: 4 },
+  ];
   const speeds = shapes.map(({ k, m }) => {
     const shardBytes = Math.ceil(BLOCK_BYTES / k);
     const stride = Math.ceil((32 + shardBytes) / 64) * 64;
@@ -27,7 +31,11 @@ export function measureCodec(codec: Codec, nowMs: () => number): Speed[] {
     return rate(`encode + hash 1 MiB, ${k}+${m}`, BLOCK_BYTES, () => codec.encode({ k, m }, slots, stride, shardBytes));
   });
   const bytes = new Uint8Array(BLOCK_BYTES);
-  for (const [what, flag] of [["MD5, one stream", DIGEST.md5], ["SHA-256, one stream", DIGEST.sha256], ["CRC32C", DIGEST.crc32c]] as const) {
+  for (const [what, flag] of [
+    ["MD5, one stream", DIGEST.md5],
+    ["SHA-256, one stream", DIGEST.sha256],
+    ["CRC32C", DIGEST.crc32c],
+  ] as const) {
     const digest = new Digest(codec, flag);
     speeds.push(rate(what, BLOCK_BYTES, () => digest.update(bytes)));
   }

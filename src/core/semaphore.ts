@@ -28,7 +28,11 @@ export class Semaphore {
   release(units: number): void {
     this.used -= Math.min(units, this.capacity);
     assert(this.used >= 0, "more units released than acquired");
-    for (let next = this.waiting[0]; next !== undefined && this.used + next.units <= this.capacity; next = this.waiting[0]) {
+    for (
+      let next = this.waiting[0];
+      next !== undefined && this.used + next.units <= this.capacity;
+      next = this.waiting[0]
+    ) {
       this.waiting.shift();
       this.used += next.units;
       next.resolve();

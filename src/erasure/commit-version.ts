@@ -34,7 +34,18 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
       if (change === null) return good(null);
       return await drive.commit(plan.key, change, { stamp, prior: priorOf(plan.reading, i), settles });
     });
-    const votes = outcomes.map((o): CommitVote => (!o.ok ? voteOfError(o.error) : o.value === null ? "untouched" : o.value.accepted ? "accepted" : o.value.reason === "missing" ? "missing" : "refused"));
+    const votes = outcomes.map(
+      (o): CommitVote =>
+        !o.ok
+          ? voteOfError(o.error)
+          : o.value === null
+            ? "untouched"
+            : o.value.accepted
+              ? "accepted"
+              : o.value.reason === "missing"
+                ? "missing"
+                : "refused",
+    );
     const verdict = judgeCommit(votes, plan.quorum);
     if (verdict === "committed") {
       set.unsettled.set(nameOf(plan.key), stamp);
@@ -51,7 +62,8 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
     }
     const full = outcomes.some((o) => !o.ok && o.error.code === "NoSpace");
     const words = `${accepted} of ${plan.quorum} needed drives accepted the write${reasons === "" ? "" : `: ${reasons}`}`;
-    if (!clean) throw new QuorumError("OutcomeUnknown", `${words}; the outcome is unknown`, { accepted, needed: plan.quorum });
+    if (!clean)
+      throw new QuorumError("OutcomeUnknown", `${words}; the outcome is unknown`, { accepted, needed: plan.quorum });
     throw new QuorumError(full ? "StorageFull" : "WriteQuorum", words, { accepted, needed: plan.quorum });
   }
 }
@@ -59,7 +71,12 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
 /** Stamps that the read showed to be committed: a drive may still hold them in doubt. */
 function committedStamps(set: ErasureSet, plan: CommitPlan): Stamp[] {
   const known = set.unsettled.get(nameOf(plan.key));
-  const seen = plan.reading === null ? [] : plan.reading.states.flatMap((s) => (s !== undefined && s.prev !== null && !plan.reading?.rolledBack.has(s.stamp) ? [s.stamp] : []));
+  const seen =
+    plan.reading === null
+      ? []
+      : plan.reading.states.flatMap((s) =>
+          s !== undefined && s.prev !== null && !plan.reading?.rolledBack.has(s.stamp) ? [s.stamp] : [],
+        );
   return known === undefined ? seen : [known, ...seen];
 }
 
@@ -73,14 +90,20 @@ function priorOf(reading: KeyReading | null, position: number): Stamp | null {
 }
 
 async function settle(set: ErasureSet, key: ObjectPath, stamp: Stamp, votes: readonly CommitVote[]): Promise<void> {
-  if (votes.some((vote) => vote !== "accepted" && vote !== "missing")) set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "missed-write" });
+  if (votes.some((vote) => vote !== "accepted" && vote !== "missing"))
+    set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "missed-write" });
   await set.unread(key); // what was replaced stays while somebody reads it
   await set.each((drive, i) => (votes[i] === "accepted" ? drive.settle(key, stamp) : Promise.resolve(good(undefined))));
   if (set.unsettled.get(nameOf(key)) === stamp) set.unsettled.delete(nameOf(key));
 }
 
 /** True if no drive has it: each refused, was never touched, or confirmed its restore. */
-async function takeBack(set: ErasureSet, key: ObjectPath, stamp: Stamp, votes: readonly CommitVote[]): Promise<boolean> {
+async function takeBack(
+  set: ErasureSet,
+  key: ObjectPath,
+  stamp: Stamp,
+  votes: readonly CommitVote[],
+): Promise<boolean> {
   const gone = await set.each((drive, i) => {
     const vote = votes[i];
     return vote === "accepted" || vote === "unknown" ? drive.restore(key, stamp, stamp) : Promise.resolve(good(true));

@@ -30,6 +30,8 @@ export class ErasureSet {
   private readonly readers = new Map<string, number>();
   private readonly whenUnread = new Map<string, (() => void)[]>();
 
+  /** Positions whose drive came empty and is being rebuilt: what it lacks says nothing. */
+  readonly rebuilding = new Set<number>();
   /** Acknowledged, not yet settled everywhere: the next commit of the key tells the drives. */
   readonly unsettled = new Map<string, Stamp>();
 
@@ -65,7 +67,11 @@ export class ErasureSet {
 
   /** The same on every drive at once, all awaited; a position without a drive answers "Faulty". */
   each<T>(work: (drive: Drive, position: number) => Promise<DriveOutcome<T>>): Promise<DriveOutcome<T>[]> {
-    return fanOut<Drive | null, T, DriveError>(this.drives, (drive, i) => (drive === null ? Promise.resolve(bad(new DriveError("Faulty", `no drive at position ${i} of set ${this.setIndex}`))) : work(drive, i)));
+    return fanOut<Drive | null, T, DriveError>(this.drives, (drive, i) =>
+      drive === null
+        ? Promise.resolve(bad(new DriveError("Faulty", `no drive at position ${i} of set ${this.setIndex}`)))
+        : work(drive, i),
+    );
   }
 
   /** Marks a key as being read until disposed. */

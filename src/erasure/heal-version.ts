@@ -40,28 +40,46 @@ export async function healKey(set: ErasureSet, key: ObjectPath, locks: KeyLock, 
 }
 
 /** Agreed versions that this drive lacks in its metadata or data. */
-async function lackingVersions(set: ErasureSet, reading: KeyReading, position: number, deep: boolean): Promise<MergedVersion[]> {
+async function lackingVersions(
+  set: ErasureSet,
+  reading: KeyReading,
+  position: number,
+  deep: boolean,
+): Promise<MergedVersion[]> {
   const lacking: MergedVersion[] = [];
   for (const version of reading.merged.versions) {
     if (!version.holders.includes(position)) lacking.push(version);
-    else if (version.header.type === 1 && !(await hasData(set, reading, version, { position, deep }))) lacking.push(version);
+    else if (version.header.type === 1 && !(await hasData(set, reading, version, { position, deep })))
+      lacking.push(version);
   }
   return lacking;
 }
 
-async function hasData(set: ErasureSet, reading: KeyReading, version: MergedVersion, at: { position: number; deep: boolean }): Promise<boolean> {
+async function hasData(
+  set: ErasureSet,
+  reading: KeyReading,
+  version: MergedVersion,
+  at: { position: number; deep: boolean },
+): Promise<boolean> {
   const body = bodyOn(reading, version, at.position);
   if (body.type !== 1 || body.sizeBytes === 0) return true;
   const inline = reading.metas[at.position]?.inlineData(version.header.versionId);
   const file = { ...reading.key, dataDir: body.dataDir };
   const { blockSizeBytes, dataShards } = body;
-  if (inline !== undefined && inline.length > 0) return inline.length === framedFileBytes(body.sizeBytes, blockSizeBytes, dataShards) && framesAreGood(set, inline, body);
+  if (inline !== undefined && inline.length > 0)
+    return (
+      inline.length === framedFileBytes(body.sizeBytes, blockSizeBytes, dataShards) && framesAreGood(set, inline, body)
+    );
   const drive = present(set.drives[at.position], "a drive");
   for (const [i, part] of body.partNumbers.entries()) {
     const partBytes = body.partSizes[i] ?? 0;
     const size = await drive.shardSize({ ...file, part });
     if (!size.ok || size.value !== framedFileBytes(partBytes, blockSizeBytes, dataShards)) return false;
-    if (at.deep && !(await verifyPart(set, drive, { ...file, part }, { partBytes, blockBytes: blockSizeBytes, k: dataShards }))) return false;
+    if (
+      at.deep &&
+      !(await verifyPart(set, drive, { ...file, part }, { partBytes, blockBytes: blockSizeBytes, k: dataShards }))
+    )
+      return false;
   }
   return true;
 }
@@ -75,12 +93,19 @@ function framesAreGood(set: ErasureSet, stream: Uint8Array, body: ObjectVersion)
   return true;
 }
 
-async function verifyPart(set: ErasureSet, drive: Drive, file: Parameters<Drive["readFrames"]>[0], part: { partBytes: number; blockBytes: number; k: number }): Promise<boolean> {
+async function verifyPart(
+  set: ErasureSet,
+  drive: Drive,
+  file: Parameters<Drive["readFrames"]>[0],
+  part: { partBytes: number; blockBytes: number; k: number },
+): Promise<boolean> {
   const full = shardBytesOf(part.blockBytes, part.k);
   using block = await set.resources.blocks.acquire(32 + full);
   for (let b = 0; b * part.blockBytes < part.partBytes; b++) {
     const length = shardBytesOf(Math.min(part.blockBytes, part.partBytes - b * part.blockBytes), part.k);
-    const outcome = await drive.readFrames(file, [{ slot: block.bytes.subarray(0, 32 + length), offset: b * (32 + full) }]);
+    const outcome = await drive.readFrames(file, [
+      { slot: block.bytes.subarray(0, 32 + length), offset: b * (32 + full) },
+    ]);
     if (!outcome.ok) return false;
   }
   return true;
@@ -141,12 +166,21 @@ function withoutShard(sources: ShardSources, shard: number): ShardSources {
 
 function rebuildInline(set: ErasureSet, sources: ShardSources, shard: number): Uint8Array {
   const { k, m, blockBytes, key } = sources.layout;
-  const { data } = decodeInline(set.resources.codec, sources.inline, { sizeBytes: sources.sizeBytes, k, m, blockBytes });
+  const { data } = decodeInline(set.resources.codec, sources.inline, {
+    sizeBytes: sources.sizeBytes,
+    k,
+    m,
+    blockBytes,
+  });
   if (data === null) throw new QuorumError("ReadQuorum", `too few good inline shards of ${key.bucket}/${key.path}`);
   return present(encodeInline(set.resources.codec, data, { k, m, blockBytes })[shard], "a shard stream");
 }
 
-async function rebuildFiles(set: ErasureSet, sources: ShardSources, to: { shard: number; op: string; dataDir: string; drive: Drive }): Promise<number> {
+async function rebuildFiles(
+  set: ErasureSet,
+  sources: ShardSources,
+  to: { shard: number; op: string; dataDir: string; drive: Drive },
+): Promise<number> {
   let bytes = 0;
   for (const part of sources.layout.parts) {
     const opened = await to.drive.stage(to.op, to.dataDir, part.number);
@@ -158,7 +192,12 @@ async function rebuildFiles(set: ErasureSet, sources: ShardSources, to: { shard:
   return bytes;
 }
 
-async function rebuildPart(set: ErasureSet, sources: ShardSources, part: { number: number; sizeBytes: number }, to: { writer: ShardWriter; shard: number }): Promise<number> {
+async function rebuildPart(
+  set: ErasureSet,
+  sources: ShardSources,
+  part: { number: number; sizeBytes: number },
+  to: { writer: ShardWriter; shard: number },
+): Promise<number> {
   const { layout } = sources;
   const { k, m, blockBytes, places, key } = layout;
   const full = shardBytesOf(blockBytes, k);
@@ -173,28 +212,47 @@ async function rebuildPart(set: ErasureSet, sources: ShardSources, part: { numbe
       const drive = place === null ? null : set.drives[place.position];
       if (count === k || place === null || drive == null) continue;
       const slot = block.bytes.subarray(shard * stride, shard * stride + 32 + shardBytes);
-      const read = await drive.readFrames({ ...key, dataDir: place.dataDir, part: part.number }, [{ slot, offset: b * (32 + full) }]);
+      const read = await drive.readFrames({ ...key, dataDir: place.dataDir, part: part.number }, [
+        { slot, offset: b * (32 + full) },
+      ]);
       if (!read.ok) continue;
       have |= 1 << shard;
       count++;
     }
-    if (count < k) throw new QuorumError("ReadQuorum", `${count} of ${k} needed shards of ${key.bucket}/${key.path} part ${part.number} can be read`);
-    await set.resources.jobs.run([step.rebuildSlots(set.resources.codec.plan(k, m), block.bytes, { stride, shardBytes, have, want: 1 << to.shard })]);
-    const appended = await to.writer.append(block.bytes.subarray(to.shard * stride, to.shard * stride + 32 + shardBytes));
+    if (count < k)
+      throw new QuorumError(
+        "ReadQuorum",
+        `${count} of ${k} needed shards of ${key.bucket}/${key.path} part ${part.number} can be read`,
+      );
+    await set.resources.jobs.run([
+      step.rebuildSlots(set.resources.codec.plan(k, m), block.bytes, { stride, shardBytes, have, want: 1 << to.shard }),
+    ]);
+    const appended = await to.writer.append(
+      block.bytes.subarray(to.shard * stride, to.shard * stride + 32 + shardBytes),
+    );
     if (!appended.ok) throw appended.error;
     written += shardBytes;
   }
   return written;
 }
 
-async function commitHealed(set: ErasureSet, before: KeyReading, target: Target, fresh: { op: string; dataDirs: readonly string[]; meta: Uint8Array }): Promise<void> {
+async function commitHealed(
+  set: ErasureSet,
+  before: KeyReading,
+  target: Target,
+  fresh: { op: string; dataDirs: readonly string[]; meta: Uint8Array },
+): Promise<void> {
   const { key } = before;
   using _ = await target.locks.acquire(`${key.bucket}/${key.path}`);
   const now = await target.drive.read(key);
   if (!now.ok) throw now.error;
   if (now.value.stamp !== before.states[target.position]?.stamp || (await changed(set, before))) return; // a newer report will come
   const stamp = max(set.resources.clock.nowNs(), max(now.value.promised, now.value.stamp) + 1n);
-  const answer = await target.drive.commit(key, { kind: "replace", ...fresh }, { stamp, prior: now.value.stamp, settles: [] });
+  const answer = await target.drive.commit(
+    key,
+    { kind: "replace", ...fresh },
+    { stamp, prior: now.value.stamp, settles: [] },
+  );
   if (!answer.ok) throw answer.error;
   if (answer.value.accepted) {
     const settled = await target.drive.settle(key, stamp);
@@ -204,7 +262,8 @@ async function commitHealed(set: ErasureSet, before: KeyReading, target: Target,
 
 async function changed(set: ErasureSet, before: KeyReading): Promise<boolean> {
   const after = await readKey(set, before.key, true);
-  const ids = (r: KeyReading): string => r.merged.versions.map((v) => `${v.header.versionId}:${v.header.modTime}:${v.header.signature}`).join();
+  const ids = (r: KeyReading): string =>
+    r.merged.versions.map((v) => `${v.header.versionId}:${v.header.modTime}:${v.header.signature}`).join();
   return ids(after) !== ids(before);
 }
 

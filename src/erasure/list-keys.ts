@@ -79,13 +79,21 @@ interface Item {
   readonly below: boolean;
 }
 
-async function* walkNames(options: WalkOptions, cursor: WalkCursor, base: string, names: Iterable<string>): AsyncGenerator<ListedKey> {
+async function* walkNames(
+  options: WalkOptions,
+  cursor: WalkCursor,
+  base: string,
+  names: Iterable<string>,
+): AsyncGenerator<ListedKey> {
   const items: Item[] = [];
   for (const name of names) {
-    if (name.endsWith(DIRECTORY_SUFFIX)) items.push({ sort: `${base}${name.slice(0, -DIRECTORY_SUFFIX.length)}/`, name, below: false });
+    if (name.endsWith(DIRECTORY_SUFFIX))
+      items.push({ sort: `${base}${name.slice(0, -DIRECTORY_SUFFIX.length)}/`, name, below: false });
     else items.push({ sort: base + name, name, below: false }, { sort: `${base}${name}/`, name, below: true });
   }
-  const visible = items.filter((item) => (item.below ? overlaps(item.sort, options.prefix) : item.sort.startsWith(options.prefix)));
+  const visible = items.filter((item) =>
+    item.below ? overlaps(item.sort, options.prefix) : item.sort.startsWith(options.prefix),
+  );
   visible.sort((a, b) => compareKeys(a.sort, b.sort) || Number(a.below) - Number(b.below));
   const looks = new LookAhead(options, base, visible, cursor);
   for (const [i, item] of visible.entries()) {
@@ -127,7 +135,7 @@ class LookAhead {
     this.reach = Math.max(this.reach, index);
     while (this.reach < this.items.length && this.looks.size < LOOK_AHEAD) {
       const item = this.items[this.reach++] as Item;
-      if (!skips(this.cursor, item)) this.start(item.name);
+      if (!skips(this.cursor, item)) this.looks.set(item.name, this.start(item.name));
     }
     return await this.start((this.items[index] as Item).name);
   }
@@ -171,7 +179,8 @@ async function lookAt(options: WalkOptions, path: string): Promise<Look> {
     if (own.includes(set)) continue;
     for (const name of await namesOnSet(set, options.bucket, path)) directories.add(name);
   }
-  for (const reading of readings) for (const meta of reading.metas) for (const dir of meta?.dataDirs() ?? []) directories.delete(dir);
+  for (const reading of readings)
+    for (const meta of reading.metas) for (const dir of meta?.dataDirs() ?? []) directories.delete(dir);
   return { readings, directories };
 }
 
@@ -191,8 +200,9 @@ async function namesOnSet(set: ErasureSet, bucket: string, path: string): Promis
   const names = new Set<string>();
   let answers = 0;
   let next = 0;
-  while (answers < need && next < set.size) {
-    const group = set.drives.slice(next, next + need - answers);
+  const drives = set.drives.filter((_, position) => !set.rebuilding.has(position));
+  while (answers < need && next < drives.length) {
+    const group = drives.slice(next, next + need - answers);
     next += group.length;
     const outcomes = await Promise.all(group.map((drive) => drive?.readDirectory(bucket, path)));
     for (const outcome of outcomes) {
@@ -201,6 +211,10 @@ async function namesOnSet(set: ErasureSet, bucket: string, path: string): Promis
       if (outcome.ok) for (const entry of outcome.value) if (entry.isDirectory) names.add(entry.name);
     }
   }
-  if (answers < need) throw new QuorumError("ReadQuorum", `${answers} of ${need} needed drives list ${bucket}/${path}`, { answers, needed: need });
+  if (answers < need)
+    throw new QuorumError("ReadQuorum", `${answers} of ${need} needed drives list ${bucket}/${path}`, {
+      answers,
+      needed: need,
+    });
   return names;
 }

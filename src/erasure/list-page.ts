@@ -25,7 +25,12 @@ export async function listPage(options: WalkOptions, request: ListRequest): Prom
       cursor.inclusive = false;
     } else {
       const shown = request.allVersions ? versions : [latest];
-      entries.push({ key: found.key, versions: shown.map((v) => storedVersion(v.reading, v.merged, { isLatest: v === latest, versionCount: versions.length })) });
+      entries.push({
+        key: found.key,
+        versions: shown.map((v) =>
+          storedVersion(v.reading, v.merged, { isLatest: v === latest, versionCount: versions.length }),
+        ),
+      });
       next = found.key;
     }
     count++;

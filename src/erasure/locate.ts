@@ -35,7 +35,8 @@ export function combine(sets: readonly ErasureSet[], readings: readonly KeyReadi
     for (const merged of pool.reading.merged.versions) {
       if (isFree(merged)) continue;
       const other = byId.get(merged.header.versionId);
-      if (other === undefined || other.merged.header.modTime < merged.header.modTime) byId.set(merged.header.versionId, { ...pool, merged });
+      if (other === undefined || other.merged.header.modTime < merged.header.modTime)
+        byId.set(merged.header.versionId, { ...pool, merged });
     }
   }
   const versions = [...byId.values()];
@@ -50,12 +51,17 @@ export interface Found extends PlacedVersion {
 /** The version asked for, or the latest; undefined = none. Throws when it may exist but too few drives tell. */
 export function findVersion(located: LocatedKey, versionId: string | undefined): Found | undefined {
   const latest = located.versions[0];
-  const found = versionId === undefined ? latest : located.versions.find((v) => v.merged.header.versionId === versionId);
+  const found =
+    versionId === undefined ? latest : located.versions.find((v) => v.merged.header.versionId === versionId);
   for (const { reading } of located.pools) {
     for (const header of reading.merged.undecided) {
       const asked = versionId === undefined || header.versionId === versionId;
       if (asked && (found === undefined || header.modTime > found.merged.header.modTime)) {
-        throw new QuorumError("ReadQuorum", `too few drives answer to tell the newest version of ${reading.key.bucket}/${reading.key.path}`, { key: reading.key });
+        throw new QuorumError(
+          "ReadQuorum",
+          `too few drives answer to tell the newest version of ${reading.key.bucket}/${reading.key.path}`,
+          { key: reading.key },
+        );
       }
     }
   }

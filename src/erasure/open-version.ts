@@ -20,7 +20,11 @@ export async function openData(set: ErasureSet, reading: KeyReading, merged: Mer
   if (sources.sizeBytes === 0) return { inline: new Uint8Array(0), stream: () => Promise.resolve() };
   const content = inlineContent(set, sources);
   if (content !== null) return fromMemory(content);
-  if (!isInline(sources)) return { inline: null, stream: (sink, offset, length) => streamFiles(set, reading, merged, sink, { offset, length }) };
+  if (!isInline(sources))
+    return {
+      inline: null,
+      stream: (sink, offset, length) => streamFiles(set, reading, merged, sink, { offset, length }),
+    };
   // Some shards are inline, but too few good ones among the drives asked so far: ask all, then mix with files.
   const all = reading.partial ? await readKey(set, reading.key, true) : reading;
   const again = pickVersion(all, merged.header.versionId)?.found ?? merged;
@@ -40,8 +44,14 @@ function fromMemory(content: Uint8Array): OpenedData {
 function inlineContent(set: ErasureSet, sources: ShardSources): Uint8Array | null {
   const { k, m, blockBytes } = sources.layout;
   if (sources.inline.filter((data) => data !== undefined).length < k) return null;
-  const { data, bad } = decodeInline(set.resources.codec, sources.inline, { sizeBytes: sources.sizeBytes, k, m, blockBytes });
-  if (bad.length > 0) set.resources.damage.report({ bucket: sources.layout.key.bucket, path: sources.layout.key.path, why: "shard" });
+  const { data, bad } = decodeInline(set.resources.codec, sources.inline, {
+    sizeBytes: sources.sizeBytes,
+    k,
+    m,
+    blockBytes,
+  });
+  if (bad.length > 0)
+    set.resources.damage.report({ bucket: sources.layout.key.bucket, path: sources.layout.key.path, why: "shard" });
   return data;
 }
 
@@ -62,15 +72,26 @@ async function mixedContent(set: ErasureSet, sources: ShardSources): Promise<Uin
   return data;
 }
 
-async function readShardFile(set: ErasureSet, sources: ShardSources, file: { position: number; dataDir: string; part: number }): Promise<Uint8Array | undefined> {
+async function readShardFile(
+  set: ErasureSet,
+  sources: ShardSources,
+  file: { position: number; dataDir: string; part: number },
+): Promise<Uint8Array | undefined> {
   const { k, blockBytes, key } = sources.layout;
   const full = Math.ceil(blockBytes / k);
   const frames: { slot: Uint8Array; offset: number }[] = [];
   const blocks = Math.ceil(sources.sizeBytes / blockBytes);
   const lastShard = Math.ceil((sources.sizeBytes - (blocks - 1) * blockBytes) / k);
   const stream = new Uint8Array(new ArrayBuffer((blocks - 1) * (32 + full) + 32 + lastShard + 1024));
-  for (let b = 0; b < blocks; b++) frames.push({ slot: stream.subarray(b * (32 + full), b * (32 + full) + 32 + (b === blocks - 1 ? lastShard : full)), offset: b * (32 + full) });
-  const outcome = await set.drives[file.position]?.readFrames({ ...key, dataDir: file.dataDir, part: file.part }, frames);
+  for (let b = 0; b < blocks; b++)
+    frames.push({
+      slot: stream.subarray(b * (32 + full), b * (32 + full) + 32 + (b === blocks - 1 ? lastShard : full)),
+      offset: b * (32 + full),
+    });
+  const outcome = await set.drives[file.position]?.readFrames(
+    { ...key, dataDir: file.dataDir, part: file.part },
+    frames,
+  );
   return outcome?.ok === true ? stream.subarray(0, (blocks - 1) * (32 + full) + 32 + lastShard) : undefined;
 }
 
@@ -88,7 +109,13 @@ async function collect(set: ErasureSet, sources: ShardSources): Promise<Uint8Arr
   return out;
 }
 
-async function streamFiles(set: ErasureSet, reading: KeyReading, merged: MergedVersion, sink: ByteSink, range: { offset: number; length: number }): Promise<void> {
+async function streamFiles(
+  set: ErasureSet,
+  reading: KeyReading,
+  merged: MergedVersion,
+  sink: ByteSink,
+  range: { offset: number; length: number },
+): Promise<void> {
   let sent = 0;
   const counting: ByteSink = {
     async write(bytes) {
@@ -104,6 +131,11 @@ async function streamFiles(set: ErasureSet, reading: KeyReading, merged: MergedV
     const all = await readKey(set, reading.key, true);
     const again = pickVersion(all, merged.header.versionId)?.found;
     if (again === undefined || again.header.modTime !== merged.header.modTime) throw error;
-    await streamShards(set, shardSources(all, again).layout, { offset: range.offset + sent, length: range.length - sent }, sink);
+    await streamShards(
+      set,
+      shardSources(all, again).layout,
+      { offset: range.offset + sent, length: range.length - sent },
+      sink,
+    );
   }
 }

@@ -9,7 +9,9 @@ export class PoolChooser {
   private spaces: readonly PoolSpace[] = [];
   private measuredAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(private readonly pools: readonly { readonly isSuspended: boolean; readonly sets: readonly unknown[] }[]) {}
+  constructor(
+    private readonly pools: readonly { readonly isSuspended: boolean; readonly sets: readonly unknown[] }[],
+  ) {}
 
   /** Index of the pool. `sets` = the key's set in each pool. */
   async choose(sets: readonly ErasureSet[], sizeBytes: number, isSystem: boolean): Promise<number> {
@@ -26,6 +28,10 @@ export class PoolChooser {
   private async measure(set: ErasureSet, index: number): Promise<PoolSpace> {
     const outcomes = await Promise.all(set.drives.map((drive) => drive?.space()));
     const pool = this.pools[index];
-    return { drives: outcomes.map((o) => (o?.ok === true ? o.value : null)), setCount: pool?.sets.length ?? 1, isExcluded: pool?.isSuspended === true };
+    return {
+      drives: outcomes.map((o) => (o?.ok === true ? o.value : null)),
+      setCount: pool?.sets.length ?? 1,
+      isExcluded: pool?.isSuspended === true,
+    };
   }
 }

@@ -4,7 +4,7 @@
  */
 import { KeyLock } from "../core/key-lock.ts";
 import { sourceOf } from "../core/byte-stream.ts";
-import { encodeKey, SYSTEM_BUCKET } from "../storage/paths.ts";
+import { SYSTEM_BUCKET } from "../storage/paths.ts";
 import type { Change, DriveOutcome, ObjectPath, Stamp } from "../storage/drive.ts";
 import { NULL_VERSION_ID } from "../storage/uuid.ts";
 import type { BackgroundWork } from "./background-work.ts";
@@ -14,29 +14,32 @@ import { QuorumError } from "../core/quorum-error.ts";
 import { listPage } from "./list-page.ts";
 import { findVersion, type Found, type LocatedKey, locateKey } from "./locate.ts";
 import { openData } from "./open-version.ts";
-import { type PlacementAlgorithm, SetChooser } from "./placement.ts";
+import { SetChooser } from "./placement.ts";
 import { PoolChooser } from "./pool-choice.ts";
 import { deleteQuorum, writeQuorum } from "./quorum.ts";
-import type { CommitRequest, Committed, ListPage, ListRequest, Staged, StageRequest, Store, StoredVersion, UploadPart, UploadRef, UploadState, VersionChange, VersionReader } from "./store.ts";
+import type {
+  CommitRequest,
+  Committed,
+  ListPage,
+  ListRequest,
+  Staged,
+  StageRequest,
+  Store,
+  StoredVersion,
+  UploadPart,
+  UploadRef,
+  UploadState,
+  VersionChange,
+  VersionReader,
+} from "./store.ts";
 import { storedVersion } from "./stored-version.ts";
 import { Uploads } from "./uploads.ts";
+import { pathOf, type PoolsOptions } from "./pool-layout.ts";
 import { deleteMarkerChange, putStaged } from "./write-version.ts";
 import { type StagedShards, stageShards } from "./write-shards.ts";
 
 const NO_SIGNAL = new AbortController().signal;
 const MD5 = 1;
-
-export interface Pool {
-  readonly sets: readonly ErasureSet[];
-  readonly placement: PlacementAlgorithm;
-  /** Takes no new objects (decommissioned). */
-  readonly isSuspended: boolean;
-}
-export interface PoolsOptions {
-  readonly pools: readonly Pool[];
-  readonly deploymentId: string;
-  readonly background: BackgroundWork;
-}
 
 export class Pools implements Store {
   readonly locks = new KeyLock();
@@ -49,7 +52,9 @@ export class Pools implements Store {
     this.allSets = options.pools.flatMap((pool) => pool.sets);
     this.uploads = new Uploads(this, options);
     this.chooser = new PoolChooser(options.pools);
-    this.setChoosers = options.pools.map((pool) => new SetChooser(pool.placement, options.deploymentId, pool.sets.length));
+    this.setChoosers = options.pools.map(
+      (pool) => new SetChooser(pool.placement, options.deploymentId, pool.sets.length),
+    );
   }
 
   get background(): BackgroundWork {
@@ -58,7 +63,9 @@ export class Pools implements Store {
 
   /** The set of an encoded path in each pool. */
   setsOf(path: string): readonly ErasureSet[] {
-    return this.options.pools.map((pool, i) => pool.sets[(this.setChoosers[i] as SetChooser).choose(path)] as ErasureSet);
+    return this.options.pools.map(
+      (pool, i) => pool.sets[(this.setChoosers[i] as SetChooser).choose(path)] as ErasureSet,
+    );
   }
 
   // ---- buckets
@@ -71,7 +78,16 @@ export class Pools implements Store {
 
   async removeBucket(bucket: string): Promise<"gone" | "missing" | "not-empty"> {
     if (!(await this.bucketExists(bucket))) return "missing";
-    const page = await this.list({ bucket, prefix: "", delimiter: "", after: "", inclusive: false, limit: 1, allVersions: true, signal: NO_SIGNAL });
+    const page = await this.list({
+      bucket,
+      prefix: "",
+      delimiter: "",
+      after: "",
+      inclusive: false,
+      limit: 1,
+      allVersions: true,
+      signal: NO_SIGNAL,
+    });
     if (page.entries.length > 0) return "not-empty";
     await this.onMostDrives("remove bucket", (drive) => drive.removeBucket(bucket), ["NotFound", "NotEmpty"]);
     return "gone";
@@ -91,23 +107,39 @@ export class Pools implements Store {
       answers++;
       for (const { name, createdNs } of outcome.value) {
         const vote = votes.get(name);
-        votes.set(name, { count: (vote?.count ?? 0) + 1, createdNs: vote === undefined || createdNs < vote.createdNs ? createdNs : vote.createdNs });
+        votes.set(name, {
+          count: (vote?.count ?? 0) + 1,
+          createdNs: vote === undefined || createdNs < vote.createdNs ? createdNs : vote.createdNs,
+        });
       }
     }
     const need = Math.max(1, Math.ceil(set.size / 2));
-    if (answers < need) throw new QuorumError("ReadQuorum", `${answers} of ${need} needed drives list the buckets`, { answers, needed: need });
-    const found = [...votes].filter(([, v]) => v.count >= Math.min(need, answers)).map(([name, v]) => ({ name, createdNs: v.createdNs }));
+    if (answers < need)
+      throw new QuorumError("ReadQuorum", `${answers} of ${need} needed drives list the buckets`, {
+        answers,
+        needed: need,
+      });
+    const found = [...votes]
+      .filter(([, v]) => v.count >= Math.min(need, answers))
+      .map(([name, v]) => ({ name, createdNs: v.createdNs }));
     return found.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  private async onMostDrives(what: string, work: (drive: NonNullable<ErasureSet["drives"][number]>) => Promise<DriveOutcome<void>>, fine: readonly string[]): Promise<void> {
+  private async onMostDrives(
+    what: string,
+    work: (drive: NonNullable<ErasureSet["drives"][number]>) => Promise<DriveOutcome<void>>,
+    fine: readonly string[],
+  ): Promise<void> {
     for (const set of this.allSets) {
       const outcomes = await Promise.all(set.drives.map((drive) => (drive === null ? null : work(drive))));
       const done = outcomes.filter((o) => o !== null && (o.ok || fine.includes(o.error.code))).length;
       const need = Math.floor(set.size / 2) + 1;
       if (done >= need) continue;
       const reasons = outcomes.flatMap((o) => (o === null || o.ok ? [] : [o.error.message])).join("; ");
-      throw new QuorumError("WriteQuorum", `${what}: ${done} of ${need} needed drives: ${reasons}`, { done, needed: need });
+      throw new QuorumError("WriteQuorum", `${what}: ${done} of ${need} needed drives: ${reasons}`, {
+        done,
+        needed: need,
+      });
     }
   }
 
@@ -129,15 +161,39 @@ export class Pools implements Store {
   }
 
   async writeDocument(path: string, bytes: Uint8Array): Promise<void> {
-    await using staged = await this.stage({ bucket: SYSTEM_BUCKET, key: path, body: sourceOf(bytes), sizeBytes: bytes.length, digests: MD5, storageClass: "STANDARD", inline: "unversioned", signal: NO_SIGNAL });
+    await using staged = await this.stage({
+      bucket: SYSTEM_BUCKET,
+      key: path,
+      body: sourceOf(bytes),
+      sizeBytes: bytes.length,
+      digests: MD5,
+      storageClass: "STANDARD",
+      inline: "unversioned",
+      signal: NO_SIGNAL,
+    });
     const etag = Buffer.from(staged.digests.md5).toString("hex");
     const contentType = path.endsWith(".json") ? "application/json" : "application/octet-stream";
-    const metaUsr = new Map([["etag", etag], ["content-type", contentType]]);
-    await this.commit({ bucket: SYSTEM_BUCKET, key: path, reads: "none", signal: NO_SIGNAL, decide: () => ({ kind: "put", versionId: NULL_VERSION_ID, staged, metaUsr, metaSys: new Map() }) });
+    const metaUsr = new Map([
+      ["etag", etag],
+      ["content-type", contentType],
+    ]);
+    await this.commit({
+      bucket: SYSTEM_BUCKET,
+      key: path,
+      reads: "none",
+      signal: NO_SIGNAL,
+      decide: () => ({ kind: "put", versionId: NULL_VERSION_ID, staged, metaUsr, metaSys: new Map() }),
+    });
   }
 
   async removeDocument(path: string): Promise<void> {
-    await this.commit({ bucket: SYSTEM_BUCKET, key: path, reads: "latest", signal: NO_SIGNAL, decide: (current) => (current === null ? null : { kind: "delete-version", versionId: current.versionId }) });
+    await this.commit({
+      bucket: SYSTEM_BUCKET,
+      key: path,
+      reads: "latest",
+      signal: NO_SIGNAL,
+      decide: (current) => (current === null ? null : { kind: "delete-version", versionId: current.versionId }),
+    });
   }
 
   // ---- versions
@@ -164,12 +220,19 @@ export class Pools implements Store {
         return null;
       }
       const version = this.stored(located, found);
-      const data = version.isDeleteMarker ? { inline: null, stream: () => Promise.resolve() } : await openData(found.set, found.reading, found.merged);
+      const data = version.isDeleteMarker
+        ? { inline: null, stream: () => Promise.resolve() }
+        : await openData(found.set, found.reading, found.merged);
       const dispose = (): Promise<void> => {
         unpin();
         return Promise.resolve();
       };
-      return { version, inline: data.inline, stream: (sink, offset, length) => data.stream(sink, offset, length), [Symbol.asyncDispose]: dispose };
+      return {
+        version,
+        inline: data.inline,
+        stream: (sink, offset, length) => data.stream(sink, offset, length),
+        [Symbol.asyncDispose]: dispose,
+      };
     } catch (error) {
       unpin();
       throw error;
@@ -177,7 +240,10 @@ export class Pools implements Store {
   }
 
   private stored(located: LocatedKey, found: Found): StoredVersion {
-    return storedVersion(found.reading, found.merged, { isLatest: found.isLatest, versionCount: located.versions.length });
+    return storedVersion(found.reading, found.merged, {
+      isLatest: found.isLatest,
+      versionCount: located.versions.length,
+    });
   }
 
   async stage(request: StageRequest): Promise<Staged> {
@@ -197,7 +263,12 @@ export class Pools implements Store {
       isPart: pinned !== null,
       signal: request.signal,
     });
-    return { sizeBytes: shards.sizeBytes, digests: shards.digests, handle: shards, [Symbol.asyncDispose]: () => shards.discard() };
+    return {
+      sizeBytes: shards.sizeBytes,
+      digests: shards.digests,
+      handle: shards,
+      [Symbol.asyncDispose]: () => shards.discard(),
+    };
   }
 
   private async setForWrite(path: ObjectPath, sizeBytes: number): Promise<ErasureSet> {
@@ -215,7 +286,13 @@ export class Pools implements Store {
     using _ = await this.locks.acquire(`${path.bucket}/${path.path}`);
     request.signal.throwIfAborted();
     const located = request.reads === "none" ? null : await locateKey(sets, path, true);
-    const found = located === null ? undefined : findVersion(located, request.reads === "latest" || request.reads === "none" ? undefined : request.reads.versionId);
+    const found =
+      located === null
+        ? undefined
+        : findVersion(
+            located,
+            request.reads === "latest" || request.reads === "none" ? undefined : request.reads.versionId,
+          );
     const current = located === null || found === undefined ? null : this.stored(located, found);
     const change = request.decide(current);
     return change === null ? null : await this.apply(path, located, change);
@@ -225,26 +302,64 @@ export class Pools implements Store {
     if (change.kind === "put") {
       const staged = change.staged.handle as StagedShards;
       const reading = located?.pools.find((p) => p.set === staged.set)?.reading ?? null;
-      const stamp = await commitChange(staged.set, { key: path, quorum: writeQuorum(staged.k, staged.m), changeFor: putStaged(staged, change), reading }, this.background);
+      const stamp = await commitChange(
+        staged.set,
+        { key: path, quorum: writeQuorum(staged.k, staged.m), changeFor: putStaged(staged, change), reading },
+        this.background,
+      );
       return { versionId: change.versionId, modTimeNs: change.modTimeNs ?? stamp };
     }
-    const holders = located?.versions.filter((v) => change.kind === "delete-marker" || v.merged.header.versionId === change.versionId) ?? [];
+    const holders =
+      located?.versions.filter(
+        (v) => change.kind === "delete-marker" || v.merged.header.versionId === change.versionId,
+      ) ?? [];
     if (change.kind === "delete-marker") {
       const set = holders[0]?.set ?? (await this.setForWrite(path, 0));
       const reading = located?.pools.find((p) => p.set === set)?.reading ?? null;
-      const stamp = await commitChange(set, { key: path, quorum: deleteQuorum(set.size), changeFor: deleteMarkerChange(change.versionId), reading }, this.background);
+      const stamp = await commitChange(
+        set,
+        { key: path, quorum: deleteQuorum(set.size), changeFor: deleteMarkerChange(change.versionId), reading },
+        this.background,
+      );
       return { versionId: change.versionId, modTimeNs: stamp };
     }
     let stamp: Stamp = 0n;
-    const drop: Change = change.kind === "patch" ? { kind: "patch", versionId: change.versionId, metaUsr: change.metaUsr ?? new Map(), metaSys: change.metaSys ?? new Map() } : { kind: "delete-version", versionId: change.versionId };
+    const drop: Change =
+      change.kind === "patch"
+        ? {
+            kind: "patch",
+            versionId: change.versionId,
+            metaUsr: change.metaUsr ?? new Map(),
+            metaSys: change.metaSys ?? new Map(),
+          }
+        : { kind: "delete-version", versionId: change.versionId };
     // A stale copy of a removed version in another pool would come back: it goes from all of them.
-    const targets = change.kind === "patch" ? holders.slice(0, 1) : (located?.pools ?? []).filter((p) => p.reading.merged.versions.some((v) => v.header.versionId === change.versionId));
-    for (const { set, reading } of targets) stamp = await commitChange(set, { key: path, quorum: deleteQuorum(set.size), changeFor: () => drop, reading }, this.background);
+    const targets =
+      change.kind === "patch"
+        ? holders.slice(0, 1)
+        : (located?.pools ?? []).filter((p) =>
+            p.reading.merged.versions.some((v) => v.header.versionId === change.versionId),
+          );
+    for (const { set, reading } of targets)
+      stamp = await commitChange(
+        set,
+        { key: path, quorum: deleteQuorum(set.size), changeFor: () => drop, reading },
+        this.background,
+      );
     return { versionId: change.versionId, modTimeNs: holders[0]?.merged.header.modTime ?? stamp };
   }
 
   list(request: ListRequest): Promise<ListPage> {
-    return listPage({ setsOf: (path) => this.setsOf(path), allSets: this.allSets, bucket: request.bucket, prefix: request.prefix, signal: request.signal }, request);
+    return listPage(
+      {
+        setsOf: (path) => this.setsOf(path),
+        allSets: this.allSets,
+        bucket: request.bucket,
+        prefix: request.prefix,
+        signal: request.signal,
+      },
+      request,
+    );
   }
 
   // ---- uploads: uploads.ts
@@ -280,10 +395,6 @@ export class Pools implements Store {
     const found = findVersion(located, undefined);
     return { located, current: found === undefined ? null : this.stored(located, found) };
   }
-}
-
-export function pathOf(bucket: string, key: string): ObjectPath {
-  return { bucket, path: encodeKey(key) };
 }
 
 /** on-disk-format.md §5.9: by the shard's size, an eighth of the limit in versioned buckets. */

@@ -34,7 +34,9 @@ export interface View {
   readonly meta: XlMeta | null;
 }
 
-export type DoubtVerdict = { readonly kind: "clear"; readonly rollBack: ReadonlySet<Stamp> } | { readonly kind: "unknown"; readonly stamp: Stamp };
+export type DoubtVerdict =
+  | { readonly kind: "clear"; readonly rollBack: ReadonlySet<Stamp> }
+  | { readonly kind: "unknown"; readonly stamp: Stamp };
 
 /** Which doubtful operations count: those held by W, or settled anywhere. Those that never can reach W are looked behind. */
 export function judgeDoubts(states: readonly (KeyState | undefined)[], quorum: number): DoubtVerdict {
@@ -89,7 +91,8 @@ export function mergeVersions(views: readonly View[], drives: number, defaultDat
       continue;
     }
     const other = accepted.get(header.versionId);
-    if (other === undefined || other.header.modTime < header.modTime) accepted.set(header.versionId, { header, holders });
+    if (other === undefined || other.header.modTime < header.modTime)
+      accepted.set(header.versionId, { header, holders });
   }
   const versions = [...accepted.values()].sort((a, b) => compareHeaders(a.header, b.header));
   const differing = views.filter((view) => !holdsExactly(view, versions)).map((view) => view.drive);
@@ -105,7 +108,12 @@ function majority(votes: readonly { header: XlHeader; drive: number }[]): { head
   }
   let best: { header: XlHeader; holders: number[] } | undefined;
   for (const entry of bySignature.values()) {
-    if (best === undefined || entry.holders.length > best.holders.length || (entry.holders.length === best.holders.length && entry.header.signature > best.header.signature)) best = entry;
+    if (
+      best === undefined ||
+      entry.holders.length > best.holders.length ||
+      (entry.holders.length === best.holders.length && entry.header.signature > best.header.signature)
+    )
+      best = entry;
   }
   return best as { header: XlHeader; holders: number[] };
 }

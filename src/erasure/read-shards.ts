@@ -30,7 +30,12 @@ export interface ShardLayout {
 }
 
 /** Writes stored bytes [offset, offset + length) of the parts laid end to end. */
-export async function streamShards(set: ErasureSet, layout: ShardLayout, range: { offset: number; length: number }, sink: ByteSink): Promise<void> {
+export async function streamShards(
+  set: ErasureSet,
+  layout: ShardLayout,
+  range: { offset: number; length: number },
+  sink: ByteSink,
+): Promise<void> {
   const pieces = planPieces(layout, range.offset, range.length);
   const broken = new Set<number>(); // shards that failed once are not tried again first
   let next = nextBlock(set, layout, pieces, broken);
@@ -74,14 +79,26 @@ function* planPieces(layout: ShardLayout, offset: number, length: number): Gener
       for (let block = first; block * layout.blockBytes < Math.min(part.sizeBytes, end - start); block++) {
         const blockStart = start + block * layout.blockBytes;
         const bytes = Math.min(layout.blockBytes, part.sizeBytes - block * layout.blockBytes);
-        yield { part: part.number, partBytes: part.sizeBytes, block, bytes, from: Math.max(0, offset - blockStart), to: Math.min(bytes, end - blockStart) };
+        yield {
+          part: part.number,
+          partBytes: part.sizeBytes,
+          block,
+          bytes,
+          from: Math.max(0, offset - blockStart),
+          to: Math.min(bytes, end - blockStart),
+        };
       }
     }
     start = partEnd;
   }
 }
 
-function nextBlock(set: ErasureSet, layout: ShardLayout, pieces: Generator<Piece>, broken: Set<number>): Promise<ReadBlock> | null {
+function nextBlock(
+  set: ErasureSet,
+  layout: ShardLayout,
+  pieces: Generator<Piece>,
+  broken: Set<number>,
+): Promise<ReadBlock> | null {
   const piece = pieces.next();
   if (piece.done === true) return null;
   const reading = ReadBlock.read(set, layout, piece.value, broken);
@@ -130,14 +147,21 @@ class ReadBlock {
         } else broken.add(shard);
       }
     }
-    if (broken.size > 0) set.resources.damage.report({ bucket: layout.key.bucket, path: layout.key.path, why: "shard" });
+    if (broken.size > 0)
+      set.resources.damage.report({ bucket: layout.key.bucket, path: layout.key.path, why: "shard" });
     if (count < k) {
-      throw new QuorumError("ReadQuorum", `${count} of ${k} needed shards of ${layout.key.bucket}/${layout.key.path} part ${this.piece.part} can be read`, { have: count, needed: k });
+      throw new QuorumError(
+        "ReadQuorum",
+        `${count} of ${k} needed shards of ${layout.key.bucket}/${layout.key.path} part ${this.piece.part} can be read`,
+        { have: count, needed: k },
+      );
     }
     const want = ((1 << k) - 1) & ~have;
     if (want === 0) return;
     const plan = set.resources.codec.plan(k, m);
-    const { error } = await set.resources.jobs.run([step.rebuildSlots(plan, this.block.bytes, { stride: this.stride, shardBytes: this.shardBytes, have, want })]);
+    const { error } = await set.resources.jobs.run([
+      step.rebuildSlots(plan, this.block.bytes, { stride: this.stride, shardBytes: this.shardBytes, have, want }),
+    ]);
     assert(error === 0, "k shards rebuild the others");
   }
 
@@ -147,7 +171,9 @@ class ReadBlock {
     if (drive == null) return false;
     const full = Math.ceil(layout.blockBytes / layout.k);
     const slot = this.block.bytes.subarray(shard * this.stride, shard * this.stride + HASH_BYTES + this.shardBytes);
-    const outcome = await drive.readFrames({ ...layout.key, dataDir: place.dataDir, part: this.piece.part }, [{ slot, offset: this.piece.block * (HASH_BYTES + full) }]);
+    const outcome = await drive.readFrames({ ...layout.key, dataDir: place.dataDir, part: this.piece.part }, [
+      { slot, offset: this.piece.block * (HASH_BYTES + full) },
+    ]);
     return outcome.ok;
   }
 

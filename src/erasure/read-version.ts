@@ -31,7 +31,12 @@ export type Ask = (drive: Drive, key: ObjectPath) => Promise<DriveOutcome<KeySta
 const plainRead: Ask = (drive, key) => drive.read(key);
 
 /** Reads a key. `all`: ask every drive (writers that pass `prior`, heal). */
-export async function readKey(set: ErasureSet, key: ObjectPath, all = false, how: Ask = plainRead): Promise<KeyReading> {
+export async function readKey(
+  set: ErasureSet,
+  key: ObjectPath,
+  all = false,
+  how: Ask = plainRead,
+): Promise<KeyReading> {
   const order = readOrder(set, key);
   const states: (KeyState | undefined)[] = new Array<KeyState | undefined>(set.size).fill(undefined);
   const few = Math.max(set.dataShards, set.size - Math.floor(set.size / 2));
@@ -51,19 +56,30 @@ function readOrder(set: ErasureSet, key: ObjectPath): number[] {
   return dist.map((_, i) => i).sort((a, b) => usable(a) + (dist[a] as number) - (usable(b) + (dist[b] as number)));
 }
 
-async function ask(set: ErasureSet, key: ObjectPath, positions: readonly number[], into: (KeyState | undefined)[], how: Ask): Promise<void> {
+async function ask(
+  set: ErasureSet,
+  key: ObjectPath,
+  positions: readonly number[],
+  into: (KeyState | undefined)[],
+  how: Ask,
+): Promise<void> {
   await Promise.all(
     positions.map(async (i) => {
       const drive = set.drives[i];
       if (drive == null) return;
       const answer = await how(drive, key);
-      if (answer.ok) into[i] = answer.value;
+      if (answer.ok && !(answer.value.meta === null && set.rebuilding.has(i))) into[i] = answer.value;
     }),
   );
 }
 
 /** The quick verdict: `few` settled answers that say exactly the same. */
-function agreeing(set: ErasureSet, key: ObjectPath, states: readonly (KeyState | undefined)[], few: number): KeyReading | null {
+function agreeing(
+  set: ErasureSet,
+  key: ObjectPath,
+  states: readonly (KeyState | undefined)[],
+  few: number,
+): KeyReading | null {
   const metas: (XlMeta | null | undefined)[] = new Array<XlMeta | null | undefined>(set.size).fill(undefined);
   const holders: number[] = [];
   let first: XlMeta | null | undefined;
@@ -85,7 +101,15 @@ function agreeing(set: ErasureSet, key: ObjectPath, states: readonly (KeyState |
   const versions: MergedVersion[] = (first?.versions ?? []).map(({ header }) => ({ header, holders }));
   // A version of another shape may need more copies than were asked for.
   if (versions.some(({ header }) => header.ecM > few)) return null;
-  return { key, states, metas, merged: { versions, undecided: [], differing: [] }, highest, rolledBack: NONE, partial: true };
+  return {
+    key,
+    states,
+    metas,
+    merged: { versions, undecided: [], differing: [] },
+    highest,
+    rolledBack: NONE,
+    partial: true,
+  };
 }
 
 function sameVersions(a: XlMeta | null, b: XlMeta | null): boolean {
@@ -93,14 +117,24 @@ function sameVersions(a: XlMeta | null, b: XlMeta | null): boolean {
   if (a.versions.length !== b.versions.length) return false;
   return a.versions.every(({ header }, i) => {
     const other = (b.versions[i] as { header: typeof header }).header;
-    return header.signature === other.signature && header.modTime === other.modTime && header.versionId === other.versionId && header.type === other.type;
+    return (
+      header.signature === other.signature &&
+      header.modTime === other.modTime &&
+      header.versionId === other.versionId &&
+      header.type === other.type
+    );
   });
 }
 
 function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[]): KeyReading {
   const answers = states.filter((s) => s !== undefined).length;
   const verdict = judgeDoubts(states, writeQuorum(set.dataShards, set.standardParity));
-  if (verdict.kind === "unknown") throw new QuorumError("ReadQuorum", `an earlier write of ${key.bucket}/${key.path} is in doubt and too few drives answer to decide it`, { key, stamp: verdict.stamp.toString() });
+  if (verdict.kind === "unknown")
+    throw new QuorumError(
+      "ReadQuorum",
+      `an earlier write of ${key.bucket}/${key.path} is in doubt and too few drives answer to decide it`,
+      { key, stamp: verdict.stamp.toString() },
+    );
   const metas: (XlMeta | null | undefined)[] = [];
   const views: View[] = [];
   let highest = 0n;
@@ -117,7 +151,11 @@ function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[
   const smallest = Math.min(set.dataShards, set.size - Math.floor(set.size / 2));
   const merged = mergeVersions(views, set.size, set.dataShards);
   if (merged.versions.length === 0 && silent >= smallest) {
-    throw new QuorumError("ReadQuorum", `${answers} of ${set.size} drives answered for ${key.bucket}/${key.path}; ${set.size - smallest + 1} are needed to say that it is not there`, { key, answers });
+    throw new QuorumError(
+      "ReadQuorum",
+      `${answers} of ${set.size} drives answered for ${key.bucket}/${key.path}; ${set.size - smallest + 1} are needed to say that it is not there`,
+      { key, answers },
+    );
   }
   if (merged.differing.length > 0) set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "differs" });
   return { key, states, metas, merged, highest, rolledBack: verdict.rollBack, partial: false };
@@ -135,15 +173,24 @@ function decode(bytes: Uint8Array | null): XlMeta | null | undefined {
 }
 
 /** The version asked for; undefined = there is none. Throws when it may exist but too few drives tell. */
-export function pickVersion(reading: KeyReading, versionId: string | undefined): { readonly found: MergedVersion; readonly isLatest: boolean } | undefined {
+export function pickVersion(
+  reading: KeyReading,
+  versionId: string | undefined,
+): { readonly found: MergedVersion; readonly isLatest: boolean } | undefined {
   const visible = reading.merged.versions.filter((v) => !isFree(v));
   const latest = visible[0];
   const found = versionId === undefined ? latest : visible.find((v) => v.header.versionId === versionId);
   const doubtful = reading.merged.undecided.find(
-    (h) => (versionId === undefined || h.versionId === versionId) && (found === undefined || h.modTime > found.header.modTime),
+    (h) =>
+      (versionId === undefined || h.versionId === versionId) &&
+      (found === undefined || h.modTime > found.header.modTime),
   );
   if (doubtful !== undefined) {
-    throw new QuorumError("ReadQuorum", `too few drives answer to tell the newest version of ${reading.key.bucket}/${reading.key.path}`, { key: reading.key });
+    throw new QuorumError(
+      "ReadQuorum",
+      `too few drives answer to tell the newest version of ${reading.key.bucket}/${reading.key.path}`,
+      { key: reading.key },
+    );
   }
   return found === undefined ? undefined : { found, isLatest: found === latest };
 }

@@ -11,9 +11,16 @@ export type Resolution = "settled" | "restored" | "clear" | "waiting";
 export async function resolveDoubt(set: ErasureSet, key: ObjectPath): Promise<Resolution> {
   const seen = await set.each((drive) => drive.read(key));
   const states = seen.map((o) => (o.ok ? o.value : undefined));
-  const doubtful = states.reduce<Stamp>((top, s) => (s !== undefined && s.prev !== null && s.stamp > top ? s.stamp : top), 0n);
+  const doubtful = states.reduce<Stamp>(
+    (top, s) => (s !== undefined && s.prev !== null && s.stamp > top ? s.stamp : top),
+    0n,
+  );
   if (doubtful === 0n) return "clear";
-  const highest = states.reduce<Stamp>((top, s) => (s === undefined ? top : s.promised > top ? s.promised : s.stamp > top ? s.stamp : top), 0n);
+  let highest: Stamp = 0n;
+  for (const state of states) {
+    for (const seenStamp of state === undefined ? [] : [state.promised, state.stamp])
+      if (seenStamp > highest) highest = seenStamp;
+  }
   const now = set.resources.clock.nowNs();
   const fence = now > highest ? now : highest + 1n;
   const answers = await set.each((drive) => drive.fence(key, fence));
@@ -39,7 +46,9 @@ export async function resolveDoubt(set: ErasureSet, key: ObjectPath): Promise<Re
 }
 
 /** At start: every operation in doubt on any drive of the set. Returns what could not be decided yet. */
-export async function resolveAll(set: ErasureSet): Promise<{ readonly decided: number; readonly waiting: readonly ObjectPath[] }> {
+export async function resolveAll(
+  set: ErasureSet,
+): Promise<{ readonly decided: number; readonly waiting: readonly ObjectPath[] }> {
   const keys = new Map<string, ObjectPath>();
   for (const drive of set.drives) for (const key of drive?.doubts() ?? []) keys.set(`${key.bucket}/${key.path}`, key);
   const waiting: ObjectPath[] = [];

@@ -18,15 +18,46 @@ export interface VersionPlace {
 
 export function storedVersion(reading: KeyReading, merged: MergedVersion, place: VersionPlace): StoredVersion {
   const body = decodeVersion(bodyOn(reading, merged, merged.holders[0] as number));
-  const common = { versionId: merged.header.versionId, modTimeNs: merged.header.modTime, isLatest: place.isLatest, versionCount: place.versionCount };
+  const common = {
+    versionId: merged.header.versionId,
+    modTimeNs: merged.header.modTime,
+    isLatest: place.isLatest,
+    versionCount: place.versionCount,
+  };
   if (body.type === 2) {
-    return { ...common, isDeleteMarker: true, sizeBytes: 0, parts: [], metaUsr: new Map(), metaSys: body.metaSys, dataDir: "", dataShards: 0, parityShards: 0, isInline: false };
+    return {
+      ...common,
+      isDeleteMarker: true,
+      sizeBytes: 0,
+      parts: [],
+      metaUsr: new Map(),
+      metaSys: body.metaSys,
+      dataDir: "",
+      dataShards: 0,
+      parityShards: 0,
+      isInline: false,
+    };
   }
   if (body.type === 3) {
     const parts = body.parts.map((p) => ({ number: p.number, sizeBytes: p.sizeBytes, actualBytes: p.actualBytes }));
-    return { ...common, isDeleteMarker: false, sizeBytes: body.sizeBytes, parts, metaUsr: body.meta, metaSys: NO_BYTES, dataDir: body.dataDir, dataShards: body.dataShards, parityShards: body.parityShards, isInline: false };
+    return {
+      ...common,
+      isDeleteMarker: false,
+      sizeBytes: body.sizeBytes,
+      parts,
+      metaUsr: body.meta,
+      metaSys: NO_BYTES,
+      dataDir: body.dataDir,
+      dataShards: body.dataShards,
+      parityShards: body.parityShards,
+      isInline: false,
+    };
   }
-  const parts = body.partNumbers.map((number, i) => ({ number, sizeBytes: body.partSizes[i] ?? 0, actualBytes: body.partActualSizes[i] ?? body.partSizes[i] ?? 0 }));
+  const parts = body.partNumbers.map((number, i) => ({
+    number,
+    sizeBytes: body.partSizes[i] ?? 0,
+    actualBytes: body.partActualSizes[i] ?? body.partSizes[i] ?? 0,
+  }));
   return {
     ...common,
     isDeleteMarker: false,
@@ -55,13 +86,19 @@ export interface ShardSources {
 
 /** Where the shards of an object version are, by its holders' own metadata. */
 export function shardSources(reading: KeyReading, merged: MergedVersion): ShardSources {
-  const bodies = merged.holders.map((position) => ({ position, meta: present(reading.metas[position], "xl.meta") as XlMeta, body: decodeVersion(bodyOn(reading, merged, position)) }));
+  const bodies = merged.holders.map((position) => ({
+    position,
+    meta: present(reading.metas[position], "xl.meta") as XlMeta,
+    body: decodeVersion(bodyOn(reading, merged, position)),
+  }));
   const first = (bodies[0] as { body: AnyVersion }).body;
   if (first.type === 2) throw new QuorumError("ReadQuorum", "a delete marker has no data");
   const total = first.dataShards + first.parityShards;
   const places = new Array<ShardPlace | null>(total).fill(null);
   const inline = new Array<Uint8Array | undefined>(total).fill(undefined);
-  const consistent = bodies.filter(({ position, body }) => body.type !== 2 && body.distribution[position] === body.erasureIndex).length > bodies.length - Math.max(1, first.parityShards);
+  const consistent =
+    bodies.filter(({ position, body }) => body.type !== 2 && body.distribution[position] === body.erasureIndex).length >
+    bodies.length - Math.max(1, first.parityShards);
   for (const { position, meta, body } of bodies) {
     if (body.type === 2) continue;
     const index = (consistent ? body.erasureIndex : (body.distribution[position] ?? body.erasureIndex)) - 1;
@@ -70,9 +107,19 @@ export function shardSources(reading: KeyReading, merged: MergedVersion): ShardS
     const data = meta.inlineData(merged.header.versionId);
     if (data !== undefined && (data.length > 0 || first.sizeBytes === 0)) inline[index] = data;
   }
-  const parts = first.type === 3 ? first.parts.map((p) => ({ number: p.number, sizeBytes: p.sizeBytes })) : first.partNumbers.map((number, i) => ({ number, sizeBytes: first.partSizes[i] ?? 0 }));
+  const parts =
+    first.type === 3
+      ? first.parts.map((p) => ({ number: p.number, sizeBytes: p.sizeBytes }))
+      : first.partNumbers.map((number, i) => ({ number, sizeBytes: first.partSizes[i] ?? 0 }));
   return {
-    layout: { key: reading.key, k: first.dataShards, m: first.parityShards, blockBytes: first.blockSizeBytes, places, parts },
+    layout: {
+      key: reading.key,
+      k: first.dataShards,
+      m: first.parityShards,
+      blockBytes: first.blockSizeBytes,
+      places,
+      parts,
+    },
     inline,
     sizeBytes: first.sizeBytes,
   };

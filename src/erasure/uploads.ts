@@ -9,14 +9,22 @@ import { good } from "../core/fan-out.ts";
 import { INLINE_DATA_KEY } from "../storage/xl-meta-header.ts";
 import { decodeVersion, type ObjectVersion } from "../storage/xl-meta-version.ts";
 import { decodePartMeta, encodePartMeta } from "../storage/part-meta.ts";
-import { decodeUploadId, encodeUploadId, SYSTEM_BUCKET, uploadDirName, uploadInitiatedNs, uploadParent, uploadPath } from "../storage/paths.ts";
+import {
+  decodeUploadId,
+  encodeUploadId,
+  SYSTEM_BUCKET,
+  uploadDirName,
+  uploadInitiatedNs,
+  uploadParent,
+  uploadPath,
+} from "../storage/paths.ts";
 import { FormatError } from "../core/format-error.ts";
 import type { ObjectPath } from "../storage/drive.ts";
 import { commitChange } from "./commit-version.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import { findVersion, locateKey } from "./locate.ts";
-import { pathOf, type Pools, type PoolsOptions } from "./pools.ts";
+import { pathOf, type PoolsOptions, type UploadHost } from "./pool-layout.ts";
 import { writeQuorum } from "./quorum.ts";
 import type { Committed, Staged, Store, UploadPart, UploadRef, UploadState } from "./store.ts";
 import { storedVersion } from "./stored-version.ts";
@@ -43,7 +51,7 @@ export interface StagePlace extends Place {
 
 export class Uploads {
   constructor(
-    private readonly pools: Pools,
+    private readonly pools: UploadHost,
     private readonly options: PoolsOptions,
   ) {}
 
@@ -58,13 +66,45 @@ export class Uploads {
     const initiatedNs = clock.nowNs();
     const uploadDir = uploadDirName(rng.uuid(), initiatedNs);
     const m = set.parityFor(request.bucket, request.storageClass);
-    const place: Place = { set, path: uploadPath(request.bucket, request.key, uploadDir), dataDir: rng.uuid(), k: set.size - m, parity: m, dist: set.distribution(object) };
-    const metaSys = new Map([...request.metaSys, [BUCKET_KEY, TEXT.encode(request.bucket)] as const, [KEY_KEY, TEXT.encode(request.key)] as const]);
-    const version = { versionId: request.versionId, dataDir: place.dataDir, k: place.k, m, dist: place.dist, sizeBytes: 0, parts: [], metaUsr: request.metaUsr, metaSys, modTimeNs: initiatedNs };
+    const place: Place = {
+      set,
+      path: uploadPath(request.bucket, request.key, uploadDir),
+      dataDir: rng.uuid(),
+      k: set.size - m,
+      parity: m,
+      dist: set.distribution(object),
+    };
+    const metaSys = new Map([
+      ...request.metaSys,
+      [BUCKET_KEY, TEXT.encode(request.bucket)] as const,
+      [KEY_KEY, TEXT.encode(request.key)] as const,
+    ]);
+    const version = {
+      versionId: request.versionId,
+      dataDir: place.dataDir,
+      k: place.k,
+      m,
+      dist: place.dist,
+      sizeBytes: 0,
+      parts: [],
+      metaUsr: request.metaUsr,
+      metaSys,
+      modTimeNs: initiatedNs,
+    };
     const changeFor = putChange(version, () => ({ kind: "inline", bytes: new Uint8Array(0) }));
-    await commitChange(set, { key: systemKey(place.path), quorum: writeQuorum(place.k, m), changeFor, reading: null }, this.pools.background);
+    await commitChange(
+      set,
+      { key: systemKey(place.path), quorum: writeQuorum(place.k, m), changeFor, reading: null },
+      this.pools.background,
+    );
     const uploadId = encodeUploadId(this.options.deploymentId, uploadDir);
-    return { ref: { bucket: request.bucket, key: request.key, uploadId, handle: place }, initiatedNs, versionId: request.versionId, metaUsr: request.metaUsr, metaSys: request.metaSys };
+    return {
+      ref: { bucket: request.bucket, key: request.key, uploadId, handle: place },
+      initiatedNs,
+      versionId: request.versionId,
+      metaUsr: request.metaUsr,
+      metaSys: request.metaSys,
+    };
   }
 
   async open(bucket: string, key: string, uploadId: string): Promise<UploadState | null> {
@@ -79,16 +119,30 @@ export class Uploads {
     return null;
   }
 
-  private async readUpload(set: ErasureSet, upload: { bucket: string; key: string; uploadId: string; path: string }): Promise<UploadState | null> {
+  private async readUpload(
+    set: ErasureSet,
+    upload: { bucket: string; key: string; uploadId: string; path: string },
+  ): Promise<UploadState | null> {
     const located = await locateKey([set], systemKey(upload.path));
     const found = findVersion(located, undefined);
     if (found === undefined) return null;
     const version = storedVersion(found.reading, found.merged, { isLatest: true, versionCount: 1 });
     const holder = present(found.merged.holders[0], "a holder");
-    const body = decodeVersion(present(found.reading.metas[holder]?.find(version.versionId), "the upload's version").body);
+    const body = decodeVersion(
+      present(found.reading.metas[holder]?.find(version.versionId), "the upload's version").body,
+    );
     if (body.type !== 1) return null;
-    const metaSys = new Map([...version.metaSys].filter(([name]) => name !== BUCKET_KEY && name !== KEY_KEY && name !== INLINE_DATA_KEY));
-    const place: Place = { set, path: upload.path, dataDir: body.dataDir, k: body.dataShards, parity: body.parityShards, dist: (body as ObjectVersion).distribution };
+    const metaSys = new Map(
+      [...version.metaSys].filter(([name]) => name !== BUCKET_KEY && name !== KEY_KEY && name !== INLINE_DATA_KEY),
+    );
+    const place: Place = {
+      set,
+      path: upload.path,
+      dataDir: body.dataDir,
+      k: body.dataShards,
+      parity: body.parityShards,
+      dist: (body as ObjectVersion).distribution,
+    };
     const uploadDir = upload.path.slice(upload.path.lastIndexOf("/") + 1);
     return {
       ref: { bucket: upload.bucket, key: upload.key, uploadId: upload.uploadId, handle: place },
@@ -111,16 +165,24 @@ export class Uploads {
         }
       }
     }
-    return [...found.values()].sort((a, b) => (a.ref.key === b.ref.key ? Number(a.initiatedNs - b.initiatedNs) : Buffer.compare(Buffer.from(a.ref.key), Buffer.from(b.ref.key))));
+    return [...found.values()].sort((a, b) =>
+      a.ref.key === b.ref.key
+        ? Number(a.initiatedNs - b.initiatedNs)
+        : Buffer.compare(Buffer.from(a.ref.key), Buffer.from(b.ref.key)),
+    );
   }
 
-  private async listed(set: ErasureSet, at: { bucket: string; prefix: string; parent: string; uploadDir: string; isExact: boolean }): Promise<UploadState | null> {
+  private async listed(
+    set: ErasureSet,
+    at: { bucket: string; prefix: string; parent: string; uploadDir: string; isExact: boolean },
+  ): Promise<UploadState | null> {
     const path = `multipart/${at.parent}/${at.uploadDir}`;
     const located = await locateKey([set], systemKey(path));
     const found = findVersion(located, undefined);
     if (found === undefined) return null;
     const { metaSys } = storedVersion(found.reading, found.merged, { isLatest: true, versionCount: 1 });
-    const text = (name: string): string | undefined => (metaSys.has(name) ? Buffer.from(metaSys.get(name) as Uint8Array).toString() : undefined);
+    const text = (name: string): string | undefined =>
+      metaSys.has(name) ? Buffer.from(metaSys.get(name) as Uint8Array).toString() : undefined;
     const bucket = text(BUCKET_KEY) ?? (at.isExact ? at.bucket : undefined);
     const key = text(KEY_KEY) ?? (at.isExact ? at.prefix : undefined);
     if (bucket !== at.bucket || key === undefined || !key.startsWith(at.prefix)) return null;
@@ -132,18 +194,35 @@ export class Uploads {
     const place = ref.handle as Place;
     const shards = staged.handle as StagedShards;
     const record: UploadPart = { ...part, modTimeNs: place.set.resources.clock.nowNs() };
-    const meta = encodePartMeta({ etag: part.etag, number: part.number, sizeBytes: part.sizeBytes, actualBytes: part.actualBytes, modTime: record.modTimeNs, index: null, checksums: part.checksums });
+    const meta = encodePartMeta({
+      etag: part.etag,
+      number: part.number,
+      sizeBytes: part.sizeBytes,
+      actualBytes: part.actualBytes,
+      modTime: record.modTimeNs,
+      index: null,
+      checksums: part.checksums,
+    });
     using _ = await this.pools.locks.acquire(`${SYSTEM_BUCKET}/${place.path}`);
     const outcomes = await place.set.each<boolean>(async (drive, i) => {
       if (!shards.holders.has(i)) return good(false);
-      const put = await drive.putPart({ op: shards.op, uploadPath: place.path, dataDir: place.dataDir, part: part.number, meta });
+      const put = await drive.putPart({
+        op: shards.op,
+        uploadPath: place.path,
+        dataDir: place.dataDir,
+        part: part.number,
+        meta,
+      });
       return put.ok ? good(true) : put;
     });
     const done = outcomes.filter((o) => o.ok && o.value).length;
     const need = writeQuorum(place.k, place.parity);
     if (done >= need) return record;
     const reasons = outcomes.flatMap((o) => (o.ok ? [] : [o.error.message])).join("; ");
-    throw new QuorumError("WriteQuorum", `${done} of ${need} needed drives took part ${part.number}: ${reasons}`, { done, needed: need });
+    throw new QuorumError("WriteQuorum", `${done} of ${need} needed drives took part ${part.number}: ${reasons}`, {
+      done,
+      needed: need,
+    });
   }
 
   async listParts(ref: UploadRef): Promise<readonly UploadPart[]> {
@@ -164,9 +243,11 @@ export class Uploads {
         }
       }
     }
-    if (outcomes.filter((o) => o.ok).length < place.k) throw new QuorumError("ReadQuorum", `too few drives answer for the parts of ${ref.bucket}/${ref.key}`);
+    if (outcomes.filter((o) => o.ok).length < place.k)
+      throw new QuorumError("ReadQuorum", `too few drives answer for the parts of ${ref.bucket}/${ref.key}`);
     const best = new Map<number, UploadPart>();
-    for (const { part, count } of votes.values()) if (count >= place.k && (best.get(part.number)?.modTimeNs ?? -1n) < part.modTimeNs) best.set(part.number, part);
+    for (const { part, count } of votes.values())
+      if (count >= place.k && (best.get(part.number)?.modTimeNs ?? -1n) < part.modTimeNs) best.set(part.number, part);
     return [...best.values()].sort((a, b) => a.number - b.number);
   }
 
@@ -180,10 +261,26 @@ export class Uploads {
     request.check(latest?.current ?? null);
     const reading = latest?.located.pools.find((p) => p.set === place.set)?.reading ?? null;
     const sizeBytes = request.parts.reduce((sum, p) => sum + p.sizeBytes, 0);
-    const version = { versionId: request.versionId, dataDir: place.dataDir, k: place.k, m: place.parity, dist: place.dist, sizeBytes, parts: request.parts, metaUsr: request.metaUsr, metaSys: request.metaSys };
+    const version = {
+      versionId: request.versionId,
+      dataDir: place.dataDir,
+      k: place.k,
+      m: place.parity,
+      dist: place.dist,
+      sizeBytes,
+      parts: request.parts,
+      metaUsr: request.metaUsr,
+      metaSys: request.metaSys,
+    };
     const keepParts = request.parts.map((p) => p.number);
-    const changeFor = putChange(version, () => (sizeBytes === 0 ? { kind: "inline", bytes: new Uint8Array(0) } : { kind: "upload", path: place.path, keepParts }));
-    const stamp = await commitChange(place.set, { key: object, quorum: writeQuorum(place.k, place.parity), changeFor, reading }, this.pools.background);
+    const changeFor = putChange(version, () =>
+      sizeBytes === 0 ? { kind: "inline", bytes: new Uint8Array(0) } : { kind: "upload", path: place.path, keepParts },
+    );
+    const stamp = await commitChange(
+      place.set,
+      { key: object, quorum: writeQuorum(place.k, place.parity), changeFor, reading },
+      this.pools.background,
+    );
     this.pools.background.track(this.remove(place));
     return { versionId: request.versionId, modTimeNs: stamp };
   }
@@ -209,7 +306,14 @@ function systemKey(path: string): ObjectPath {
 function readRecord(bytes: Uint8Array): UploadPart | null {
   try {
     const record = decodePartMeta(bytes);
-    return { number: record.number, etag: record.etag, sizeBytes: record.sizeBytes, actualBytes: record.actualBytes, modTimeNs: record.modTime, checksums: record.checksums };
+    return {
+      number: record.number,
+      etag: record.etag,
+      sizeBytes: record.sizeBytes,
+      actualBytes: record.actualBytes,
+      modTimeNs: record.modTime,
+      checksums: record.checksums,
+    };
   } catch (error) {
     if (error instanceof FormatError) return null; // damaged on this drive: the others have it
     throw error;
@@ -219,7 +323,7 @@ function readRecord(bytes: Uint8Array): UploadPart | null {
 async function namesOn(set: ErasureSet, path: string): Promise<Set<string>> {
   const names = new Set<string>();
   const outcomes = await Promise.all(set.drives.map((drive) => drive?.readDirectory(SYSTEM_BUCKET, path)));
-  for (const outcome of outcomes) if (outcome?.ok === true) for (const entry of outcome.value) if (entry.isDirectory) names.add(entry.name);
+  for (const outcome of outcomes)
+    if (outcome?.ok === true) for (const entry of outcome.value) if (entry.isDirectory) names.add(entry.name);
   return names;
 }
-

@@ -57,11 +57,28 @@ export async function stageShards(set: ErasureSet, options: StageOptions): Promi
   const k = set.size - options.parity;
   const op = set.resources.rng.uuid();
   const digest = new Digest(set.resources.codec, options.digests);
-  const base = { set, op, dataDir: options.dataDir, k, m: options.parity, dist: options.dist, sizeBytes: options.sizeBytes };
+  const base = {
+    set,
+    op,
+    dataDir: options.dataDir,
+    k,
+    m: options.parity,
+    dist: options.dist,
+    sizeBytes: options.sizeBytes,
+  };
   if (options.inlineAllowed || (options.sizeBytes === 0 && !options.isPart)) {
     const content = await readWhole(options.body, options.sizeBytes, digest, set);
-    const inline = options.sizeBytes === 0 ? new Array<Uint8Array>(set.size).fill(new Uint8Array(0)) : encodeInline(set.resources.codec, content, { k, m: options.parity, blockBytes: BLOCK_BYTES });
-    return { ...base, digests: digest.final(), inline, holders: new Set(set.drives.keys()), discard: () => Promise.resolve() };
+    const inline =
+      options.sizeBytes === 0
+        ? new Array<Uint8Array>(set.size).fill(new Uint8Array(0))
+        : encodeInline(set.resources.codec, content, { k, m: options.parity, blockBytes: BLOCK_BYTES });
+    return {
+      ...base,
+      digests: digest.final(),
+      inline,
+      holders: new Set(set.drives.keys()),
+      discard: () => Promise.resolve(),
+    };
   }
   const files = new ShardFiles(set, op, options);
   try {
@@ -118,7 +135,9 @@ class ShardFiles {
 
   /** The only block of a part: one step a drive, durable with the commit. */
   async writeOnly(slotOf: (shard: number) => Uint8Array): Promise<void> {
-    await this.each(async (i, drive) => await drive.stageWhole(this.op, this.options.dataDir, this.options.part, slotOf(i)));
+    await this.each(
+      async (i, drive) => await drive.stageWhole(this.op, this.options.dataDir, this.options.part, slotOf(i)),
+    );
   }
 
   async append(slotOf: (position: number) => Uint8Array): Promise<void> {
@@ -147,7 +166,12 @@ class ShardFiles {
     await Promise.all(this.set.drives.map((drive) => drive?.unstage(this.op)));
   }
 
-  private async each(work: (position: number, drive: NonNullable<ErasureSet["drives"][number]>) => Promise<{ ok: true } | { ok: false; error: DriveError }>): Promise<void> {
+  private async each(
+    work: (
+      position: number,
+      drive: NonNullable<ErasureSet["drives"][number]>,
+    ) => Promise<{ ok: true } | { ok: false; error: DriveError }>,
+  ): Promise<void> {
     await Promise.all(
       this.set.drives.map(async (drive, i) => {
         if (drive === null || this.failed[i] === true) return;
@@ -165,7 +189,11 @@ class ShardFiles {
     if (this.alive >= this.quorum) return;
     const full = this.failures.filter((f) => f.code === "NoSpace").length;
     const reasons = this.failures.map((f) => f.message).join("; ");
-    throw new QuorumError(full > 0 ? "StorageFull" : "WriteQuorum", `${this.alive} of ${this.quorum} needed drives take the write${reasons === "" ? "" : `: ${reasons}`}`, { alive: this.alive, needed: this.quorum });
+    throw new QuorumError(
+      full > 0 ? "StorageFull" : "WriteQuorum",
+      `${this.alive} of ${this.quorum} needed drives take the write${reasons === "" ? "" : `: ${reasons}`}`,
+      { alive: this.alive, needed: this.quorum },
+    );
   }
 }
 
@@ -226,7 +254,12 @@ class BlockInSlots {
   private constructor(
     private readonly set: ErasureSet,
     private readonly block: Block,
-    private readonly shape: { readonly k: number; readonly bytes: number; readonly shardBytes: number; readonly stride: number },
+    private readonly shape: {
+      readonly k: number;
+      readonly bytes: number;
+      readonly shardBytes: number;
+      readonly stride: number;
+    },
   ) {}
 
   static async acquire(set: ErasureSet, k: number, bytes: number): Promise<BlockInSlots> {
@@ -246,7 +279,10 @@ class BlockInSlots {
       const shard = Math.floor(at / shardBytes);
       const inShard = at - shard * shardBytes;
       const take = Math.min(chunk.length, shardBytes - inShard, bytes - at);
-      this.block.bytes.set(take === chunk.length ? chunk : chunk.subarray(0, take), shard * stride + HASH_BYTES + inShard);
+      this.block.bytes.set(
+        take === chunk.length ? chunk : chunk.subarray(0, take),
+        shard * stride + HASH_BYTES + inShard,
+      );
       at += take;
       chunk = take === chunk.length ? null : chunk.subarray(take);
     }
@@ -265,7 +301,11 @@ class BlockInSlots {
     const jobs: Promise<unknown>[] = [];
     for (let at = 0, shard = 0; at < bytes; at += shardBytes, shard++) {
       const start = shard * stride + HASH_BYTES;
-      jobs.push(this.set.resources.jobs.run([step.digest(digest.state, this.block.bytes.subarray(start, start + Math.min(shardBytes, bytes - at)))]));
+      jobs.push(
+        this.set.resources.jobs.run([
+          step.digest(digest.state, this.block.bytes.subarray(start, start + Math.min(shardBytes, bytes - at))),
+        ]),
+      );
     }
     await Promise.all(jobs);
   }

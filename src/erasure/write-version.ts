@@ -21,8 +21,15 @@ export interface NewVersion {
 }
 
 /** A function for CommitPlan.changeFor: the put of `version`, with each drive's data from `dataFor`. */
-export function putChange(version: NewVersion, dataFor: (position: number) => DataSource | null): (position: number, stamp: Stamp) => Change | null {
-  let made: { readonly stamp: Stamp; readonly template: ReturnType<typeof encodeObjectVersionTemplate>; readonly header: XlHeader } | null = null;
+export function putChange(
+  version: NewVersion,
+  dataFor: (position: number) => DataSource | null,
+): (position: number, stamp: Stamp) => Change | null {
+  let made: {
+    readonly stamp: Stamp;
+    readonly template: ReturnType<typeof encodeObjectVersionTemplate>;
+    readonly header: XlHeader;
+  } | null = null;
   return (position, stamp) => {
     const data = dataFor(position);
     if (data === null) return null;
@@ -58,8 +65,17 @@ function objectVersion(version: NewVersion, modTime: bigint): ObjectVersion {
 }
 
 /** The put of a staged single-part object. */
-export function putStaged(staged: StagedShards, version: { readonly versionId: string; readonly metaUsr: ReadonlyMap<string, string>; readonly metaSys: ReadonlyMap<string, Uint8Array>; readonly modTimeNs?: bigint }): (position: number, stamp: Stamp) => Change | null {
-  const metaSys = staged.inline === null ? version.metaSys : new Map([...version.metaSys, [INLINE_DATA_KEY, TRUE] as const]);
+export function putStaged(
+  staged: StagedShards,
+  version: {
+    readonly versionId: string;
+    readonly metaUsr: ReadonlyMap<string, string>;
+    readonly metaSys: ReadonlyMap<string, Uint8Array>;
+    readonly modTimeNs?: bigint;
+  },
+): (position: number, stamp: Stamp) => Change | null {
+  const metaSys =
+    staged.inline === null ? version.metaSys : new Map([...version.metaSys, [INLINE_DATA_KEY, TRUE] as const]);
   const object: NewVersion = {
     ...version,
     metaSys,
@@ -80,6 +96,13 @@ export function putStaged(staged: StagedShards, version: { readonly versionId: s
 export function deleteMarkerChange(versionId: string): (position: number, stamp: Stamp) => Change {
   return (_position, stamp) => {
     const marker = { type: 2 as const, versionId, modTime: stamp, metaSys: new Map<string, Uint8Array>() };
-    return { kind: "put", body: encodeDeleteMarker(marker), header: headerOf(marker), versionId, dataDir: "", data: { kind: "none" } };
+    return {
+      kind: "put",
+      body: encodeDeleteMarker(marker),
+      header: headerOf(marker),
+      versionId,
+      dataDir: "",
+      data: { kind: "none" },
+    };
   };
 }

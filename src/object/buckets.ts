@@ -12,7 +12,11 @@ export async function listBuckets(ctx: ObjectContext): Promise<readonly BucketIn
 export async function createBucket(ctx: ObjectContext, name: string): Promise<void> {
   checkBucketName(name);
   if (await ctx.buckets.create(name)) return;
-  throw new ObjectError("BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it.", { bucket: name });
+  throw new ObjectError(
+    "BucketAlreadyOwnedByYou",
+    "Your previous request to create the named bucket succeeded and you already own it.",
+    { bucket: name },
+  );
 }
 
 export async function headBucket(ctx: ObjectContext, name: string): Promise<BucketInfo> {
@@ -23,8 +27,10 @@ export async function headBucket(ctx: ObjectContext, name: string): Promise<Buck
 export async function deleteBucket(ctx: ObjectContext, name: string): Promise<void> {
   await bucketOf(ctx, name);
   const outcome = await ctx.buckets.remove(name);
-  if (outcome === "not-empty") throw new ObjectError("BucketNotEmpty", "The bucket you tried to delete is not empty.", { bucket: name });
-  if (outcome === "missing") throw new ObjectError("NoSuchBucket", "The specified bucket does not exist.", { bucket: name });
+  if (outcome === "not-empty")
+    throw new ObjectError("BucketNotEmpty", "The bucket you tried to delete is not empty.", { bucket: name });
+  if (outcome === "missing")
+    throw new ObjectError("NoSuchBucket", "The specified bucket does not exist.", { bucket: name });
 }
 
 export async function getVersioning(ctx: ObjectContext, name: string): Promise<Versioning> {
@@ -34,12 +40,20 @@ export async function getVersioning(ctx: ObjectContext, name: string): Promise<V
 export async function putVersioning(ctx: ObjectContext, name: string, versioning: Versioning): Promise<void> {
   const bucket = await bucketOf(ctx, name);
   if (versioning.status === "Suspended" && bucket.metadata.documents.objectLock.length > 0) {
-    throw new ObjectError("InvalidBucketState", "An Object Lock configuration is present on this bucket, versioning cannot be suspended.", { bucket: name });
+    throw new ObjectError(
+      "InvalidBucketState",
+      "An Object Lock configuration is present on this bucket, versioning cannot be suspended.",
+      { bucket: name },
+    );
   }
   await ctx.buckets.setDocument(bucket, "versioning", storedVersioning(versioning));
 }
 
 /** A stored document, as bytes; empty = none. */
-export async function bucketDocument(ctx: ObjectContext, name: string, which: "policy" | "lifecycle" | "tagging" | "encryption" | "replication" | "objectLock" | "notification"): Promise<Uint8Array> {
+export async function bucketDocument(
+  ctx: ObjectContext,
+  name: string,
+  which: "policy" | "lifecycle" | "tagging" | "encryption" | "replication" | "objectLock" | "notification",
+): Promise<Uint8Array> {
   return (await bucketOf(ctx, name)).metadata.documents[which];
 }

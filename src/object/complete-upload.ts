@@ -3,7 +3,14 @@
  * gets its first answer. Source: s3-api.md §4.5, §3.3; on-disk-format.md §6.4.
  */
 import { createHash } from "node:crypto";
-import { type ChecksumName, type ChecksumRecord, checksumFromBase64, checksumToBase64, combineCrc, compositeChecksum } from "../codec/checksum.ts";
+import {
+  type ChecksumName,
+  type ChecksumRecord,
+  checksumFromBase64,
+  checksumToBase64,
+  combineCrc,
+  compositeChecksum,
+} from "../codec/checksum.ts";
 import type { UploadPart } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
@@ -21,14 +28,19 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
   checkKey(request.key);
   await bucketOf(ctx, request.bucket);
   const before = ctx.completed.get(request.uploadId);
-  if (before !== undefined && (await ctx.store.openUpload(request.bucket, request.key, request.uploadId)) === null) return { ...before, checksum: null };
+  if (before !== undefined && (await ctx.store.openUpload(request.bucket, request.key, request.uploadId)) === null)
+    return { ...before, checksum: null };
   const state = await uploadOf(ctx, request);
   const declared = uploadChecksum(state);
   const parts = pickParts(request, await ctx.store.listParts(state.ref), declared);
   const sizeBytes = parts.reduce((sum, p) => sum + p.actualBytes, 0);
-  if (sizeBytes > OBJECT_BYTES_MAX) throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
+  if (sizeBytes > OBJECT_BYTES_MAX)
+    throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
   if (request.objectSizeBytes !== null && request.objectSizeBytes !== sizeBytes) {
-    throw new ObjectError("InvalidRequest", `The provided 'x-amz-mp-object-size' header value ${request.objectSizeBytes} does not match what was computed: ${sizeBytes}`);
+    throw new ObjectError(
+      "InvalidRequest",
+      `The provided 'x-amz-mp-object-size' header value ${request.objectSizeBytes} does not match what was computed: ${sizeBytes}`,
+    );
   }
   const etag = multipartEtag(parts);
   const record = declared === null ? null : foldChecksums(ctx, parts, declared);
@@ -48,28 +60,55 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
     readsLatest: hasWriteConditions(request.conditions),
     signal: request.signal,
   });
-  const checksum: Checksum | null = record === null ? null : { algorithm: record.algorithm, type: record.type, value: checksumToBase64(record.value), parts: record.parts };
-  const result = { etag, versionId: state.versionId === NULL_VERSION ? null : state.versionId, modTimeNs: committed.modTimeNs };
+  const checksum: Checksum | null =
+    record === null
+      ? null
+      : { algorithm: record.algorithm, type: record.type, value: checksumToBase64(record.value), parts: record.parts };
+  const result = {
+    etag,
+    versionId: state.versionId === NULL_VERSION ? null : state.versionId,
+    modTimeNs: committed.modTimeNs,
+  };
   ctx.completed.remember(request.uploadId, result);
   return { ...result, checksum };
 }
 
-function pickParts(request: CompleteUploadRequest, stored: readonly UploadPart[], declared: { algorithm: ChecksumName } | null): UploadPart[] {
+function pickParts(
+  request: CompleteUploadRequest,
+  stored: readonly UploadPart[],
+  declared: { algorithm: ChecksumName } | null,
+): UploadPart[] {
   if (request.parts.length === 0) throw new ObjectError("InvalidRequest", "You must specify at least one part.");
   const byNumber = new Map(stored.map((p) => [p.number, p]));
   const picked: UploadPart[] = [];
   for (const [i, asked] of request.parts.entries()) {
     const previous = request.parts[i - 1];
-    if (previous !== undefined && previous.partNumber >= asked.partNumber) throw new ObjectError("InvalidPartOrder", "The list of parts was not in ascending order. The parts list must be specified in order by part number.");
+    if (previous !== undefined && previous.partNumber >= asked.partNumber)
+      throw new ObjectError(
+        "InvalidPartOrder",
+        "The list of parts was not in ascending order. The parts list must be specified in order by part number.",
+      );
     const part = byNumber.get(asked.partNumber);
-    const wrongSum = part !== undefined && asked.checksum !== null && declared !== null && part.checksums.get(declared.algorithm) !== asked.checksum.value;
+    const wrongSum =
+      part !== undefined &&
+      asked.checksum !== null &&
+      declared !== null &&
+      part.checksums.get(declared.algorithm) !== asked.checksum.value;
     if (part === undefined || part.etag !== asked.etag || wrongSum) {
-      throw new ObjectError("InvalidPart", "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.", { partNumber: asked.partNumber });
+      throw new ObjectError(
+        "InvalidPart",
+        "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
+        { partNumber: asked.partNumber },
+      );
     }
     picked.push(part);
   }
   for (const part of picked.slice(0, -1)) {
-    if (part.actualBytes < PART_BYTES_MIN) throw new ObjectError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed object size.", { partNumber: part.number, sizeBytes: part.actualBytes });
+    if (part.actualBytes < PART_BYTES_MIN)
+      throw new ObjectError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed object size.", {
+        partNumber: part.number,
+        sizeBytes: part.actualBytes,
+      });
   }
   return picked;
 }
@@ -80,17 +119,29 @@ function multipartEtag(parts: readonly UploadPart[]): string {
   return `${hash.digest("hex")}-${parts.length}`;
 }
 
-function foldChecksums(ctx: ObjectContext, parts: readonly UploadPart[], declared: { algorithm: ChecksumName; type: "COMPOSITE" | "FULL_OBJECT" }): ChecksumRecord {
+function foldChecksums(
+  ctx: ObjectContext,
+  parts: readonly UploadPart[],
+  declared: { algorithm: ChecksumName; type: "COMPOSITE" | "FULL_OBJECT" },
+): ChecksumRecord {
   const { algorithm, type } = declared;
   const partValues = parts.map((part) => {
     const text = part.checksums.get(algorithm);
-    if (text === undefined) throw new ObjectError("InvalidPart", `Part ${part.number} has no ${algorithm} checksum.`, { partNumber: part.number });
+    if (text === undefined)
+      throw new ObjectError("InvalidPart", `Part ${part.number} has no ${algorithm} checksum.`, {
+        partNumber: part.number,
+      });
     return checksumFromBase64(algorithm, text);
   });
   let value: Uint8Array;
   if (type === "FULL_OBJECT" && algorithm !== "SHA1" && algorithm !== "SHA256") {
     value = partValues[0] as Uint8Array;
-    for (const [i, part] of parts.entries()) if (i > 0) value = combineCrc(ctx.codec, algorithm, value, { value: partValues[i] as Uint8Array, sizeBytes: part.actualBytes });
+    for (const [i, part] of parts.entries())
+      if (i > 0)
+        value = combineCrc(ctx.codec, algorithm, value, {
+          value: partValues[i] as Uint8Array,
+          sizeBytes: part.actualBytes,
+        });
   } else value = compositeChecksum(ctx.codec, algorithm, partValues);
   return { algorithm, type, value, parts: parts.length, partValues, trailing: false };
 }
@@ -99,6 +150,9 @@ function demandChecksum(request: CompleteUploadRequest, record: ChecksumRecord |
   if (request.checksum === null) return;
   const given = request.checksum.value.replace(/-\d+$/, "");
   if (record === null || request.checksum.algorithm !== record.algorithm || given !== checksumToBase64(record.value)) {
-    throw new ObjectError("ChecksumMismatch", "The provided checksum of the whole object does not match what was computed.");
+    throw new ObjectError(
+      "ChecksumMismatch",
+      "The provided checksum of the whole object does not match what was computed.",
+    );
   }
 }

@@ -42,7 +42,10 @@ export class CompletedUploads {
  */
 export async function bucketForWrite(ctx: ObjectContext, name: string): Promise<Bucket> {
   const bucket = await bucketOf(ctx, name);
-  if (bucket.metadata.documents.encryption.length > 0) throw new ObjectError("NotImplemented", "The bucket has default encryption, which this release cannot do.", { bucket: name });
+  if (bucket.metadata.documents.encryption.length > 0)
+    throw new ObjectError("NotImplemented", "The bucket has default encryption, which this release cannot do.", {
+      bucket: name,
+    });
   return bucket;
 }
 

@@ -65,7 +65,14 @@ export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest)
   });
   const etag = Buffer.from(staged.digests.md5).toString("hex");
   const checksum = checksumOf(algorithm, staged.digests);
-  const record = { algorithm, type: "FULL_OBJECT" as const, value: staged.digests[checksumAlgorithmOf(algorithm).digest], parts: 0, partValues: [], trailing: false };
+  const record = {
+    algorithm,
+    type: "FULL_OBJECT" as const,
+    value: staged.digests[checksumAlgorithmOf(algorithm).digest],
+    parts: 0,
+    partValues: [],
+    trailing: false,
+  };
   const metadata = request.replaceMetadata ?? copiedMetadata(reader.version);
   const tagging = request.replaceTagging ?? info.tagging;
   const versionId = mode === "enabled" ? ctx.rng.uuid() : NULL_VERSION;
@@ -76,7 +83,16 @@ export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest)
     signal: request.signal,
     decide(current) {
       demandConditions(request.conditions, current);
-      return { kind: "put", versionId, staged, metaUsr: userMetadata(new Map([...metadata, ...defaultRetention(bucket.metadata.documents.objectLock, ctx.clock.nowMs())]), { etag, tagging, storageClass }), metaSys: new Map(crcEntry(record)) };
+      return {
+        kind: "put",
+        versionId,
+        staged,
+        metaUsr: userMetadata(
+          new Map([...metadata, ...defaultRetention(bucket.metadata.documents.objectLock, ctx.clock.nowMs())]),
+          { etag, tagging, storageClass },
+        ),
+        metaSys: new Map(crcEntry(record)),
+      };
     },
   });
   return {
@@ -89,7 +105,12 @@ export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest)
 }
 
 function checksumOf(algorithm: ChecksumName, digests: StagedDigests): Checksum {
-  return { algorithm, type: "FULL_OBJECT", value: checksumToBase64(digests[checksumAlgorithmOf(algorithm).digest]), parts: 0 };
+  return {
+    algorithm,
+    type: "FULL_OBJECT",
+    value: checksumToBase64(digests[checksumAlgorithmOf(algorithm).digest]),
+    parts: 0,
+  };
 }
 
 export function copiedMetadata(version: StoredVersion): Map<string, string> {
@@ -99,8 +120,15 @@ export function copiedMetadata(version: StoredVersion): Map<string, string> {
 /** A copy of an object onto itself must change something. */
 function demandChange(request: CopyObjectRequest, info: VersionInfo): void {
   if (request.bucket !== request.source.bucket || request.key !== request.source.key) return;
-  const changes = request.replaceMetadata !== null || request.replaceTagging !== null || request.source.versionId !== undefined || (request.storageClass !== null && request.storageClass !== info.storageClass);
+  const changes =
+    request.replaceMetadata !== null ||
+    request.replaceTagging !== null ||
+    request.source.versionId !== undefined ||
+    (request.storageClass !== null && request.storageClass !== info.storageClass);
   if (!changes) {
-    throw new ObjectError("InvalidCopy", "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.");
+    throw new ObjectError(
+      "InvalidCopy",
+      "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
+    );
   }
 }

@@ -40,7 +40,11 @@ export async function deleteObject(ctx: ObjectContext, request: DeleteObjectRequ
   return { versionId, isDeleteMarker: true };
 }
 
-async function deleteVersion(ctx: ObjectContext, request: DeleteObjectRequest, versionId: string): Promise<DeleteObjectResult> {
+async function deleteVersion(
+  ctx: ObjectContext,
+  request: DeleteObjectRequest,
+  versionId: string,
+): Promise<DeleteObjectResult> {
   let wasMarker = false;
   await ctx.store.commit({
     ...target(request),
@@ -62,11 +66,18 @@ function target(request: DeleteObjectRequest): { bucket: string; key: string; si
 
 /** A version under retention or legal hold stays. */
 function demandUnlocked(ctx: ObjectContext, request: DeleteObjectRequest, current: StoredVersion): void {
-  if (isProtected(current.metaUsr, ctx.clock.nowMs(), request.bypassGovernance)) throw new ObjectError("ObjectLocked", "Object is WORM protected and cannot be overwritten or removed.", { versionId: current.versionId });
+  if (isProtected(current.metaUsr, ctx.clock.nowMs(), request.bypassGovernance))
+    throw new ObjectError("ObjectLocked", "Object is WORM protected and cannot be overwritten or removed.", {
+      versionId: current.versionId,
+    });
 }
 
 /** A missing key does not match any If-Match. */
 function demandDeletable(conditions: Conditions, current: StoredVersion | null): void {
-  const found = current === null || current.isDeleteMarker ? null : { etag: current.metaUsr.get("etag") ?? "", modTimeMs: modTimeMs(current) };
-  if (judgeWrite(conditions, found) !== "go") throw new ObjectError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.");
+  const found =
+    current === null || current.isDeleteMarker
+      ? null
+      : { etag: current.metaUsr.get("etag") ?? "", modTimeMs: modTimeMs(current) };
+  if (judgeWrite(conditions, found) !== "go")
+    throw new ObjectError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.");
 }

@@ -16,7 +16,10 @@ export async function openObject(ctx: ObjectContext, request: OpenObjectRequest)
     const info = versionInfo(request.bucket, request.key, reader.version);
     demandVisible(reader.version, request.versionId);
     const verdict = judgeRead(request.conditions, { etag: info.etag, modTimeMs: modTimeMs(reader.version) });
-    if (verdict === "failed") throw new ObjectError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.", { info });
+    if (verdict === "failed")
+      throw new ObjectError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.", {
+        info,
+      });
     if (verdict === "not-modified") throw new ObjectError("NotModified", "Not Modified", { info });
     return opened(reader, info);
   } catch (error) {
@@ -41,15 +44,23 @@ function opened(reader: VersionReader, info: VersionInfo): OpenedObject {
 }
 
 export function notFound(versionId: string | undefined): ObjectError {
-  return versionId === undefined ? new ObjectError("NoSuchKey", "The specified key does not exist.") : new ObjectError("NoSuchVersion", "The specified version does not exist.", { versionId });
+  return versionId === undefined
+    ? new ObjectError("NoSuchKey", "The specified key does not exist.")
+    : new ObjectError("NoSuchVersion", "The specified version does not exist.", { versionId });
 }
 
 /** Delete markers are not content; the wire says so with the marker's id. */
 export function demandVisible(version: StoredVersion, versionId: string | undefined): void {
   if (!version.isDeleteMarker) return;
-  throw new ObjectError("DeleteMarker", versionId === undefined ? "The specified key does not exist." : "The specified method is not allowed against this resource.", {
-    versionId: version.versionId,
-    modTimeNs: version.modTimeNs,
-    named: versionId !== undefined,
-  });
+  throw new ObjectError(
+    "DeleteMarker",
+    versionId === undefined
+      ? "The specified key does not exist."
+      : "The specified method is not allowed against this resource.",
+    {
+      versionId: version.versionId,
+      modTimeNs: version.modTimeNs,
+      named: versionId !== undefined,
+    },
+  );
 }

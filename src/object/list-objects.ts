@@ -1,6 +1,12 @@
 /** ListObjects and ListObjectVersions over the store's pages. Source: s3-api.md §4.3. */
 import { bucketOf, type ObjectContext } from "./context.ts";
-import type { ListObjectsRequest, ListObjectsResult, ListVersionsRequest, ListVersionsResult, VersionInfo } from "./types.ts";
+import type {
+  ListObjectsRequest,
+  ListObjectsResult,
+  ListVersionsRequest,
+  ListVersionsResult,
+  VersionInfo,
+} from "./types.ts";
 import { versionInfo } from "./version-info.ts";
 
 export async function listObjects(ctx: ObjectContext, request: ListObjectsRequest): Promise<ListObjectsResult> {
@@ -17,15 +23,23 @@ export async function listObjects(ctx: ObjectContext, request: ListObjectsReques
 export async function listVersions(ctx: ObjectContext, request: ListVersionsRequest): Promise<ListVersionsResult> {
   await bucketOf(ctx, request.bucket);
   const { maxKeys, keyMarker, versionIdMarker } = request;
-  const limit = maxKeys <= 0 ? 0 : maxKeys;
-  const page = await ctx.store.list({ ...request, after: keyMarker, inclusive: versionIdMarker !== "", limit, allVersions: true });
+  const limit = Math.max(maxKeys, 0);
+  const page = await ctx.store.list({
+    ...request,
+    after: keyMarker,
+    inclusive: versionIdMarker !== "",
+    limit,
+    allVersions: true,
+  });
   const versions: VersionInfo[] = [];
   const prefixes = [...page.commonPrefixes];
   const commonPrefixes: string[] = [];
   for (const { key, versions: all } of page.entries) {
     // A key's place among the common prefixes decides what still fits this page.
-    while (prefixes.length > 0 && (prefixes[0] as string) < key && versions.length + commonPrefixes.length < limit) commonPrefixes.push(prefixes.shift() as string);
-    const resumeAt = key === keyMarker && versionIdMarker !== "" ? all.findIndex((v) => v.versionId === versionIdMarker) + 1 : 0;
+    while (prefixes.length > 0 && (prefixes[0] as string) < key && versions.length + commonPrefixes.length < limit)
+      commonPrefixes.push(prefixes.shift() as string);
+    const resumeAt =
+      key === keyMarker && versionIdMarker !== "" ? all.findIndex((v) => v.versionId === versionIdMarker) + 1 : 0;
     for (const version of all.slice(resumeAt)) {
       if (versions.length + commonPrefixes.length >= limit) return cut(versions, commonPrefixes);
       versions.push(versionInfo(request.bucket, key, version));
@@ -42,6 +56,13 @@ export async function listVersions(ctx: ObjectContext, request: ListVersionsRequ
 function cut(versions: readonly VersionInfo[], commonPrefixes: readonly string[], next = ""): ListVersionsResult {
   const last = versions.at(-1);
   const prefix = commonPrefixes.at(-1) ?? "";
-  if (last === undefined || prefix > last.key) return { versions, commonPrefixes, isTruncated: true, nextKeyMarker: prefix === "" ? next : prefix, nextVersionIdMarker: "" };
+  if (last === undefined || prefix > last.key)
+    return {
+      versions,
+      commonPrefixes,
+      isTruncated: true,
+      nextKeyMarker: prefix === "" ? next : prefix,
+      nextVersionIdMarker: "",
+    };
   return { versions, commonPrefixes, isTruncated: true, nextKeyMarker: last.key, nextVersionIdMarker: last.versionId };
 }

@@ -1,7 +1,13 @@
 /** The multipart family but Complete: create, upload, copy a part, list, abort. Source: s3-api.md §4.5, §3.3. */
 import { defaultRetention } from "../bucket/object-lock.ts";
 import { modeOf } from "../bucket/versioning.ts";
-import { type ChecksumName, type ChecksumType, checksumAlgorithmOf, checksumToBase64, DIGEST } from "../codec/checksum.ts";
+import {
+  type ChecksumName,
+  type ChecksumType,
+  checksumAlgorithmOf,
+  checksumToBase64,
+  DIGEST,
+} from "../codec/checksum.ts";
 import type { StagedDigests, UploadPart, UploadState } from "../erasure/store.ts";
 import { bucketForWrite, bucketOf, type ObjectContext } from "./context.ts";
 import { openSource } from "./copy-object.ts";
@@ -34,13 +40,23 @@ export async function createUpload(ctx: ObjectContext, request: CreateUploadRequ
   const bucket = await bucketForWrite(ctx, request.bucket);
   const { checksumAlgorithm } = request;
   const checksumType = typeOf(checksumAlgorithm, request.checksumType);
-  const metaUsr = userMetadata(new Map([...request.metadata, ...defaultRetention(bucket.metadata.documents.objectLock, ctx.clock.nowMs())]), { etag: "", tagging: request.tagging, storageClass: request.storageClass });
+  const metaUsr = userMetadata(
+    new Map([...request.metadata, ...defaultRetention(bucket.metadata.documents.objectLock, ctx.clock.nowMs())]),
+    { etag: "", tagging: request.tagging, storageClass: request.storageClass },
+  );
   if (checksumAlgorithm !== null && checksumType !== null) {
     metaUsr.set(CHECKSUM_KEY, checksumAlgorithm);
     metaUsr.set(CHECKSUM_TYPE_KEY, checksumType);
   }
   const versionId = modeOf(bucket.versioning, request.key) === "enabled" ? ctx.rng.uuid() : NULL_VERSION;
-  const state = await ctx.store.createUpload({ bucket: request.bucket, key: request.key, versionId, storageClass: request.storageClass, metaUsr, metaSys: new Map() });
+  const state = await ctx.store.createUpload({
+    bucket: request.bucket,
+    key: request.key,
+    versionId,
+    storageClass: request.storageClass,
+    metaUsr,
+    metaSys: new Map(),
+  });
   return { uploadId: state.ref.uploadId, checksumAlgorithm, checksumType };
 }
 
@@ -50,29 +66,50 @@ function typeOf(algorithm: ChecksumName | null, asked: ChecksumType | null): Che
     return null;
   }
   const { multipartTypes } = checksumAlgorithmOf(algorithm);
-  if (asked !== null && !multipartTypes.includes(asked)) throw new ObjectError("InvalidRequest", `The ${asked} checksum type cannot be used with the ${algorithm} checksum algorithm.`);
+  if (asked !== null && !multipartTypes.includes(asked))
+    throw new ObjectError(
+      "InvalidRequest",
+      `The ${asked} checksum type cannot be used with the ${algorithm} checksum algorithm.`,
+    );
   return asked ?? (multipartTypes[0] as ChecksumType);
 }
 
-export async function uploadOf(ctx: ObjectContext, target: ObjectTarget & { readonly uploadId: string }): Promise<UploadState> {
+export async function uploadOf(
+  ctx: ObjectContext,
+  target: ObjectTarget & { readonly uploadId: string },
+): Promise<UploadState> {
   checkKey(target.key);
   await bucketOf(ctx, target.bucket);
   const state = await ctx.store.openUpload(target.bucket, target.key, target.uploadId);
-  if (state === null) throw new ObjectError("NoSuchUpload", "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.", { uploadId: target.uploadId });
+  if (state === null)
+    throw new ObjectError(
+      "NoSuchUpload",
+      "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",
+      { uploadId: target.uploadId },
+    );
   return state;
 }
 
-export function uploadChecksum(state: UploadState): { readonly algorithm: ChecksumName; readonly type: ChecksumType } | null {
+export function uploadChecksum(
+  state: UploadState,
+): { readonly algorithm: ChecksumName; readonly type: ChecksumType } | null {
   const found = checksumAlgorithmOf(state.metaUsr.get(CHECKSUM_KEY) ?? "");
   if (found === undefined) return null;
-  return { algorithm: found.name, type: state.metaUsr.get(CHECKSUM_TYPE_KEY) === "FULL_OBJECT" || found.multipartTypes[0] === "FULL_OBJECT" ? "FULL_OBJECT" : "COMPOSITE" };
+  return {
+    algorithm: found.name,
+    type:
+      state.metaUsr.get(CHECKSUM_TYPE_KEY) === "FULL_OBJECT" || found.multipartTypes[0] === "FULL_OBJECT"
+        ? "FULL_OBJECT"
+        : "COMPOSITE",
+  };
 }
 
 export async function uploadPart(ctx: ObjectContext, request: UploadPartRequest): Promise<PartInfo> {
   checkPartNumber(request.partNumber);
   const state = await uploadOf(ctx, request);
   const { body } = request;
-  if (body.sizeBytes > OBJECT_BYTES_MAX) throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
+  if (body.sizeBytes > OBJECT_BYTES_MAX)
+    throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
   const declared = uploadChecksum(state);
   const flag = declared === null ? 0 : checksumAlgorithmOf(declared.algorithm).flag;
   await using staged = await ctx.store.stage({
@@ -89,9 +126,16 @@ export async function uploadPart(ctx: ObjectContext, request: UploadPartRequest)
   body.verify(staged.digests);
   const given = body.checksum();
   if (declared !== null && given !== null && given.algorithm !== declared.algorithm) {
-    throw new ObjectError("InvalidRequest", `Checksum Type mismatch occurred, expected checksum Type: ${declared.algorithm.toLowerCase()}, actual checksum Type: ${given.algorithm.toLowerCase()}`);
+    throw new ObjectError(
+      "InvalidRequest",
+      `Checksum Type mismatch occurred, expected checksum Type: ${declared.algorithm.toLowerCase()}, actual checksum Type: ${given.algorithm.toLowerCase()}`,
+    );
   }
-  const checksum = given ?? (declared === null ? null : { algorithm: declared.algorithm, value: checksumFrom(declared.algorithm, staged.digests) });
+  const checksum =
+    given ??
+    (declared === null
+      ? null
+      : { algorithm: declared.algorithm, value: checksumFrom(declared.algorithm, staged.digests) });
   return await storePart(ctx, state, staged, { number: request.partNumber, checksum });
 }
 
@@ -106,18 +150,39 @@ async function storePart(
   part: { readonly number: number; readonly checksum: PartInfo["checksum"] },
 ): Promise<PartInfo> {
   const etag = Buffer.from(staged.digests.md5).toString("hex");
-  const checksums = new Map(part.checksum === null ? [] : [[part.checksum.algorithm as string, part.checksum.value] as const]);
-  const stored = await ctx.store.putPart(state.ref, staged, { number: part.number, etag, sizeBytes: staged.sizeBytes, actualBytes: staged.sizeBytes, checksums });
-  return { partNumber: part.number, etag, sizeBytes: staged.sizeBytes, modTimeNs: stored.modTimeNs, checksum: part.checksum };
+  const checksums = new Map(
+    part.checksum === null ? [] : [[part.checksum.algorithm as string, part.checksum.value] as const],
+  );
+  const stored = await ctx.store.putPart(state.ref, staged, {
+    number: part.number,
+    etag,
+    sizeBytes: staged.sizeBytes,
+    actualBytes: staged.sizeBytes,
+    checksums,
+  });
+  return {
+    partNumber: part.number,
+    etag,
+    sizeBytes: staged.sizeBytes,
+    modTimeNs: stored.modTimeNs,
+    checksum: part.checksum,
+  };
 }
 
-export async function uploadPartCopy(ctx: ObjectContext, request: UploadPartCopyRequest): Promise<UploadPartCopyResult> {
+export async function uploadPartCopy(
+  ctx: ObjectContext,
+  request: UploadPartCopyRequest,
+): Promise<UploadPartCopyResult> {
   checkPartNumber(request.partNumber);
   const state = await uploadOf(ctx, request);
   await using source = await openSource(ctx, request.source);
   const { sizeBytes } = source.info;
   const range = request.range ?? { first: 0, last: sizeBytes - 1 };
-  if (range.last >= sizeBytes && request.range !== null) throw new ObjectError("InvalidArgument", "Range specified is not valid for source object of size.", { range, sizeBytes });
+  if (range.last >= sizeBytes && request.range !== null)
+    throw new ObjectError("InvalidArgument", "Range specified is not valid for source object of size.", {
+      range,
+      sizeBytes,
+    });
   const length = range.last - range.first + 1;
   const declared = uploadChecksum(state);
   await using staged = await ctx.store.stage({
@@ -131,13 +196,20 @@ export async function uploadPartCopy(ctx: ObjectContext, request: UploadPartCopy
     signal: request.signal,
     upload: state.ref,
   });
-  const checksum = declared === null ? null : { algorithm: declared.algorithm, value: checksumFrom(declared.algorithm, staged.digests) };
+  const checksum =
+    declared === null
+      ? null
+      : { algorithm: declared.algorithm, value: checksumFrom(declared.algorithm, staged.digests) };
   const part = await storePart(ctx, state, staged, { number: request.partNumber, checksum });
   return { ...part, sourceVersionId: source.info.versionId === NULL_VERSION ? null : source.info.versionId };
 }
 
 function checkPartNumber(number: number): void {
-  if (!Number.isInteger(number) || number < 1 || number > PART_NUMBER_MAX) throw new ObjectError("InvalidArgument", `Part number must be an integer between 1 and ${PART_NUMBER_MAX}, inclusive.`);
+  if (!Number.isInteger(number) || number < 1 || number > PART_NUMBER_MAX)
+    throw new ObjectError(
+      "InvalidArgument",
+      `Part number must be an integer between 1 and ${PART_NUMBER_MAX}, inclusive.`,
+    );
 }
 
 export async function listParts(ctx: ObjectContext, request: ListPartsRequest): Promise<ListPartsResult> {
@@ -158,10 +230,19 @@ export async function listParts(ctx: ObjectContext, request: ListPartsRequest): 
 export function partInfo(part: UploadPart, algorithm: ChecksumName | null): PartInfo {
   const name = algorithm ?? checksumAlgorithmOf([...part.checksums.keys()][0] ?? "")?.name ?? null;
   const value = name === null ? undefined : part.checksums.get(name);
-  return { partNumber: part.number, etag: part.etag, sizeBytes: part.actualBytes, modTimeNs: part.modTimeNs, checksum: name === null || value === undefined ? null : { algorithm: name, value } };
+  return {
+    partNumber: part.number,
+    etag: part.etag,
+    sizeBytes: part.actualBytes,
+    modTimeNs: part.modTimeNs,
+    checksum: name === null || value === undefined ? null : { algorithm: name, value },
+  };
 }
 
-export async function abortUpload(ctx: ObjectContext, request: ObjectTarget & { readonly uploadId: string }): Promise<void> {
+export async function abortUpload(
+  ctx: ObjectContext,
+  request: ObjectTarget & { readonly uploadId: string },
+): Promise<void> {
   const state = await uploadOf(ctx, request);
   await ctx.store.abortUpload(state.ref);
 }

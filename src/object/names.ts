@@ -6,8 +6,10 @@ const KEY_BYTES_MAX = 1024;
 const COMPONENT_BYTES_MAX = 255;
 
 export function checkBucketName(name: string): void {
-  if (name === "minio" || name.startsWith(".minio.sys")) throw new ObjectError("ReservedBucket", "All access to this resource has been disabled.");
-  if (!isBucketName(name)) throw new ObjectError("InvalidBucketName", "The specified bucket is not valid.", { bucket: name });
+  if (name === "minio" || name.startsWith(".minio.sys"))
+    throw new ObjectError("ReservedBucket", "All access to this resource has been disabled.");
+  if (!isBucketName(name))
+    throw new ObjectError("InvalidBucketName", "The specified bucket is not valid.", { bucket: name });
 }
 
 export function isBucketName(name: string): boolean {
@@ -21,7 +23,12 @@ export function checkKey(key: string): void {
   }
   if (Buffer.byteLength(key) > KEY_BYTES_MAX) throw new ObjectError("KeyTooLong", "Your key is too long.");
   for (const component of key.split("/")) {
-    if (Buffer.byteLength(component) > COMPONENT_BYTES_MAX) throw new ObjectError("InvalidObjectName", "A part of the object name between slashes is longer than 255 bytes.", { key });
+    if (Buffer.byteLength(component) > COMPONENT_BYTES_MAX)
+      throw new ObjectError(
+        "InvalidObjectName",
+        "A part of the object name between slashes is longer than 255 bytes.",
+        { key },
+      );
     if (component === "xl.meta") throw new ObjectError("InvalidObjectName", "The name xl.meta is reserved.", { key });
   }
 }

@@ -16,7 +16,8 @@ export function judgeRead(conditions: Conditions, found: Validators): ReadVerdic
   } else if (conditions.ifUnmodifiedSinceMs !== undefined && seconds > conditions.ifUnmodifiedSinceMs) return "failed";
   if (conditions.ifNoneMatch !== undefined) {
     if (matches(conditions.ifNoneMatch, found.etag)) return "not-modified";
-  } else if (conditions.ifModifiedSinceMs !== undefined && seconds <= conditions.ifModifiedSinceMs) return "not-modified";
+  } else if (conditions.ifModifiedSinceMs !== undefined && seconds <= conditions.ifModifiedSinceMs)
+    return "not-modified";
   return "go";
 }
 
@@ -28,7 +29,8 @@ export function judgeWrite(conditions: Conditions, found: Validators | null): Wr
     if (found === null) return "absent";
     if (!matches(conditions.ifMatch, found.etag)) return "failed";
   }
-  if (conditions.ifNoneMatch !== undefined && found !== null && matches(conditions.ifNoneMatch, found.etag)) return "failed";
+  if (conditions.ifNoneMatch !== undefined && found !== null && matches(conditions.ifNoneMatch, found.etag))
+    return "failed";
   return "go";
 }
 

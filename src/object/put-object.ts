@@ -20,7 +20,8 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   checkKey(request.key);
   const bucket = await bucketForWrite(ctx, request.bucket);
   const { body } = request;
-  if (body.sizeBytes > OBJECT_BYTES_MAX) throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
+  if (body.sizeBytes > OBJECT_BYTES_MAX)
+    throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
   const mode = modeOf(bucket.versioning, request.key);
   await using staged = await ctx.store.stage({
     bucket: request.bucket,
@@ -35,7 +36,17 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   body.verify(staged.digests);
   const etag = Buffer.from(staged.digests.md5).toString("hex");
   const given = body.checksum();
-  const record = given === null ? null : { algorithm: given.algorithm, type: "FULL_OBJECT" as const, value: checksumFromBase64(given.algorithm, given.value), parts: 0, partValues: [], trailing: false };
+  const record =
+    given === null
+      ? null
+      : {
+          algorithm: given.algorithm,
+          type: "FULL_OBJECT" as const,
+          value: checksumFromBase64(given.algorithm, given.value),
+          parts: 0,
+          partValues: [],
+          trailing: false,
+        };
   const versionId = mode === "enabled" ? ctx.rng.uuid() : NULL_VERSION;
   const committed = await ctx.store.commit({
     bucket: request.bucket,
@@ -44,7 +55,16 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
     signal: request.signal,
     decide(current) {
       demandConditions(request.conditions, current);
-      return { kind: "put", versionId, staged, metaUsr: userMetadata(new Map([...request.metadata, ...defaultRetention(bucket.metadata.documents.objectLock, ctx.clock.nowMs())]), { etag, tagging: request.tagging, storageClass: request.storageClass }), metaSys: new Map(crcEntry(record)) };
+      return {
+        kind: "put",
+        versionId,
+        staged,
+        metaUsr: userMetadata(
+          new Map([...request.metadata, ...defaultRetention(bucket.metadata.documents.objectLock, ctx.clock.nowMs())]),
+          { etag, tagging: request.tagging, storageClass: request.storageClass },
+        ),
+        metaSys: new Map(crcEntry(record)),
+      };
     },
   });
   const checksum: Checksum | null = given === null ? null : { ...given, type: "FULL_OBJECT", parts: 0 };
@@ -53,8 +73,12 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
 
 /** Throws unless the write may replace what is there. */
 export function demandConditions(conditions: Conditions, current: StoredVersion | null): void {
-  const found = current === null || current.isDeleteMarker ? null : { etag: current.metaUsr.get("etag") ?? "", modTimeMs: modTimeMs(current) };
+  const found =
+    current === null || current.isDeleteMarker
+      ? null
+      : { etag: current.metaUsr.get("etag") ?? "", modTimeMs: modTimeMs(current) };
   const verdict = judgeWrite(conditions, found);
-  if (verdict === "failed") throw new ObjectError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.");
+  if (verdict === "failed")
+    throw new ObjectError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.");
   if (verdict === "absent") throw new ObjectError("NoSuchKey", "The specified key does not exist.");
 }

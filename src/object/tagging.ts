@@ -17,7 +17,10 @@ export async function getTagging(ctx: ObjectContext, request: TaggingRequest): P
 }
 
 /** "" removes all tags. Returns the version touched. */
-export async function putTagging(ctx: ObjectContext, request: TaggingRequest & { readonly tagging: string }): Promise<{ readonly versionId: string }> {
+export async function putTagging(
+  ctx: ObjectContext,
+  request: TaggingRequest & { readonly tagging: string },
+): Promise<{ readonly versionId: string }> {
   checkKey(request.key);
   await bucketOf(ctx, request.bucket);
   let versionId = "null";
@@ -30,7 +33,11 @@ export async function putTagging(ctx: ObjectContext, request: TaggingRequest & {
       if (current === null) throw notFound(request.versionId);
       demandVisible(current, request.versionId);
       versionId = current.versionId;
-      return { kind: "patch", versionId, metaUsr: new Map([[TAGGING_KEY, request.tagging === "" ? null : request.tagging]]) };
+      return {
+        kind: "patch",
+        versionId,
+        metaUsr: new Map([[TAGGING_KEY, request.tagging === "" ? null : request.tagging]]),
+      };
     },
   });
   return { versionId };

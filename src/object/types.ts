@@ -231,7 +231,11 @@ export interface ListPartsResult {
 }
 export interface CompleteUploadRequest extends ObjectTarget {
   readonly uploadId: string;
-  readonly parts: readonly { readonly partNumber: number; readonly etag: string; readonly checksum: { readonly algorithm: ChecksumName; readonly value: string } | null }[];
+  readonly parts: readonly {
+    readonly partNumber: number;
+    readonly etag: string;
+    readonly checksum: { readonly algorithm: ChecksumName; readonly value: string } | null;
+  }[];
   readonly conditions: Conditions;
   /** The client's whole-object checksum header and type, if given. */
   readonly checksum: { readonly algorithm: ChecksumName; readonly value: string } | null;

@@ -1,5 +1,10 @@
 /** From a stored version to what the wire shows. Source: on-disk-format.md §5.10, §5.11. */
-import { type ChecksumRecord, checksumToBase64, decodeChecksumRecords, encodeChecksumRecords } from "../codec/checksum.ts";
+import {
+  type ChecksumRecord,
+  checksumToBase64,
+  decodeChecksumRecords,
+  encodeChecksumRecords,
+} from "../codec/checksum.ts";
 import type { StoredVersion } from "../erasure/store.ts";
 import { ObjectError } from "./errors.ts";
 import type { Checksum, VersionInfo } from "./types.ts";
@@ -28,7 +33,10 @@ export function versionInfo(bucket: string, key: string, version: StoredVersion)
     metadata: metaUsr,
     internal: metaSys,
     tagging: metaUsr.get(TAGGING_KEY) ?? "",
-    parts: version.parts.map((p) => ({ number: p.number, sizeBytes: p.actualBytes >= 0 ? p.actualBytes : p.sizeBytes })),
+    parts: version.parts.map((p) => ({
+      number: p.number,
+      sizeBytes: p.actualBytes >= 0 ? p.actualBytes : p.sizeBytes,
+    })),
     isMultipart,
     checksum: record === null ? null : shown(record),
     partChecksums: record === null ? [] : record.partValues.map(checksumToBase64),
@@ -70,10 +78,13 @@ function isTransformed(version: Pick<StoredVersion, "metaSys">): boolean {
 
 /** Refuses content that this release cannot read. */
 export function demandReadable(version: StoredVersion): void {
-  if (isEncrypted(version)) throw new ObjectError("NotImplemented", "The object is encrypted; this release cannot decrypt.");
-  if (version.metaSys.has("X-Minio-Internal-compression")) throw new ObjectError("NotImplemented", "The object is compressed; this release cannot decompress.");
+  if (isEncrypted(version))
+    throw new ObjectError("NotImplemented", "The object is encrypted; this release cannot decrypt.");
+  if (version.metaSys.has("X-Minio-Internal-compression"))
+    throw new ObjectError("NotImplemented", "The object is compressed; this release cannot decompress.");
   const status = version.metaSys.get("x-minio-internal-transition-status");
-  if (status !== undefined && Buffer.from(status).toString() === "complete") throw new ObjectError("NotImplemented", "The object lies in a remote tier; this release cannot reach it.");
+  if (status !== undefined && Buffer.from(status).toString() === "complete")
+    throw new ObjectError("NotImplemented", "The object lies in a remote tier; this release cannot reach it.");
 }
 
 /** MetaSys entry of a checksum; none = nothing. */
@@ -82,7 +93,10 @@ export function crcEntry(record: ChecksumRecord | null): readonly (readonly [str
 }
 
 /** MetaUsr of a new version: the client's metadata, tags, class and ETag. */
-export function userMetadata(metadata: ReadonlyMap<string, string>, own: { readonly etag: string; readonly tagging: string; readonly storageClass: string }): Map<string, string> {
+export function userMetadata(
+  metadata: ReadonlyMap<string, string>,
+  own: { readonly etag: string; readonly tagging: string; readonly storageClass: string },
+): Map<string, string> {
   const out = new Map(metadata);
   if (own.etag !== "") out.set("etag", own.etag);
   if (!out.has("content-type")) out.set("content-type", "binary/octet-stream");

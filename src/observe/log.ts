@@ -24,7 +24,11 @@ export function createLog(options: LogOptions): Log {
   const emit = (level: LogLevel, event: string, fields: LogFields): void => {
     if (options.quiet && level === "info") return;
     const time = new Date(options.clock.nowMs()).toISOString();
-    options.write(options.json ? `${JSON.stringify({ time, level, event, ...fields })}\n` : `${human(time, level, event, fields)}\n`);
+    options.write(
+      options.json
+        ? `${JSON.stringify({ time, level, event, ...fields })}\n`
+        : `${human(time, level, event, fields)}\n`,
+    );
   };
   return {
     info: (event, fields = {}) => emit("info", event, fields),
@@ -36,7 +40,9 @@ export function createLog(options: LogOptions): Log {
 function human(time: string, level: LogLevel, event: string, fields: LogFields): string {
   const mark = level === "info" ? "" : `${level.toUpperCase()} `;
   const rest = Object.entries(fields).filter(([, value]) => value !== undefined);
-  const words = rest.map(([name, value]) => (name === "message" ? String(value) : `${name}=${printable(String(value))}`)).join(" ");
+  const words = rest
+    .map(([name, value]) => (name === "message" ? String(value) : `${name}=${printable(String(value))}`))
+    .join(" ");
   return `${time.slice(11, 19)} ${mark}${event}${words === "" ? "" : ` ${words}`}`;
 }
 

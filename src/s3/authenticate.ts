@@ -3,7 +3,18 @@
  * independent outcome: an unsigned body never means an unsigned request. Source: s3-api.md §2.
  */
 import type { HttpRequest } from "../sys/http.ts";
-import { EMPTY_SHA256, parseAuthorization, parseCredential, parseIsoBasic, sameSignature, type Scope, scopeText, SigningKeys, signRequest, UNSIGNED_PAYLOAD } from "./sigv4.ts";
+import {
+  EMPTY_SHA256,
+  parseAuthorization,
+  parseCredential,
+  parseIsoBasic,
+  sameSignature,
+  type Scope,
+  scopeText,
+  type SigningKeys,
+  signRequest,
+  UNSIGNED_PAYLOAD,
+} from "./sigv4.ts";
 import { WireError } from "./wire-error.ts";
 
 const SKEW_MS = 15 * 60 * 1000;
@@ -23,7 +34,7 @@ export interface AuthOptions {
 
 /** How the bytes of the body are framed and checked. */
 export type PayloadMode =
-  | { readonly kind: "plain"; /** hex SHA-256, or null = not checked */ readonly sha256: string | null }
+  | { readonly kind: "plain" /** hex SHA-256, or null = not checked */; readonly sha256: string | null }
   | { readonly kind: "chunked"; readonly signed: ChunkSigner | null; readonly trailer: boolean };
 export interface ChunkSigner {
   readonly key: Buffer;
@@ -44,31 +55,52 @@ export function authenticate(request: HttpRequest, query: Query, options: AuthOp
   const authorization = request.headers.get("authorization");
   const presigned = query.some(([k]) => k === "X-Amz-Credential" || k === "X-Amz-Signature");
   const v2 = query.some(([k]) => k === "AWSAccessKeyId");
-  if ([authorization !== undefined, presigned, v2].filter(Boolean).length > 1) throw new WireError("InvalidRequest", "Only one authentication mechanism is allowed.");
-  if (v2 || authorization?.startsWith("AWS ")) throw new WireError("NotImplemented", "Signature Version 2 is not supported; sign with Version 4.");
+  if ([authorization !== undefined, presigned, v2].filter(Boolean).length > 1)
+    throw new WireError("InvalidRequest", "Only one authentication mechanism is allowed.");
+  if (v2 || authorization?.startsWith("AWS "))
+    throw new WireError("NotImplemented", "Signature Version 2 is not supported; sign with Version 4.");
   if (presigned) return authenticatePresigned(request, query, options);
   if (authorization === undefined) return { accessKey: null, isPresigned: false, payload: anonymousPayload(request) };
-  if (!authorization.startsWith("AWS4-HMAC-SHA256")) throw new WireError("InvalidRequest", "The authorization mechanism is not supported. Use AWS4-HMAC-SHA256.");
+  if (!authorization.startsWith("AWS4-HMAC-SHA256"))
+    throw new WireError("InvalidRequest", "The authorization mechanism is not supported. Use AWS4-HMAC-SHA256.");
   return authenticateHeader(request, query, authorization, options);
 }
 
 function anonymousPayload(request: HttpRequest): PayloadMode {
   const hash = request.headers.get("x-amz-content-sha256");
-  return hash === "STREAMING-UNSIGNED-PAYLOAD-TRAILER" ? { kind: "chunked", signed: null, trailer: true } : { kind: "plain", sha256: null };
+  return hash === "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+    ? { kind: "chunked", signed: null, trailer: true }
+    : { kind: "plain", sha256: null };
 }
 
 function authenticateHeader(request: HttpRequest, query: Query, authorization: string, options: AuthOptions): Identity {
   const auth = parseAuthorization(authorization);
   const date = requestDate(request);
-  if (Math.abs(options.nowMs() - date.ms) > SKEW_MS) throw new WireError("RequestTimeTooSkewed", "The difference between the request time and the server's time is too large.");
-  if (!date.text.startsWith(auth.day)) throw new WireError("AuthorizationHeaderMalformed", "The credential's date is not the date of the request.");
+  if (Math.abs(options.nowMs() - date.ms) > SKEW_MS)
+    throw new WireError(
+      "RequestTimeTooSkewed",
+      "The difference between the request time and the server's time is too large.",
+    );
+  if (!date.text.startsWith(auth.day))
+    throw new WireError("AuthorizationHeaderMalformed", "The credential's date is not the date of the request.");
   const secret = secretOf(auth, options, "AuthorizationHeaderMalformed");
   demandSigned(request, auth.signedHeaders);
   const hash = request.headers.get("x-amz-content-sha256") ?? EMPTY_SHA256;
   const key = options.signingKeys.get(auth, secret);
-  const parts = { method: request.method, rawPath: request.rawPath, query, headers: request.headers, signedHeaders: auth.signedHeaders, payloadHash: hash };
+  const parts = {
+    method: request.method,
+    rawPath: request.rawPath,
+    query,
+    headers: request.headers,
+    signedHeaders: auth.signedHeaders,
+    payloadHash: hash,
+  };
   const wanted = signRequest(parts, auth, date.text, key);
-  if (!sameSignature(wanted, auth.signature)) throw new WireError("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your key and signing method.");
+  if (!sameSignature(wanted, auth.signature))
+    throw new WireError(
+      "SignatureDoesNotMatch",
+      "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+    );
   const signer: ChunkSigner = { key, date: date.text, scope: scopeText(auth), seed: wanted };
   return { accessKey: auth.accessKey, isPresigned: false, payload: payloadMode(hash, signer) };
 }
@@ -84,7 +116,11 @@ function payloadMode(hash: string, signer: ChunkSigner | null): PayloadMode {
     case "STREAMING-UNSIGNED-PAYLOAD-TRAILER":
       return { kind: "chunked", signed: null, trailer: true };
     default:
-      if (!/^[0-9a-f]{64}$/i.test(hash)) throw new WireError("XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header is neither a SHA-256 nor a known mode.");
+      if (!/^[0-9a-f]{64}$/i.test(hash))
+        throw new WireError(
+          "XAmzContentSHA256Mismatch",
+          "The provided 'x-amz-content-sha256' header is neither a SHA-256 nor a known mode.",
+        );
       return { kind: "plain", sha256: hash.toLowerCase() };
   }
 }
@@ -96,13 +132,16 @@ function authenticatePresigned(request: HttpRequest, query: Query, options: Auth
     if (value === undefined || value === "") throw new WireError(code, `The query parameter ${name} is missing.`);
     return value;
   };
-  if (of("X-Amz-Algorithm") !== "AWS4-HMAC-SHA256") throw new WireError(code, "X-Amz-Algorithm must be AWS4-HMAC-SHA256.");
+  if (of("X-Amz-Algorithm") !== "AWS4-HMAC-SHA256")
+    throw new WireError(code, "X-Amz-Algorithm must be AWS4-HMAC-SHA256.");
   const scope = parseCredential(of("X-Amz-Credential"), code);
   const dateText = of("X-Amz-Date");
   const dateMs = parseIsoBasic(dateText);
-  if (dateMs === null || !dateText.startsWith(scope.day)) throw new WireError(code, "X-Amz-Date is not a date, or not that of the credential.");
+  if (dateMs === null || !dateText.startsWith(scope.day))
+    throw new WireError(code, "X-Amz-Date is not a date, or not that of the credential.");
   const expires = of("X-Amz-Expires");
-  if (!/^\d+$/.test(expires) || Number(expires) > EXPIRES_MAX_S) throw new WireError(code, "X-Amz-Expires must be between 0 and 604800 seconds.");
+  if (!/^\d+$/.test(expires) || Number(expires) > EXPIRES_MAX_S)
+    throw new WireError(code, "X-Amz-Expires must be between 0 and 604800 seconds.");
   const signedHeaders = of("X-Amz-SignedHeaders").split(";");
   const signature = of("X-Amz-Signature");
   const secret = secretOf(scope, options, code);
@@ -110,18 +149,37 @@ function authenticatePresigned(request: HttpRequest, query: Query, options: Auth
   if (dateMs > now + SKEW_MS) throw new WireError("AccessDenied", "Request is not valid yet.");
   if (dateMs + Number(expires) * 1000 < now) throw new WireError("AccessDenied", "Request has expired.");
   demandSigned(request, signedHeaders);
-  const hash = query.find(([k]) => k === "X-Amz-Content-Sha256")?.[1] ?? request.headers.get("x-amz-content-sha256") ?? UNSIGNED_PAYLOAD;
+  const hash =
+    query.find(([k]) => k === "X-Amz-Content-Sha256")?.[1] ??
+    request.headers.get("x-amz-content-sha256") ??
+    UNSIGNED_PAYLOAD;
   const rest = query.filter(([k]) => k !== "X-Amz-Signature");
   const key = options.signingKeys.get(scope, secret);
-  const parts = { method: request.method, rawPath: request.rawPath, query: rest, headers: request.headers, signedHeaders, payloadHash: hash };
+  const parts = {
+    method: request.method,
+    rawPath: request.rawPath,
+    query: rest,
+    headers: request.headers,
+    signedHeaders,
+    payloadHash: hash,
+  };
   const wanted = signRequest(parts, scope, dateText, key);
-  if (!sameSignature(wanted, signature)) throw new WireError("SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your key and signing method.");
-  return { accessKey: scope.accessKey, isPresigned: true, payload: payloadMode(hash, { key, date: dateText, scope: scopeText(scope), seed: wanted }) };
+  if (!sameSignature(wanted, signature))
+    throw new WireError(
+      "SignatureDoesNotMatch",
+      "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+    );
+  return {
+    accessKey: scope.accessKey,
+    isPresigned: true,
+    payload: payloadMode(hash, { key, date: dateText, scope: scopeText(scope), seed: wanted }),
+  };
 }
 
 /** `host` and every `x-amz-*` header must be covered by the signature. */
 function demandSigned(request: HttpRequest, signedHeaders: readonly string[]): void {
-  if (!signedHeaders.includes("host")) throw new WireError("AccessDenied", "There were headers present in the request which were not signed: host");
+  if (!signedHeaders.includes("host"))
+    throw new WireError("AccessDenied", "There were headers present in the request which were not signed: host");
   for (const name of request.headers.keys()) {
     if (name.startsWith("x-amz-") && !signedHeaders.includes(name)) {
       if (name === "x-amz-content-sha256" || name === "x-amz-date") continue; // part of what is signed anyway
@@ -130,9 +188,14 @@ function demandSigned(request: HttpRequest, signedHeaders: readonly string[]): v
   }
 }
 
-function secretOf(scope: Scope, options: AuthOptions, code: "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError"): string {
+function secretOf(
+  scope: Scope,
+  options: AuthOptions,
+  code: "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError",
+): string {
   const found = options.credentials.lookup(scope.accessKey);
-  if (found === null) throw new WireError("InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records.");
+  if (found === null)
+    throw new WireError("InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records.");
   const { region } = options;
   if (region !== "" && scope.region !== region && !(scope.region === "US" && region === "us-east-1")) {
     throw new WireError(code, `The authorization's region is wrong; expecting '${region}'.`, { region });
@@ -149,6 +212,10 @@ function requestDate(request: HttpRequest): { readonly text: string; readonly ms
   const text = amz ?? request.headers.get("date");
   if (text === undefined) throw new WireError("AccessDenied", "A signed request needs a date: x-amz-date or Date.");
   const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw new WireError("MalformedDate", "Invalid date format header, expected to be in ISO8601, RFC1123 or RFC1123Z time format.");
+  if (Number.isNaN(ms))
+    throw new WireError(
+      "MalformedDate",
+      "Invalid date format header, expected to be in ISO8601, RFC1123 or RFC1123Z time format.",
+    );
   return { text: new Date(ms).toISOString().replace(/[-:]|\.\d{3}/g, ""), ms };
 }

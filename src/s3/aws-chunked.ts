@@ -75,15 +75,20 @@ export class ChunkedReader implements ByteSource {
     this.checkChunk();
     await this.trailer();
     this.state = "end";
-    if (this.pending !== null || (await this.options.source.next()) !== null) throw new WireError("ExcessData", "More data provided than indicated content length.");
+    if (this.pending !== null || (await this.options.source.next()) !== null)
+      throw new WireError("ExcessData", "More data provided than indicated content length.");
   }
 
   private checkChunk(): void {
     const { signer } = this.options;
     if (signer === null || this.hash === null) return;
     const digest = this.hash.digest("hex");
-    const wanted = hmacHex(signer.key, `AWS4-HMAC-SHA256-PAYLOAD\n${signer.date}\n${signer.scope}\n${this.previous}\n${EMPTY_SHA256}\n${digest}`);
-    if (!sameSignature(wanted, this.signature)) throw new WireError("SignatureDoesNotMatch", "A chunk's signature does not match.");
+    const wanted = hmacHex(
+      signer.key,
+      `AWS4-HMAC-SHA256-PAYLOAD\n${signer.date}\n${signer.scope}\n${this.previous}\n${EMPTY_SHA256}\n${digest}`,
+    );
+    if (!sameSignature(wanted, this.signature))
+      throw new WireError("SignatureDoesNotMatch", "A chunk's signature does not match.");
     this.previous = wanted;
     this.hash = null;
   }
@@ -113,10 +118,15 @@ export class ChunkedReader implements ByteSource {
       this.trailers.set(name, value);
       canonical += `${name}:${value}\n`;
     }
-    if (announced.some((name) => !this.trailers.has(name)) || (signer === null && announced.length === 0)) throw malformed();
+    if (announced.some((name) => !this.trailers.has(name)) || (signer === null && announced.length === 0))
+      throw malformed();
     if (signer === null) return;
-    const wanted = hmacHex(signer.key, `AWS4-HMAC-SHA256-TRAILER\n${signer.date}\n${signer.scope}\n${this.previous}\n${sha256Hex(canonical)}`);
-    if (signature === null || !sameSignature(wanted, signature)) throw new WireError("SignatureDoesNotMatch", "The trailer's signature does not match.");
+    const wanted = hmacHex(
+      signer.key,
+      `AWS4-HMAC-SHA256-TRAILER\n${signer.date}\n${signer.scope}\n${this.previous}\n${sha256Hex(canonical)}`,
+    );
+    if (signature === null || !sameSignature(wanted, signature))
+      throw new WireError("SignatureDoesNotMatch", "The trailer's signature does not match.");
   }
 
   /** A line without its end, CRLF or LF. `atEnd`: null when the body ends here. */

@@ -1,5 +1,13 @@
 /** Buckets, versioning, tagging, ACL answers and the settings that are not there yet. Source: s3-api.md §1.2-1.4, §4.10, §4.12. */
-import { bucketDocument, createBucket as create, deleteBucket as remove, getVersioning as versioningOf, headBucket as head, listBuckets as list, putVersioning as setVersioning } from "../object/buckets.ts";
+import {
+  bucketDocument,
+  createBucket as create,
+  deleteBucket as remove,
+  getVersioning as versioningOf,
+  headBucket as head,
+  listBuckets as list,
+  putVersioning as setVersioning,
+} from "../object/buckets.ts";
 import { legalHoldOf, retentionOf } from "../bucket/object-lock.ts";
 import { getTagging, putTagging } from "../object/tagging.ts";
 import type { VersionInfo } from "../object/types.ts";
@@ -24,23 +32,46 @@ export async function listBuckets(call: Call): Promise<Reply> {
   const after = token === "" ? "" : Buffer.from(token, "base64url").toString();
   const all = (await list(call.objects)).filter((b) => b.name.startsWith(prefix) && b.name > after);
   const page = all.slice(0, max);
-  const buckets = page.map((b): XmlNode => ["Bucket", [["Name", b.name], ["CreationDate", isoDate(b.createdNs)]]]);
-  const next: XmlNode | null = all.length > page.length ? ["ContinuationToken", Buffer.from(page.at(-1)?.name ?? "").toString("base64url")] : null;
-  return xmlReply(200, xmlDocument("ListAllMyBucketsResult", [OWNER, ["Buckets", buckets], prefix === "" ? null : ["Prefix", prefix], next]));
+  const buckets = page.map(
+    (b): XmlNode => [
+      "Bucket",
+      [
+        ["Name", b.name],
+        ["CreationDate", isoDate(b.createdNs)],
+      ],
+    ],
+  );
+  const next: XmlNode | null =
+    all.length > page.length ? ["ContinuationToken", Buffer.from(page.at(-1)?.name ?? "").toString("base64url")] : null;
+  return xmlReply(
+    200,
+    xmlDocument("ListAllMyBucketsResult", [
+      OWNER,
+      ["Buckets", buckets],
+      prefix === "" ? null : ["Prefix", prefix],
+      next,
+    ]),
+  );
 }
 
 export async function createBucket(call: Call): Promise<Reply> {
-  if (call.request.headers.get("x-amz-bucket-object-lock-enabled")?.toLowerCase() === "true") throw new WireError("NotImplemented", "Object lock is not implemented.");
+  if (call.request.headers.get("x-amz-bucket-object-lock-enabled")?.toLowerCase() === "true")
+    throw new WireError("NotImplemented", "Object lock is not implemented.");
   const document = await readDocument(call, DOCUMENT_BYTES_MAX);
   if (document.length > 0) {
     const constraint = childText(parseXml(document, "CreateBucketConfiguration"), "LocationConstraint") ?? "";
     const { region } = call.objects;
-    if (region !== "" && constraint !== "" && constraint !== region) throw new WireError("InvalidRegion", "Region does not match.");
+    if (region !== "" && constraint !== "" && constraint !== region)
+      throw new WireError("InvalidRegion", "Region does not match.");
   }
   try {
     await create(call.objects, call.bucket);
   } catch (error) {
-    if (call.request.headers.get("x-minio-force-create") !== "true" || !(error instanceof Error && "code" in error && error.code === "BucketAlreadyOwnedByYou")) throw error;
+    if (
+      call.request.headers.get("x-minio-force-create") !== "true" ||
+      !(error instanceof Error && "code" in error && error.code === "BucketAlreadyOwnedByYou")
+    )
+      throw error;
   }
   return reply(200, { Location: `/${call.bucket}` });
 }
@@ -51,7 +82,8 @@ export async function headBucket(call: Call): Promise<Reply> {
 }
 
 export async function deleteBucket(call: Call): Promise<Reply> {
-  if (call.request.headers.get("x-minio-force-delete") === "true") throw new WireError("NotImplemented", "Deleting a bucket with its contents is not implemented.");
+  if (call.request.headers.get("x-minio-force-delete") === "true")
+    throw new WireError("NotImplemented", "Deleting a bucket with its contents is not implemented.");
   await remove(call.objects, call.bucket);
   return reply(204);
 }
@@ -59,7 +91,10 @@ export async function deleteBucket(call: Call): Promise<Reply> {
 export async function getBucketLocation(call: Call): Promise<Reply> {
   await head(call.objects, call.bucket);
   const { region } = call.objects;
-  return xmlReply(200, `<?xml version="1.0" encoding="UTF-8"?>\n<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${region === "us-east-1" ? "" : region}</LocationConstraint>`);
+  return xmlReply(
+    200,
+    `<?xml version="1.0" encoding="UTF-8"?>\n<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${region === "us-east-1" ? "" : region}</LocationConstraint>`,
+  );
 }
 
 export async function getBucketVersioning(call: Call): Promise<Reply> {
@@ -75,32 +110,65 @@ export async function getBucketVersioning(call: Call): Promise<Reply> {
 export async function putBucketVersioning(call: Call): Promise<Reply> {
   const root = parseXml(await readDocument(call, DOCUMENT_BYTES_MAX), "VersioningConfiguration");
   const status = childText(root, "Status");
-  if (status !== "Enabled" && status !== "Suspended") throw new WireError("IllegalVersioningConfigurationException", "The versioning configuration specified in the request is invalid.");
+  if (status !== "Enabled" && status !== "Suspended")
+    throw new WireError(
+      "IllegalVersioningConfigurationException",
+      "The versioning configuration specified in the request is invalid.",
+    );
   const excludedPrefixes = childrenOf(root, "ExcludedPrefixes").map((e) => childText(e, "Prefix") ?? "");
-  if (excludedPrefixes.length > 10 || excludedPrefixes.includes("")) throw new WireError("IllegalVersioningConfigurationException", "At most 10 excluded prefixes, none of them empty.");
-  await setVersioning(call.objects, call.bucket, { status, excludedPrefixes, excludeFolders: childText(root, "ExcludeFolders") === "true" });
+  if (excludedPrefixes.length > 10 || excludedPrefixes.includes(""))
+    throw new WireError("IllegalVersioningConfigurationException", "At most 10 excluded prefixes, none of them empty.");
+  await setVersioning(call.objects, call.bucket, {
+    status,
+    excludedPrefixes,
+    excludeFolders: childText(root, "ExcludeFolders") === "true",
+  });
   return reply(200);
 }
 
 // ---- object tagging
 
 function tagSet(tags: readonly (readonly [string, string])[]): XmlNode {
-  return ["TagSet", tags.map(([k, v]): XmlNode => ["Tag", [["Key", k], ["Value", v]]])];
+  return [
+    "TagSet",
+    tags.map(
+      ([k, v]): XmlNode => [
+        "Tag",
+        [
+          ["Key", k],
+          ["Value", v],
+        ],
+      ],
+    ),
+  ];
 }
 
 export async function getObjectTagging(call: Call): Promise<Reply> {
   const versionId = versionIdFrom(call.query.get("versionId"));
-  const info = await getTagging(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, ...(versionId === undefined ? {} : { versionId }) });
+  const info = await getTagging(call.objects, {
+    bucket: call.bucket,
+    key: call.key,
+    signal: call.request.signal,
+    ...(versionId === undefined ? {} : { versionId }),
+  });
   const tags = decodeTags(info.tagging);
   checkTags(tags, Number.POSITIVE_INFINITY);
-  return xmlReply(200, xmlDocument("Tagging", [tagSet(tags)]), { "x-amz-version-id": info.versionId === "null" ? null : info.versionId });
+  return xmlReply(200, xmlDocument("Tagging", [tagSet(tags)]), {
+    "x-amz-version-id": info.versionId === "null" ? null : info.versionId,
+  });
 }
 
 export async function putObjectTagging(call: Call): Promise<Reply> {
   const root = parseXml(await readDocument(call, DOCUMENT_BYTES_MAX), "Tagging");
   const set = child(root, "TagSet");
   if (set === undefined) throw new WireError("MalformedXML", "The document has no TagSet.");
-  const tags = childrenOf(set, "Tag").map((tag) => [tag.children.find((c) => c.name === "Key")?.text ?? "", tag.children.find((c) => c.name === "Value")?.text ?? ""] as const);
+  const tags = childrenOf(set, "Tag").map(
+    (tag) =>
+      [
+        tag.children.find((c) => c.name === "Key")?.text ?? "",
+        tag.children.find((c) => c.name === "Value")?.text ?? "",
+      ] as const,
+  );
   checkTags(tags, OBJECT_TAGS_MAX);
   return await setTags(call, encodeTags(tags), 200);
 }
@@ -111,7 +179,13 @@ export async function deleteObjectTagging(call: Call): Promise<Reply> {
 
 async function setTags(call: Call, tagging: string, status: number): Promise<Reply> {
   const versionId = versionIdFrom(call.query.get("versionId"));
-  const result = await putTagging(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, tagging, ...(versionId === undefined ? {} : { versionId }) });
+  const result = await putTagging(call.objects, {
+    bucket: call.bucket,
+    key: call.key,
+    signal: call.request.signal,
+    tagging,
+    ...(versionId === undefined ? {} : { versionId }),
+  });
   return reply(status, { "x-amz-version-id": result.versionId === "null" ? null : result.versionId });
 }
 
@@ -119,19 +193,32 @@ async function setTags(call: Call, tagging: string, status: number): Promise<Rep
 
 export async function getObjectRetention(call: Call): Promise<Reply> {
   const retention = retentionOf((await lockedVersion(call)).metadata);
-  if (retention === null) throw new WireError("NoSuchObjectLockConfiguration", S3_ERRORS.NoSuchObjectLockConfiguration.message);
-  return xmlReply(200, xmlDocument("Retention", [["Mode", retention.mode], ["RetainUntilDate", retention.until]]));
+  if (retention === null)
+    throw new WireError("NoSuchObjectLockConfiguration", S3_ERRORS.NoSuchObjectLockConfiguration.message);
+  return xmlReply(
+    200,
+    xmlDocument("Retention", [
+      ["Mode", retention.mode],
+      ["RetainUntilDate", retention.until],
+    ]),
+  );
 }
 
 export async function getObjectLegalHold(call: Call): Promise<Reply> {
   const hold = legalHoldOf((await lockedVersion(call)).metadata);
-  if (hold === null) throw new WireError("NoSuchObjectLockConfiguration", S3_ERRORS.NoSuchObjectLockConfiguration.message);
+  if (hold === null)
+    throw new WireError("NoSuchObjectLockConfiguration", S3_ERRORS.NoSuchObjectLockConfiguration.message);
   return xmlReply(200, xmlDocument("LegalHold", [["Status", hold]]));
 }
 
 async function lockedVersion(call: Call): Promise<VersionInfo> {
   const versionId = versionIdFrom(call.query.get("versionId"));
-  return await getTagging(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, ...(versionId === undefined ? {} : { versionId }) });
+  return await getTagging(call.objects, {
+    bucket: call.bucket,
+    key: call.key,
+    signal: call.request.signal,
+    ...(versionId === undefined ? {} : { versionId }),
+  });
 }
 
 // ---- ACL: the owner has it all
@@ -145,7 +232,12 @@ export async function getBucketAcl(call: Call): Promise<Reply> {
 }
 
 export async function getObjectAcl(call: Call): Promise<Reply> {
-  await using _ = await openObject(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, conditions: {} });
+  await using _ = await openObject(call.objects, {
+    bucket: call.bucket,
+    key: call.key,
+    signal: call.request.signal,
+    conditions: {},
+  });
   return xmlReply(200, GRANT);
 }
 
@@ -164,7 +256,9 @@ export function getStored(which: Stored, missing: S3Code): (call: Call) => Promi
 
 export async function getNotification(call: Call): Promise<Reply> {
   const document = await bucketDocument(call.objects, call.bucket, "notification");
-  return document.length > 0 ? reply(200, { "Content-Type": "application/xml" }, document) : xmlReply(200, xmlDocument("NotificationConfiguration", []));
+  return document.length > 0
+    ? reply(200, { "Content-Type": "application/xml" }, document)
+    : xmlReply(200, xmlDocument("NotificationConfiguration", []));
 }
 
 export function getMissing(code: S3Code): (call: Call) => Promise<Reply> {

@@ -30,12 +30,21 @@ export interface Reply {
   readonly body: string | Uint8Array;
 }
 
-export function reply(status: number, headers: Readonly<Record<string, string | null | undefined>> = {}, body: string | Uint8Array = ""): Reply {
+export function reply(
+  status: number,
+  headers: Readonly<Record<string, string | null | undefined>> = {},
+  body: string | Uint8Array = "",
+): Reply {
   const list: (readonly [string, string])[] = [];
-  for (const [name, value] of Object.entries(headers)) if (value !== null && value !== undefined) list.push([name, value]);
+  for (const [name, value] of Object.entries(headers))
+    if (value !== null && value !== undefined) list.push([name, value]);
   return { status, headers: list, body };
 }
 
-export function xmlReply(status: number, document: string, headers: Readonly<Record<string, string | null | undefined>> = {}): Reply {
+export function xmlReply(
+  status: number,
+  document: string,
+  headers: Readonly<Record<string, string | null | undefined>> = {},
+): Reply {
   return reply(status, { "Content-Type": "application/xml", ...headers }, document);
 }

@@ -8,7 +8,10 @@ import { xmlDocument, type XmlNode } from "./xml.ts";
 
 export function errorCodeOf(error: unknown): S3Code {
   if (error instanceof WireError) return error.code;
-  if (error instanceof ObjectError) return error.code === "DeleteMarker" && error.detail["named"] === true ? "MethodNotAllowed" : OBJECT_ERRORS[error.code];
+  if (error instanceof ObjectError)
+    return error.code === "DeleteMarker" && error.detail["named"] === true
+      ? "MethodNotAllowed"
+      : OBJECT_ERRORS[error.code];
   if (error instanceof QuorumError) return QUORUM_ERRORS[error.code];
   if (error instanceof HttpError) return error.code === "BodyTimeout" ? "RequestTimeout" : "IncompleteBody";
   return "InternalError";
@@ -16,15 +19,29 @@ export function errorCodeOf(error: unknown): S3Code {
 
 export function errorMessageOf(error: unknown): string {
   const code = errorCodeOf(error);
-  return code === "InternalError" ? S3_ERRORS.InternalError.message : error instanceof Error ? error.message : S3_ERRORS[code].message;
+  return code === "InternalError"
+    ? S3_ERRORS.InternalError.message
+    : error instanceof Error
+      ? error.message
+      : S3_ERRORS[code].message;
 }
 
 export function errorStatusOf(code: S3Code): number {
   return S3_ERRORS[code].status;
 }
 
-export function errorDocument(error: unknown, where: { readonly bucket: string; readonly key: string; readonly resource: string; readonly requestId: string; readonly hostId: string }): string {
-  const optional = (name: string, value: unknown): XmlNode | null => (value === undefined || value === "" ? null : [name, String(value)]);
+export function errorDocument(
+  error: unknown,
+  where: {
+    readonly bucket: string;
+    readonly key: string;
+    readonly resource: string;
+    readonly requestId: string;
+    readonly hostId: string;
+  },
+): string {
+  const optional = (name: string, value: unknown): XmlNode | null =>
+    value === undefined || value === "" ? null : [name, String(value)];
   const detail = error instanceof WireError ? error.detail : {};
   return xmlDocument(
     "Error",

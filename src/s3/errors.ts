@@ -18,7 +18,10 @@ export const S3_ERRORS = {
   AuthorizationQueryParametersError: row(400, "The authorization query parameters are incomplete or wrong."),
   BadDigest: row(400, "The Content-MD5 you specified did not match what we received."),
   BadRequest: row(400, "The request is malformed."),
-  BucketAlreadyOwnedByYou: row(409, "Your previous request to create the named bucket succeeded and you already own it."),
+  BucketAlreadyOwnedByYou: row(
+    409,
+    "Your previous request to create the named bucket succeeded and you already own it.",
+  ),
   BucketNotEmpty: row(409, "The bucket you tried to delete is not empty."),
   EntityTooLarge: row(400, "Your proposed upload exceeds the maximum allowed object size."),
   EntityTooSmall: row(400, "Your proposed upload is smaller than the minimum allowed object size."),
@@ -31,9 +34,15 @@ export const S3_ERRORS = {
   InvalidBucketName: row(400, "The specified bucket is not valid."),
   InvalidBucketState: row(409, "The request is not valid with the current state of the bucket."),
   InvalidDigest: row(400, "The Content-Md5 you specified is not valid."),
-  InvalidPart: row(400, "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."),
+  InvalidPart: row(
+    400,
+    "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
+  ),
   InvalidPartNumber: row(416, "The requested partnumber is not satisfiable."),
-  InvalidPartOrder: row(400, "The list of parts was not in ascending order. The parts list must be specified in order by part number."),
+  InvalidPartOrder: row(
+    400,
+    "The list of parts was not in ascending order. The parts list must be specified in order by part number.",
+  ),
   InvalidRange: row(416, "The requested range is not satisfiable."),
   InvalidRequest: row(400, "Invalid Request."),
   InvalidRegion: row(400, "Region does not match."),
@@ -55,7 +64,10 @@ export const S3_ERRORS = {
   NoSuchObjectLockConfiguration: row(404, "The specified object does not have an ObjectLock configuration."),
   NoSuchPublicAccessBlockConfiguration: row(404, "The public access block configuration was not found."),
   NoSuchTagSet: row(404, "The TagSet does not exist."),
-  NoSuchUpload: row(404, "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."),
+  NoSuchUpload: row(
+    404,
+    "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",
+  ),
   NoSuchVersion: row(404, "The specified version does not exist."),
   NoSuchWebsiteConfiguration: row(404, "The specified bucket does not have a website configuration."),
   NotImplemented: row(501, "A header or query you provided implies functionality that is not implemented."),
@@ -67,15 +79,21 @@ export const S3_ERRORS = {
   RequestTimeTooSkewed: row(403, "The difference between the request time and the server's time is too large."),
   RequestTimeout: row(503, "A timeout occurred while trying to process the request, please reduce your request rate."),
   ServerSideEncryptionConfigurationNotFoundError: row(404, "The server side encryption configuration was not found."),
-  SignatureDoesNotMatch: row(403, "The request signature we calculated does not match the signature you provided. Check your key and signing method."),
+  SignatureDoesNotMatch: row(
+    403,
+    "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+  ),
   SlowDownRead: row(503, "Resource requested is unreadable, please reduce your request rate."),
   SlowDownWrite: row(503, "Resource requested is unwritable, please reduce your request rate."),
   XAmzContentChecksumMismatch: row(400, "The provided 'x-amz-checksum' header does not match what was computed."),
   XAmzContentSHA256Mismatch: row(400, "The provided 'x-amz-content-sha256' header does not match what was computed."),
   XMinioInvalidObjectName: row(400, "Object name contains unsupported characters."),
-  XMinioInvalidResourceName: row(400, "Resource name contains bad components such as \"..\" or \".\"."),
+  XMinioInvalidResourceName: row(400, 'Resource name contains bad components such as ".." or ".".'),
   XMinioObjectExistsAsDirectory: row(400, "Object name already exists as a directory."),
-  XMinioStorageFull: row(507, "Storage backend has reached its minimum free drive threshold. Please delete a few objects to proceed."),
+  XMinioStorageFull: row(
+    507,
+    "Storage backend has reached its minimum free drive threshold. Please delete a few objects to proceed.",
+  ),
 } as const satisfies Record<string, Row>;
 
 export type S3Code = keyof typeof S3_ERRORS;

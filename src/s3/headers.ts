@@ -5,7 +5,14 @@ import type { Call } from "./call.ts";
 import { decodePercent, parseQuery } from "./sigv4.ts";
 import { WireError } from "./wire-error.ts";
 
-const KEPT = ["content-type", "cache-control", "content-language", "content-encoding", "content-disposition", "expires"] as const;
+const KEPT = [
+  "content-type",
+  "cache-control",
+  "content-language",
+  "content-encoding",
+  "content-disposition",
+  "expires",
+] as const;
 const METADATA_BYTES_MAX = 2048;
 const TAGS_MAX = 10;
 /** What MinIO takes, on reading too: tags must mean the same on both. */
@@ -22,17 +29,25 @@ const SHOWN: Readonly<Record<string, string>> = {
 /** Refuses what would silently not be done. */
 export function refuseUnsupported(call: Call): void {
   for (const name of call.request.headers.keys()) {
-    if (name.startsWith("x-amz-server-side-encryption") || name.startsWith("x-amz-copy-source-server-side-encryption")) throw new WireError("NotImplemented", "Server-side encryption is not implemented.");
+    if (name.startsWith("x-amz-server-side-encryption") || name.startsWith("x-amz-copy-source-server-side-encryption"))
+      throw new WireError("NotImplemented", "Server-side encryption is not implemented.");
     if (name.startsWith("x-amz-object-lock-")) throw new WireError("NotImplemented", "Object lock is not implemented.");
-    if (name.startsWith("x-minio-internal-")) throw new WireError("InvalidArgument", "A header is reserved for internal use.");
+    if (name.startsWith("x-minio-internal-"))
+      throw new WireError("InvalidArgument", "A header is reserved for internal use.");
   }
-  if (call.request.headers.has("x-amz-write-offset-bytes")) throw new WireError("NotImplemented", "Appending to objects is not implemented.");
-  if (call.request.headers.get("x-amz-meta-snowball-auto-extract") === "true") throw new WireError("NotImplemented", "Extracting archives is not implemented.");
+  if (call.request.headers.has("x-amz-write-offset-bytes"))
+    throw new WireError("NotImplemented", "Appending to objects is not implemented.");
+  if (call.request.headers.get("x-amz-meta-snowball-auto-extract") === "true")
+    throw new WireError("NotImplemented", "Extracting archives is not implemented.");
 }
 
 export function newMetadata(call: Call): NewMetadata {
   refuseUnsupported(call);
-  return { metadata: metadataFrom(call), tagging: taggingFrom(call.parameter("x-amz-tagging")), storageClass: storageClassFrom(call) ?? "STANDARD" };
+  return {
+    metadata: metadataFrom(call),
+    tagging: taggingFrom(call.parameter("x-amz-tagging")),
+    storageClass: storageClassFrom(call) ?? "STANDARD",
+  };
 }
 
 export function metadataFrom(call: Call): Map<string, string> {
@@ -53,7 +68,8 @@ export function metadataFrom(call: Call): Map<string, string> {
   };
   for (const [name, value] of headers) add(name, value);
   if (call.identity.isPresigned) for (const [name, value] of call.query) add(name.toLowerCase(), value);
-  if (bytes > METADATA_BYTES_MAX) throw new WireError("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.");
+  if (bytes > METADATA_BYTES_MAX)
+    throw new WireError("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.");
   return metadata;
 }
 
@@ -70,7 +86,9 @@ function utf8OrLatin1(value: string): string {
 function decodeRfc2047(text: string): string {
   return text.replace(/=\?utf-8\?([qb])\?([^?]*)\?=(?:\s+(?==\?))?/gi, (_, coding: string, data: string) => {
     if (coding.toLowerCase() === "b") return Buffer.from(data, "base64").toString("utf8");
-    const raw = data.replaceAll("_", " ").replace(/=([0-9A-F]{2})/gi, (__, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+    const raw = data
+      .replaceAll("_", " ")
+      .replace(/=([0-9A-F]{2})/gi, (__, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
     return Buffer.from(raw, "latin1").toString("utf8");
   });
 }
@@ -102,7 +120,8 @@ function canonicalHeader(name: string): string {
 export function storageClassFrom(call: Call): string | null {
   const value = call.parameter("x-amz-storage-class");
   if (value === undefined || value === "") return null;
-  if (value !== "STANDARD" && value !== "REDUCED_REDUNDANCY") throw new WireError("InvalidStorageClass", "Invalid storage class.");
+  if (value !== "STANDARD" && value !== "REDUCED_REDUNDANCY")
+    throw new WireError("InvalidStorageClass", "Invalid storage class.");
   return value;
 }
 
@@ -118,7 +137,8 @@ export function checkTags(tags: readonly (readonly [string, string])[], max: num
   if (tags.length > max) throw new WireError("BadRequest", `Object tags cannot be greater than ${max}`);
   const seen = new Set<string>();
   for (const [key, value] of tags) {
-    if (key === "" || !TAG_TEXT.test(key) || !TAG_TEXT.test(value) || [...key].length > 128 || [...value].length > 256) throw new WireError("InvalidTag", "The tag provided was not a valid tag.");
+    if (key === "" || !TAG_TEXT.test(key) || !TAG_TEXT.test(value) || [...key].length > 128 || [...value].length > 256)
+      throw new WireError("InvalidTag", "The tag provided was not a valid tag.");
     if (seen.has(key)) throw new WireError("InvalidTag", "Cannot provide multiple Tags with the same key.");
     seen.add(key);
   }
@@ -178,7 +198,11 @@ export function rangeFrom(header: string | undefined, sizeBytes: number): ByteRa
   const match = /^bytes=(\d*)-(\d*)$/.exec(header.trim());
   if (match === null || (match[1] === "" && match[2] === "")) return null;
   const [first, last] = [match[1] as string, match[2] as string];
-  const unsatisfiable = (): WireError => new WireError("InvalidRange", "The requested range is not satisfiable.", { actualObjectSize: sizeBytes, rangeRequested: header.trim().slice(6) });
+  const unsatisfiable = (): WireError =>
+    new WireError("InvalidRange", "The requested range is not satisfiable.", {
+      actualObjectSize: sizeBytes,
+      rangeRequested: header.trim().slice(6),
+    });
   if (first === "") {
     const suffix = Number(last);
     if (suffix === 0 || sizeBytes === 0) throw unsatisfiable();
@@ -220,28 +244,46 @@ export function objectHeaders(info: VersionInfo): [string, string][] {
   for (const [name, value] of info.metadata) {
     const shown = SHOWN[name.toLowerCase()];
     if (shown !== undefined) headers.push([shown, toWire(value)]);
-    else if (/^x-(amz|minio)-meta-/i.test(name) && !/^x-amz-meta-x-amz-unencrypted-content-/i.test(name)) headers.push([name.toLowerCase(), toWire(value)]);
-    else if (/^x-amz-(replication-status|restore|object-lock-.*)$/i.test(name)) headers.push([name.toLowerCase(), toWire(value)]);
+    else if (/^x-(amz|minio)-meta-/i.test(name) && !/^x-amz-meta-x-amz-unencrypted-content-/i.test(name))
+      headers.push([name.toLowerCase(), toWire(value)]);
+    else if (/^x-amz-(replication-status|restore|object-lock-.*)$/i.test(name))
+      headers.push([name.toLowerCase(), toWire(value)]);
   }
   return headers;
 }
 
-export function checksumHeaders(checksum: { readonly algorithm: ChecksumName; readonly type?: ChecksumType; readonly value: string; readonly parts?: number } | null): Record<string, string> {
+export function checksumHeaders(
+  checksum: {
+    readonly algorithm: ChecksumName;
+    readonly type?: ChecksumType;
+    readonly value: string;
+    readonly parts?: number;
+  } | null,
+): Record<string, string> {
   if (checksum === null) return {};
-  const value = checksum.type === "COMPOSITE" && (checksum.parts ?? 0) > 0 ? `${checksum.value}-${checksum.parts}` : checksum.value;
-  return { [checksumAlgorithmOf(checksum.algorithm).header]: value, ...(checksum.type === undefined ? {} : { "x-amz-checksum-type": checksum.type }) };
+  const value =
+    checksum.type === "COMPOSITE" && (checksum.parts ?? 0) > 0 ? `${checksum.value}-${checksum.parts}` : checksum.value;
+  return {
+    [checksumAlgorithmOf(checksum.algorithm).header]: value,
+    ...(checksum.type === undefined ? {} : { "x-amz-checksum-type": checksum.type }),
+  };
 }
 
 export function checksumNameFrom(value: string | undefined): ChecksumName | null {
   if (value === undefined || value === "") return null;
   const found = checksumAlgorithmOf(value);
-  if (found === undefined) throw new WireError("InvalidArgument", "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]");
+  if (found === undefined)
+    throw new WireError(
+      "InvalidArgument",
+      "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
+    );
   return found.name;
 }
 export function checksumTypeFrom(value: string | undefined): ChecksumType | null {
   if (value === undefined || value === "") return null;
   const upper = value.toUpperCase();
-  if (upper !== "COMPOSITE" && upper !== "FULL_OBJECT") throw new WireError("InvalidArgument", "The checksum type must be COMPOSITE or FULL_OBJECT.");
+  if (upper !== "COMPOSITE" && upper !== "FULL_OBJECT")
+    throw new WireError("InvalidArgument", "The checksum type must be COMPOSITE or FULL_OBJECT.");
   return upper;
 }
 
@@ -249,7 +291,8 @@ export function checksumTypeFrom(value: string | undefined): ChecksumType | null
 export function versionIdFrom(value: string | undefined): string | undefined {
   if (value === undefined || value === "") return undefined;
   if (value === "null") return value;
-  if (!/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(value)) throw new WireError("InvalidArgument", "Invalid version id specified.");
+  if (!/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(value))
+    throw new WireError("InvalidArgument", "Invalid version id specified.");
   return value.toLowerCase();
 }
 
@@ -258,8 +301,13 @@ export function copySourceFrom(header: string): { bucket: string; key: string; v
   const question = header.indexOf("?");
   const path = decodePercent(question < 0 ? header : header.slice(0, question)).replace(/^\/+/, "");
   const slash = path.indexOf("/");
-  if (slash <= 0 || slash === path.length - 1) throw new WireError("InvalidArgument", "Copy Source must mention the source bucket and key: sourcebucket/sourcekey.");
-  const versionId = question < 0 ? undefined : parseQuery(header.slice(question + 1)).find(([k]) => k === "versionId")?.[1];
+  if (slash <= 0 || slash === path.length - 1)
+    throw new WireError(
+      "InvalidArgument",
+      "Copy Source must mention the source bucket and key: sourcebucket/sourcekey.",
+    );
+  const versionId =
+    question < 0 ? undefined : parseQuery(header.slice(question + 1)).find(([k]) => k === "versionId")?.[1];
   const id = versionId === undefined || versionId === "" ? undefined : versionIdOrMissing(versionId);
   return { bucket: path.slice(0, slash), key: path.slice(slash + 1), ...(id === undefined ? {} : { versionId: id }) };
 }
@@ -271,9 +319,15 @@ function versionIdOrMissing(value: string): string | undefined {
   }
 }
 
-export function integerFrom(value: string | undefined, name: string, fallback: number, bounds: { readonly min: number; readonly max: number }): number {
+export function integerFrom(
+  value: string | undefined,
+  name: string,
+  fallback: number,
+  bounds: { readonly min: number; readonly max: number },
+): number {
   if (value === undefined || value === "") return fallback;
   const number = Number(value);
-  if (!/^-?\d{1,15}$/.test(value) || number < bounds.min) throw new WireError("InvalidArgument", `Argument ${name} must be an integer between ${bounds.min} and 2147483647.`);
+  if (!/^-?\d{1,15}$/.test(value) || number < bounds.min)
+    throw new WireError("InvalidArgument", `Argument ${name} must be an integer between ${bounds.min} and 2147483647.`);
   return Math.min(number, bounds.max);
 }

@@ -7,7 +7,13 @@ import { WireError } from "./wire-error.ts";
 import { xmlDocument, type XmlNode } from "./xml.ts";
 
 export const OWNER_ID = "02d6176db174dc93cb1b899f7c6078f08654445fe8cf1b6ce98d8855f66bdbf4";
-export const OWNER: XmlNode = ["Owner", [["ID", OWNER_ID], ["DisplayName", "minio"]]];
+export const OWNER: XmlNode = [
+  "Owner",
+  [
+    ["ID", OWNER_ID],
+    ["DisplayName", "minio"],
+  ],
+];
 const KEYS_MAX = 1000;
 
 export interface Common {
@@ -21,7 +27,8 @@ export interface Common {
 
 export function commonParameters(call: Call, maxName = "max-keys"): Common {
   const encoding = call.query.get("encoding-type");
-  if (encoding !== undefined && encoding !== "" && encoding.toLowerCase() !== "url") throw new WireError("InvalidArgument", "Invalid Encoding Method specified in Request.");
+  if (encoding !== undefined && encoding !== "" && encoding.toLowerCase() !== "url")
+    throw new WireError("InvalidArgument", "Invalid Encoding Method specified in Request.");
   const isUrl = encoding !== undefined && encoding !== "";
   return {
     prefix: call.query.get("prefix") ?? "",
@@ -37,8 +44,25 @@ function encodeKey(text: string): string {
 }
 
 function contents(info: VersionInfo, common: Common, owner: boolean): XmlNode {
-  const algorithm: XmlNode[] = info.checksum === null ? [] : [["ChecksumAlgorithm", info.checksum.algorithm], ["ChecksumType", info.checksum.type]];
-  return ["Contents", [["Key", common.encode(info.key)], ["LastModified", isoDate(info.modTimeNs)], ["ETag", quoted(info.etag)], ["Size", info.sizeBytes], ...algorithm, owner ? OWNER : null, ["StorageClass", info.storageClass]]];
+  const algorithm: XmlNode[] =
+    info.checksum === null
+      ? []
+      : [
+          ["ChecksumAlgorithm", info.checksum.algorithm],
+          ["ChecksumType", info.checksum.type],
+        ];
+  return [
+    "Contents",
+    [
+      ["Key", common.encode(info.key)],
+      ["LastModified", isoDate(info.modTimeNs)],
+      ["ETag", quoted(info.etag)],
+      ["Size", info.sizeBytes],
+      ...algorithm,
+      owner ? OWNER : null,
+      ["StorageClass", info.storageClass],
+    ],
+  ];
 }
 
 function prefixes(common: Common, list: readonly string[]): XmlNode[] {
@@ -52,7 +76,14 @@ function delimiterNode(common: Common): XmlNode | null {
 export async function listObjectsV1(call: Call): Promise<Reply> {
   const common = commonParameters(call);
   const marker = call.query.get("marker") ?? "";
-  const page = await listObjects(call.objects, { bucket: call.bucket, prefix: common.prefix, delimiter: common.delimiter, after: marker, maxKeys: common.maxKeys, signal: call.request.signal });
+  const page = await listObjects(call.objects, {
+    bucket: call.bucket,
+    prefix: common.prefix,
+    delimiter: common.delimiter,
+    after: marker,
+    maxKeys: common.maxKeys,
+    signal: call.request.signal,
+  });
   return xmlReply(
     200,
     xmlDocument("ListBucketResult", [
@@ -76,7 +107,14 @@ export async function listObjectsV2(call: Call): Promise<Reply> {
   if (token === "") throw new WireError("InvalidArgument", "The continuation token provided is incorrect.");
   const startAfter = call.query.get("start-after") ?? "";
   const after = token === undefined ? startAfter : decodeToken(token);
-  const page = await listObjects(call.objects, { bucket: call.bucket, prefix: common.prefix, delimiter: common.delimiter, after, maxKeys: common.maxKeys, signal: call.request.signal });
+  const page = await listObjects(call.objects, {
+    bucket: call.bucket,
+    prefix: common.prefix,
+    delimiter: common.delimiter,
+    after,
+    maxKeys: common.maxKeys,
+    signal: call.request.signal,
+  });
   const owner = call.query.get("fetch-owner") === "true";
   return xmlReply(
     200,
@@ -99,7 +137,8 @@ export async function listObjectsV2(call: Call): Promise<Reply> {
 
 function decodeToken(token: string): string {
   const text = Buffer.from(token, "base64url").toString("utf8");
-  if (text === "" || Buffer.from(text, "utf8").toString("base64url") !== token.replace(/=+$/, "")) throw new WireError("InvalidArgument", "The continuation token provided is incorrect.");
+  if (text === "" || Buffer.from(text, "utf8").toString("base64url") !== token.replace(/=+$/, ""))
+    throw new WireError("InvalidArgument", "The continuation token provided is incorrect.");
   return text;
 }
 
@@ -107,8 +146,17 @@ export async function listObjectVersions(call: Call): Promise<Reply> {
   const common = commonParameters(call);
   const keyMarker = call.query.get("key-marker") ?? "";
   const versionIdMarker = call.query.get("version-id-marker") ?? "";
-  if (keyMarker === "" && versionIdMarker !== "") throw new WireError("InvalidArgument", "A version-id marker cannot be specified without a key marker.");
-  const page = await listVersions(call.objects, { bucket: call.bucket, prefix: common.prefix, delimiter: common.delimiter, keyMarker, versionIdMarker, maxKeys: common.maxKeys, signal: call.request.signal });
+  if (keyMarker === "" && versionIdMarker !== "")
+    throw new WireError("InvalidArgument", "A version-id marker cannot be specified without a key marker.");
+  const page = await listVersions(call.objects, {
+    bucket: call.bucket,
+    prefix: common.prefix,
+    delimiter: common.delimiter,
+    keyMarker,
+    versionIdMarker,
+    maxKeys: common.maxKeys,
+    signal: call.request.signal,
+  });
   return xmlReply(
     200,
     xmlDocument("ListVersionsResult", [
@@ -129,7 +177,15 @@ export async function listObjectVersions(call: Call): Promise<Reply> {
 }
 
 function versionNode(info: VersionInfo, common: Common): XmlNode {
-  const head: XmlNode[] = [["Key", common.encode(info.key)], ["VersionId", info.versionId], ["IsLatest", info.isLatest], ["LastModified", isoDate(info.modTimeNs)]];
+  const head: XmlNode[] = [
+    ["Key", common.encode(info.key)],
+    ["VersionId", info.versionId],
+    ["IsLatest", info.isLatest],
+    ["LastModified", isoDate(info.modTimeNs)],
+  ];
   if (info.isDeleteMarker) return ["DeleteMarker", [...head, OWNER]];
-  return ["Version", [...head, ["ETag", quoted(info.etag)], ["Size", info.sizeBytes], OWNER, ["StorageClass", info.storageClass]]];
+  return [
+    "Version",
+    [...head, ["ETag", quoted(info.etag)], ["Size", info.sizeBytes], OWNER, ["StorageClass", info.storageClass]],
+  ];
 }

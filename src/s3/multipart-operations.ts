@@ -2,10 +2,30 @@
 import { checksumAlgorithmOfHeader, CHECKSUM_ALGORITHMS } from "../codec/checksum.ts";
 import { completeUpload as complete } from "../object/complete-upload.ts";
 import { openObject } from "../object/get-object.ts";
-import { abortUpload as abort, createUpload as create, listParts as parts, listUploads, uploadPart as upload, uploadPartCopy as uploadCopy } from "../object/multipart.ts";
+import {
+  abortUpload as abort,
+  createUpload as create,
+  listParts as parts,
+  listUploads,
+  uploadPart as upload,
+  uploadPartCopy as uploadCopy,
+} from "../object/multipart.ts";
 import type { ChecksumName, PartInfo, VersionInfo } from "../object/types.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
-import { checksumHeaders, checksumNameFrom, checksumTypeFrom, conditionsFrom, httpDate, integerFrom, isoDate, newMetadata, quoted, refuseUnsupported, versionIdFrom, versionIdHeader } from "./headers.ts";
+import {
+  checksumHeaders,
+  checksumNameFrom,
+  checksumTypeFrom,
+  conditionsFrom,
+  httpDate,
+  integerFrom,
+  isoDate,
+  newMetadata,
+  quoted,
+  refuseUnsupported,
+  versionIdFrom,
+  versionIdHeader,
+} from "./headers.ts";
 import { commonParameters, OWNER, OWNER_ID } from "./list-operations.ts";
 import { sourceOf } from "./object-operations.ts";
 import { readDocument, requestBody } from "./request-body.ts";
@@ -14,7 +34,13 @@ import { childrenOf, childText, parseXml, type XmlElement, xmlDocument, type Xml
 
 const COMPLETE_DOCUMENT_BYTES_MAX = 8 * 1024 * 1024;
 const PARTS_MAX = 1000;
-const INITIATOR: XmlNode = ["Initiator", [["ID", OWNER_ID], ["DisplayName", "minio"]]];
+const INITIATOR: XmlNode = [
+  "Initiator",
+  [
+    ["ID", OWNER_ID],
+    ["DisplayName", "minio"],
+  ],
+];
 
 export async function createMultipartUpload(call: Call): Promise<Reply> {
   const metadata = newMetadata(call);
@@ -26,13 +52,21 @@ export async function createMultipartUpload(call: Call): Promise<Reply> {
     checksumAlgorithm: checksumNameFrom(call.parameter("x-amz-checksum-algorithm")),
     checksumType: checksumTypeFrom(call.parameter("x-amz-checksum-type")),
   });
-  const document = xmlDocument("InitiateMultipartUploadResult", [["Bucket", call.bucket], ["Key", call.key], ["UploadId", result.uploadId]]);
-  return xmlReply(200, document, { "x-amz-checksum-algorithm": result.checksumAlgorithm, "x-amz-checksum-type": result.checksumType });
+  const document = xmlDocument("InitiateMultipartUploadResult", [
+    ["Bucket", call.bucket],
+    ["Key", call.key],
+    ["UploadId", result.uploadId],
+  ]);
+  return xmlReply(200, document, {
+    "x-amz-checksum-algorithm": result.checksumAlgorithm,
+    "x-amz-checksum-type": result.checksumType,
+  });
 }
 
 function partNumberOf(call: Call): number {
   const value = call.query.get("partNumber") ?? "";
-  if (!/^\d{1,9}$/.test(value)) throw new WireError("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive.");
+  if (!/^\d{1,9}$/.test(value))
+    throw new WireError("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive.");
   return Number(value);
 }
 function uploadIdOf(call: Call): string {
@@ -41,21 +75,44 @@ function uploadIdOf(call: Call): string {
 
 export async function uploadPart(call: Call): Promise<Reply> {
   refuseUnsupported(call);
-  const result = await upload(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, uploadId: uploadIdOf(call), partNumber: partNumberOf(call), body: requestBody(call) });
+  const result = await upload(call.objects, {
+    bucket: call.bucket,
+    key: call.key,
+    signal: call.request.signal,
+    uploadId: uploadIdOf(call),
+    partNumber: partNumberOf(call),
+    body: requestBody(call),
+  });
   return reply(200, { ETag: quoted(result.etag), ...checksumHeaders(result.checksum) });
 }
 
 export async function uploadPartCopy(call: Call): Promise<Reply> {
   refuseUnsupported(call);
-  const result = await uploadCopy(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, uploadId: uploadIdOf(call), partNumber: partNumberOf(call), source: sourceOf(call), range: copyRange(call.parameter("x-amz-copy-source-range")) });
-  const document = xmlDocument("CopyPartResult", [["LastModified", isoDate(result.modTimeNs)], ["ETag", quoted(result.etag)], ...checksumNodes(result.checksum)]);
+  const result = await uploadCopy(call.objects, {
+    bucket: call.bucket,
+    key: call.key,
+    signal: call.request.signal,
+    uploadId: uploadIdOf(call),
+    partNumber: partNumberOf(call),
+    source: sourceOf(call),
+    range: copyRange(call.parameter("x-amz-copy-source-range")),
+  });
+  const document = xmlDocument("CopyPartResult", [
+    ["LastModified", isoDate(result.modTimeNs)],
+    ["ETag", quoted(result.etag)],
+    ...checksumNodes(result.checksum),
+  ]);
   return xmlReply(200, document, { "x-amz-copy-source-version-id": result.sourceVersionId });
 }
 
 function copyRange(value: string | undefined): { first: number; last: number } | null {
   if (value === undefined || value === "") return null;
   const match = /^bytes=(\d{1,15})-(\d{1,15})$/.exec(value);
-  if (match === null || Number(match[1]) > Number(match[2])) throw new WireError("InvalidArgument", "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy");
+  if (match === null || Number(match[1]) > Number(match[2]))
+    throw new WireError(
+      "InvalidArgument",
+      "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy",
+    );
   return { first: Number(match[1]), last: Number(match[2]) };
 }
 
@@ -66,7 +123,14 @@ function checksumNodes(checksum: { readonly algorithm: ChecksumName; readonly va
 export async function listParts(call: Call): Promise<Reply> {
   const marker = integerFrom(call.query.get("part-number-marker"), "part-number-marker", 0, { min: 0, max: 10_000 });
   const maxParts = integerFrom(call.query.get("max-parts"), "max-parts", PARTS_MAX, { min: 0, max: PARTS_MAX });
-  const page = await parts(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, uploadId: uploadIdOf(call), partNumberMarker: marker, maxParts });
+  const page = await parts(call.objects, {
+    bucket: call.bucket,
+    key: call.key,
+    signal: call.request.signal,
+    uploadId: uploadIdOf(call),
+    partNumberMarker: marker,
+    maxParts,
+  });
   return xmlReply(
     200,
     xmlDocument("ListPartsResult", [
@@ -88,7 +152,16 @@ export async function listParts(call: Call): Promise<Reply> {
 }
 
 function partNode(part: PartInfo): XmlNode {
-  return ["Part", [["PartNumber", part.partNumber], ["LastModified", isoDate(part.modTimeNs)], ["ETag", quoted(part.etag)], ["Size", part.sizeBytes], ...checksumNodes(part.checksum)]];
+  return [
+    "Part",
+    [
+      ["PartNumber", part.partNumber],
+      ["LastModified", isoDate(part.modTimeNs)],
+      ["ETag", quoted(part.etag)],
+      ["Size", part.sizeBytes],
+      ...checksumNodes(part.checksum),
+    ],
+  ];
 }
 
 export async function completeMultipartUpload(call: Call): Promise<Reply> {
@@ -96,7 +169,8 @@ export async function completeMultipartUpload(call: Call): Promise<Reply> {
   const listed = childrenOf(root, "Part").map(partFrom);
   if (listed.length === 0) throw new WireError("MalformedXML", "You must specify at least one part.");
   const size = call.parameter("x-amz-mp-object-size");
-  if (size !== undefined && !/^\d{1,15}$/.test(size)) throw new WireError("InvalidRequest", "x-amz-mp-object-size is not a number.");
+  if (size !== undefined && !/^\d{1,15}$/.test(size))
+    throw new WireError("InvalidRequest", "x-amz-mp-object-size is not a number.");
   const result = await complete(call.objects, {
     bucket: call.bucket,
     key: call.key,
@@ -109,9 +183,13 @@ export async function completeMultipartUpload(call: Call): Promise<Reply> {
     objectSizeBytes: size === undefined ? null : Number(size),
   });
   const { checksum } = result;
-  const value = checksum === null ? null : checksum.type === "COMPOSITE" ? `${checksum.value}-${checksum.parts}` : checksum.value;
+  const value =
+    checksum === null ? null : checksum.type === "COMPOSITE" ? `${checksum.value}-${checksum.parts}` : checksum.value;
   const document = xmlDocument("CompleteMultipartUploadResult", [
-    ["Location", `${call.request.isTls ? "https" : "http"}://${call.request.headers.get("host") ?? ""}/${call.bucket}/${call.key}`],
+    [
+      "Location",
+      `${call.request.isTls ? "https" : "http"}://${call.request.headers.get("host") ?? ""}/${call.bucket}/${call.key}`,
+    ],
     ["Bucket", call.bucket],
     ["Key", call.key],
     ["ETag", quoted(result.etag)],
@@ -121,11 +199,21 @@ export async function completeMultipartUpload(call: Call): Promise<Reply> {
   return xmlReply(200, document, { "x-amz-version-id": result.versionId });
 }
 
-function partFrom(element: XmlElement): { partNumber: number; etag: string; checksum: { algorithm: ChecksumName; value: string } | null } {
+function partFrom(element: XmlElement): {
+  partNumber: number;
+  etag: string;
+  checksum: { algorithm: ChecksumName; value: string } | null;
+} {
   const number = childText(element, "PartNumber") ?? "";
   if (!/^\d{1,9}$/.test(number)) throw new WireError("MalformedXML", "A part has no number.");
-  const found = CHECKSUM_ALGORITHMS.map((a) => ({ algorithm: a.name, value: childText(element, a.element) })).find((c) => c.value !== undefined && c.value !== "");
-  return { partNumber: Number(number), etag: (childText(element, "ETag") ?? "").replaceAll('"', "").replace(/^W\//, ""), checksum: found?.value === undefined ? null : { algorithm: found.algorithm, value: found.value } };
+  const found = CHECKSUM_ALGORITHMS.map((a) => ({ algorithm: a.name, value: childText(element, a.element) })).find(
+    (c) => c.value !== undefined && c.value !== "",
+  );
+  return {
+    partNumber: Number(number),
+    etag: (childText(element, "ETag") ?? "").replaceAll('"', "").replace(/^W\//, ""),
+    checksum: found?.value === undefined ? null : { algorithm: found.algorithm, value: found.value },
+  };
 }
 
 function wholeChecksum(call: Call): { algorithm: ChecksumName; value: string } | null {
@@ -137,7 +225,12 @@ function wholeChecksum(call: Call): { algorithm: ChecksumName; value: string } |
 }
 
 export async function abortMultipartUpload(call: Call): Promise<Reply> {
-  await abort(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, uploadId: uploadIdOf(call) });
+  await abort(call.objects, {
+    bucket: call.bucket,
+    key: call.key,
+    signal: call.request.signal,
+    uploadId: uploadIdOf(call),
+  });
   return reply(204);
 }
 
@@ -145,7 +238,14 @@ export async function listMultipartUploads(call: Call): Promise<Reply> {
   const common = commonParameters(call, "max-uploads");
   const keyMarker = call.query.get("key-marker") ?? "";
   const uploadIdMarker = keyMarker === "" ? "" : (call.query.get("upload-id-marker") ?? "");
-  const page = await listUploads(call.objects, { bucket: call.bucket, prefix: common.prefix, delimiter: common.delimiter, keyMarker, uploadIdMarker, maxUploads: common.maxKeys });
+  const page = await listUploads(call.objects, {
+    bucket: call.bucket,
+    prefix: common.prefix,
+    delimiter: common.delimiter,
+    keyMarker,
+    uploadIdMarker,
+    maxUploads: common.maxKeys,
+  });
   return xmlReply(
     200,
     xmlDocument("ListMultipartUploadsResult", [
@@ -159,10 +259,21 @@ export async function listMultipartUploads(call: Call): Promise<Reply> {
       common.encodingNode,
       ["MaxUploads", common.maxKeys],
       ["IsTruncated", page.isTruncated],
-      ...page.uploads.map((u): XmlNode => [
-        "Upload",
-        [["Key", common.encode(u.key)], ["UploadId", u.uploadId], INITIATOR, OWNER, u.storageClass === "STANDARD" ? null : ["StorageClass", u.storageClass], ["Initiated", isoDate(u.initiatedNs)], u.checksumAlgorithm === null ? null : ["ChecksumAlgorithm", u.checksumAlgorithm], u.checksumType === null ? null : ["ChecksumType", u.checksumType]],
-      ]),
+      ...page.uploads.map(
+        (u): XmlNode => [
+          "Upload",
+          [
+            ["Key", common.encode(u.key)],
+            ["UploadId", u.uploadId],
+            INITIATOR,
+            OWNER,
+            u.storageClass === "STANDARD" ? null : ["StorageClass", u.storageClass],
+            ["Initiated", isoDate(u.initiatedNs)],
+            u.checksumAlgorithm === null ? null : ["ChecksumAlgorithm", u.checksumAlgorithm],
+            u.checksumType === null ? null : ["ChecksumType", u.checksumType],
+          ],
+        ],
+      ),
       ...page.commonPrefixes.map((p): XmlNode => ["CommonPrefixes", [["Prefix", common.encode(p)]]]),
     ]),
   );
@@ -172,27 +283,55 @@ const ATTRIBUTES = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSi
 
 export async function getObjectAttributes(call: Call): Promise<Reply> {
   refuseUnsupported(call);
-  const asked = (call.request.headers.get("x-amz-object-attributes") ?? "").split(",").map((a) => a.trim()).filter((a) => a !== "");
+  const asked = (call.request.headers.get("x-amz-object-attributes") ?? "")
+    .split(",")
+    .map((a) => a.trim())
+    .filter((a) => a !== "");
   if (asked.length === 0 || asked.some((a) => !(ATTRIBUTES as readonly string[]).includes(a))) {
-    throw new WireError("InvalidArgument", "Invalid attribute name specified.", { argumentName: "x-amz-object-attributes", argumentValue: asked.join(",") });
+    throw new WireError("InvalidArgument", "Invalid attribute name specified.", {
+      argumentName: "x-amz-object-attributes",
+      argumentValue: asked.join(","),
+    });
   }
   const versionId = versionIdFrom(call.query.get("versionId"));
-  await using opened = await openObject(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, conditions: {}, ...(versionId === undefined ? {} : { versionId }) });
+  await using opened = await openObject(call.objects, {
+    bucket: call.bucket,
+    key: call.key,
+    signal: call.request.signal,
+    conditions: {},
+    ...(versionId === undefined ? {} : { versionId }),
+  });
   const { info } = opened;
   const nodes: (XmlNode | null)[] = [
     asked.includes("ETag") ? ["ETag", info.etag] : null,
-    asked.includes("Checksum") && info.checksum !== null ? ["Checksum", [...checksumNodes({ algorithm: info.checksum.algorithm, value: info.checksum.value }), ["ChecksumType", info.checksum.type]]] : null,
+    asked.includes("Checksum") && info.checksum !== null
+      ? [
+          "Checksum",
+          [
+            ...checksumNodes({ algorithm: info.checksum.algorithm, value: info.checksum.value }),
+            ["ChecksumType", info.checksum.type],
+          ],
+        ]
+      : null,
     asked.includes("ObjectParts") && info.isMultipart ? objectParts(call, info) : null,
     asked.includes("StorageClass") ? ["StorageClass", info.storageClass] : null,
     asked.includes("ObjectSize") ? ["ObjectSize", info.sizeBytes] : null,
   ];
-  return xmlReply(200, xmlDocument("GetObjectAttributesResponse", nodes), { "Last-Modified": httpDate(info.modTimeNs), "x-amz-version-id": versionIdHeader(info) });
+  return xmlReply(200, xmlDocument("GetObjectAttributesResponse", nodes), {
+    "Last-Modified": httpDate(info.modTimeNs),
+    "x-amz-version-id": versionIdHeader(info),
+  });
 }
 
 function objectParts(call: Call, info: VersionInfo): XmlNode {
-  const marker = integerFrom(call.parameter("x-amz-part-number-marker"), "x-amz-part-number-marker", 0, { min: 0, max: 10_000 });
+  const marker = integerFrom(call.parameter("x-amz-part-number-marker"), "x-amz-part-number-marker", 0, {
+    min: 0,
+    max: 10_000,
+  });
   const max = integerFrom(call.parameter("x-amz-max-parts"), "x-amz-max-parts", PARTS_MAX, { min: 0, max: PARTS_MAX });
-  const after = info.parts.map((part, i) => ({ ...part, checksum: info.partChecksums[i] })).filter((p) => p.number > marker);
+  const after = info.parts
+    .map((part, i) => ({ ...part, checksum: info.partChecksums[i] }))
+    .filter((p) => p.number > marker);
   const page = after.slice(0, max);
   return [
     "ObjectParts",
@@ -202,7 +341,18 @@ function objectParts(call: Call, info: VersionInfo): XmlNode {
       ["NextPartNumberMarker", page.at(-1)?.number ?? 0],
       ["MaxParts", max],
       ["IsTruncated", after.length > page.length],
-      ...page.map((p): XmlNode => ["Part", [["PartNumber", p.number], ["Size", p.sizeBytes], ...(p.checksum === undefined || info.checksum === null ? [] : checksumNodes({ algorithm: info.checksum.algorithm, value: p.checksum }))]]),
+      ...page.map(
+        (p): XmlNode => [
+          "Part",
+          [
+            ["PartNumber", p.number],
+            ["Size", p.sizeBytes],
+            ...(p.checksum === undefined || info.checksum === null
+              ? []
+              : checksumNodes({ algorithm: info.checksum.algorithm, value: p.checksum })),
+          ],
+        ],
+      ),
     ],
   ];
 }

@@ -7,7 +7,24 @@ import { putObject as put } from "../object/put-object.ts";
 import type { CopySource, OpenedObject, VersionInfo } from "../object/types.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import { errorCodeOf, errorMessageOf } from "./error-reply.ts";
-import { checksumHeaders, checksumNameFrom, conditionsFrom, copySourceFrom, httpDate, isoDate, metadataFrom, newMetadata, objectHeaders, quoted, rangeFrom, refuseUnsupported, storageClassFrom, taggingFrom, versionIdFrom, versionIdHeader } from "./headers.ts";
+import {
+  checksumHeaders,
+  checksumNameFrom,
+  conditionsFrom,
+  copySourceFrom,
+  httpDate,
+  isoDate,
+  metadataFrom,
+  newMetadata,
+  objectHeaders,
+  quoted,
+  rangeFrom,
+  refuseUnsupported,
+  storageClassFrom,
+  taggingFrom,
+  versionIdFrom,
+  versionIdHeader,
+} from "./headers.ts";
 import { announcedTrailers, readDocument, requestBody } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
 import { childrenOf, childText, parseXml, xmlDocument, type XmlNode } from "./xml.ts";
@@ -18,8 +35,19 @@ const DELETES_AT_ONCE = 16;
 
 export async function putObject(call: Call): Promise<Reply> {
   const metadata = newMetadata(call);
-  const result = await put(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, body: requestBody(call), conditions: conditionsFrom(call), ...metadata });
-  return reply(200, { ETag: quoted(result.etag), "x-amz-version-id": result.versionId, ...checksumHeaders(result.checksum) });
+  const result = await put(call.objects, {
+    bucket: call.bucket,
+    key: call.key,
+    signal: call.request.signal,
+    body: requestBody(call),
+    conditions: conditionsFrom(call),
+    ...metadata,
+  });
+  return reply(200, {
+    ETag: quoted(result.etag),
+    "x-amz-version-id": result.versionId,
+    ...checksumHeaders(result.checksum),
+  });
 }
 
 export async function getObject(call: Call): Promise<Reply | null> {
@@ -32,13 +60,20 @@ export async function headObject(call: Call): Promise<Reply | null> {
 async function serveObject(call: Call, withBody: boolean): Promise<Reply | null> {
   refuseUnsupported(call);
   const versionId = versionIdFrom(call.query.get("versionId"));
-  await using opened = await openObject(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, conditions: conditionsFrom(call), ...(versionId === undefined ? {} : { versionId }) });
+  await using opened = await openObject(call.objects, {
+    bucket: call.bucket,
+    key: call.key,
+    signal: call.request.signal,
+    conditions: conditionsFrom(call),
+    ...(versionId === undefined ? {} : { versionId }),
+  });
   const { info } = opened;
   const headers = objectHeaders(info);
   const part = partFrom(call, info);
   const range = part ?? rangeFrom(call.request.headers.get("range"), info.sizeBytes);
   const length = range === null ? info.sizeBytes : range.last - range.first + 1;
-  if (range !== null && length > 0) headers.push(["Content-Range", `bytes ${range.first}-${range.last}/${info.sizeBytes}`]);
+  if (range !== null && length > 0)
+    headers.push(["Content-Range", `bytes ${range.first}-${range.last}/${info.sizeBytes}`]);
   if (part !== null && info.isMultipart) headers.push(["x-amz-mp-parts-count", String(info.parts.length)]);
   addChecksum(call, info, headers, part);
   overrideHeaders(call, headers);
@@ -48,11 +83,20 @@ async function serveObject(call: Call, withBody: boolean): Promise<Reply | null>
     await call.response.end();
     return null;
   }
-  await sendContent(call, opened, { status, headers: headers.concat(call.commonHeaders as [string, string][]), offset: range?.first ?? 0, length });
+  await sendContent(call, opened, {
+    status,
+    headers: headers.concat(call.commonHeaders as [string, string][]),
+    offset: range?.first ?? 0,
+    length,
+  });
   return null;
 }
 
-async function sendContent(call: Call, opened: OpenedObject, what: { status: number; headers: [string, string][]; offset: number; length: number }): Promise<void> {
+async function sendContent(
+  call: Call,
+  opened: OpenedObject,
+  what: { status: number; headers: [string, string][]; offset: number; length: number },
+): Promise<void> {
   const { inline } = opened;
   if (inline !== null) {
     await call.response.send(what.status, what.headers, inline.subarray(what.offset, what.offset + what.length));
@@ -67,8 +111,10 @@ async function sendContent(call: Call, opened: OpenedObject, what: { status: num
 function partFrom(call: Call, info: VersionInfo): { first: number; last: number; index: number } | null {
   const value = call.query.get("partNumber");
   if (value === undefined) return null;
-  if (call.request.headers.has("range")) throw new WireError("InvalidRequest", "Cannot specify both Range header and partNumber query parameter.");
-  if (!/^\d{1,5}$/.test(value) || Number(value) < 1 || Number(value) > 10_000) throw new WireError("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive.");
+  if (call.request.headers.has("range"))
+    throw new WireError("InvalidRequest", "Cannot specify both Range header and partNumber query parameter.");
+  if (!/^\d{1,5}$/.test(value) || Number(value) < 1 || Number(value) > 10_000)
+    throw new WireError("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive.");
   let first = 0;
   for (const [index, part] of info.parts.entries()) {
     if (part.number === Number(value)) return { first, last: first + part.sizeBytes - 1, index };
@@ -78,9 +124,17 @@ function partFrom(call: Call, info: VersionInfo): { first: number; last: number;
 }
 
 function addChecksum(call: Call, info: VersionInfo, headers: [string, string][], part: { index: number } | null): void {
-  if (call.parameter("x-amz-checksum-mode")?.toUpperCase() !== "ENABLED" || info.checksum === null || call.request.headers.has("range")) return;
+  if (
+    call.parameter("x-amz-checksum-mode")?.toUpperCase() !== "ENABLED" ||
+    info.checksum === null ||
+    call.request.headers.has("range")
+  )
+    return;
   const value = part !== null && info.isMultipart ? info.partChecksums[part.index] : undefined;
-  const shown = part !== null && info.isMultipart && value !== undefined ? checksumHeaders({ algorithm: info.checksum.algorithm, value }) : checksumHeaders(info.checksum);
+  const shown =
+    part !== null && info.isMultipart && value !== undefined
+      ? checksumHeaders({ algorithm: info.checksum.algorithm, value })
+      : checksumHeaders(info.checksum);
   headers.push(...Object.entries(shown));
   if (part !== null && value !== undefined) headers.push(["x-amz-checksum-type", info.checksum.type]);
 }
@@ -98,7 +152,8 @@ function overrideHeaders(call: Call, headers: [string, string][]): void {
   for (const [parameter, name] of Object.entries(OVERRIDES)) {
     const value = call.query.get(parameter);
     if (value === undefined) continue;
-    if (/[\r\n\0]/.test(value)) throw new WireError("InvalidArgument", `${parameter} holds characters that a header cannot.`);
+    if (/[\r\n\0]/.test(value))
+      throw new WireError("InvalidArgument", `${parameter} holds characters that a header cannot.`);
     const at = headers.findIndex(([n]) => n === name);
     if (at >= 0) headers[at] = [name, value];
     else headers.push([name, value]);
@@ -106,14 +161,21 @@ function overrideHeaders(call: Call, headers: [string, string][]): void {
 }
 
 export function sourceOf(call: Call): CopySource {
-  return { ...copySourceFrom(call.parameter("x-amz-copy-source") ?? ""), conditions: conditionsFrom(call, "x-amz-copy-source-") };
+  return {
+    ...copySourceFrom(call.parameter("x-amz-copy-source") ?? ""),
+    conditions: conditionsFrom(call, "x-amz-copy-source-"),
+  };
 }
 
 export async function copyObject(call: Call): Promise<Reply> {
   refuseUnsupported(call);
   const directive = (name: string): boolean => {
     const value = call.parameter(name) ?? "COPY";
-    if (value !== "COPY" && value !== "REPLACE") throw new WireError("InvalidArgument", `Unknown ${name === "x-amz-metadata-directive" ? "metadata" : "tagging"} directive.`);
+    if (value !== "COPY" && value !== "REPLACE")
+      throw new WireError(
+        "InvalidArgument",
+        `Unknown ${name === "x-amz-metadata-directive" ? "metadata" : "tagging"} directive.`,
+      );
     return value === "REPLACE";
   };
   const result = await copy(call.objects, {
@@ -128,16 +190,40 @@ export async function copyObject(call: Call): Promise<Reply> {
     checksumAlgorithm: checksumNameFrom(call.parameter("x-amz-checksum-algorithm")),
   });
   const asked = call.parameter("x-amz-checksum-algorithm") !== undefined;
-  const shown: XmlNode[] = asked && result.checksum !== null ? [[`Checksum${result.checksum.algorithm}`, result.checksum.value], ["ChecksumType", result.checksum.type]] : [];
-  const document = xmlDocument("CopyObjectResult", [["LastModified", isoDate(result.modTimeNs)], ["ETag", quoted(result.etag)], ...shown]);
-  return xmlReply(200, document, { "x-amz-version-id": result.versionId, "x-amz-copy-source-version-id": result.sourceVersionId });
+  const shown: XmlNode[] =
+    asked && result.checksum !== null
+      ? [
+          [`Checksum${result.checksum.algorithm}`, result.checksum.value],
+          ["ChecksumType", result.checksum.type],
+        ]
+      : [];
+  const document = xmlDocument("CopyObjectResult", [
+    ["LastModified", isoDate(result.modTimeNs)],
+    ["ETag", quoted(result.etag)],
+    ...shown,
+  ]);
+  return xmlReply(200, document, {
+    "x-amz-version-id": result.versionId,
+    "x-amz-copy-source-version-id": result.sourceVersionId,
+  });
 }
 
 export async function deleteObject(call: Call): Promise<Reply> {
-  if (call.request.headers.get("x-minio-force-delete") === "true") throw new WireError("NotImplemented", "Deleting a whole prefix is not implemented.");
+  if (call.request.headers.get("x-minio-force-delete") === "true")
+    throw new WireError("NotImplemented", "Deleting a whole prefix is not implemented.");
   const versionId = versionIdFrom(call.query.get("versionId"));
-  const result = await remove(call.objects, { bucket: call.bucket, key: call.key, signal: call.request.signal, conditions: conditionsFrom(call), bypassGovernance: bypassOf(call), ...(versionId === undefined ? {} : { versionId }) });
-  return reply(204, { "x-amz-version-id": result.versionId, "x-amz-delete-marker": result.isDeleteMarker ? "true" : null });
+  const result = await remove(call.objects, {
+    bucket: call.bucket,
+    key: call.key,
+    signal: call.request.signal,
+    conditions: conditionsFrom(call),
+    bypassGovernance: bypassOf(call),
+    ...(versionId === undefined ? {} : { versionId }),
+  });
+  return reply(204, {
+    "x-amz-version-id": result.versionId,
+    "x-amz-delete-marker": result.isDeleteMarker ? "true" : null,
+  });
 }
 
 function bypassOf(call: Call): boolean {
@@ -146,11 +232,15 @@ function bypassOf(call: Call): boolean {
 
 export async function deleteObjects(call: Call): Promise<Reply> {
   const { headers } = call.request;
-  const hasChecksum = [...headers.keys()].some((name) => name.startsWith("x-amz-checksum-")) || announcedTrailers(headers.get("x-amz-trailer")).length > 0;
-  if (!headers.has("content-md5") && !hasChecksum) throw new WireError("MissingContentMD5", "Missing required header for this request: Content-Md5 or a checksum.");
+  const hasChecksum =
+    [...headers.keys()].some((name) => name.startsWith("x-amz-checksum-")) ||
+    announcedTrailers(headers.get("x-amz-trailer")).length > 0;
+  if (!headers.has("content-md5") && !hasChecksum)
+    throw new WireError("MissingContentMD5", "Missing required header for this request: Content-Md5 or a checksum.");
   const root = parseXml(await readDocument(call, DELETE_DOCUMENT_BYTES_MAX), "Delete");
   const asked = childrenOf(root, "Object");
-  if (asked.length === 0 || asked.length > DELETE_KEYS_MAX) throw new WireError("MalformedXML", `Between 1 and ${DELETE_KEYS_MAX} keys may be deleted at once.`);
+  if (asked.length === 0 || asked.length > DELETE_KEYS_MAX)
+    throw new WireError("MalformedXML", `Between 1 and ${DELETE_KEYS_MAX} keys may be deleted at once.`);
   await call.objects.buckets.get(call.bucket).then((bucket) => {
     if (bucket === null) throw new ObjectError("NoSuchBucket", "The specified bucket does not exist.");
   });
@@ -160,22 +250,42 @@ export async function deleteObjects(call: Call): Promise<Reply> {
     for (let i = lane; i < asked.length; i += DELETES_AT_ONCE) {
       const item = asked[i] as (typeof asked)[number];
       const key = item.children.find((c) => c.name === "Key")?.text ?? "";
-      answers[i] = await deleteOne(call, { key, versionText: childText(item, "VersionId") ?? "", etag: childText(item, "ETag") }, quiet);
+      answers[i] = await deleteOne(
+        call,
+        { key, versionText: childText(item, "VersionId") ?? "", etag: childText(item, "ETag") },
+        quiet,
+      );
     }
   });
   await Promise.all(lanes);
   return xmlReply(200, xmlDocument("DeleteResult", answers));
 }
 
-async function deleteOne(call: Call, item: { key: string; versionText: string; etag: string | undefined }, quiet: boolean): Promise<XmlNode | null> {
+async function deleteOne(
+  call: Call,
+  item: { key: string; versionText: string; etag: string | undefined },
+  quiet: boolean,
+): Promise<XmlNode | null> {
   const { key, versionText } = item;
   const version: XmlNode | null = versionText === "" ? null : ["VersionId", versionText];
   try {
     const versionId = knownVersion(versionText);
     const conditions = item.etag === undefined ? {} : { ifMatch: [item.etag.replaceAll('"', "")] };
-    const result = await remove(call.objects, { bucket: call.bucket, key, signal: call.request.signal, conditions, bypassGovernance: bypassOf(call), ...(versionId === undefined ? {} : { versionId }) });
+    const result = await remove(call.objects, {
+      bucket: call.bucket,
+      key,
+      signal: call.request.signal,
+      conditions,
+      bypassGovernance: bypassOf(call),
+      ...(versionId === undefined ? {} : { versionId }),
+    });
     if (quiet) return null;
-    const marker: XmlNode[] = result.isDeleteMarker ? [["DeleteMarker", true], ["DeleteMarkerVersionId", result.versionId ?? "null"]] : [];
+    const marker: XmlNode[] = result.isDeleteMarker
+      ? [
+          ["DeleteMarker", true],
+          ["DeleteMarkerVersionId", result.versionId ?? "null"],
+        ]
+      : [];
     return ["Deleted", [["Key", key], version, ...marker]];
   } catch (error) {
     return ["Error", [["Code", errorCodeOf(error)], ["Message", errorMessageOf(error)], ["Key", key], version]];
@@ -192,7 +302,10 @@ function knownVersion(text: string): string | undefined {
 
 /** Headers of 304 and 412. */
 export function validatorHeaders(info: VersionInfo): [string, string][] {
-  const headers: [string, string][] = [["ETag", quoted(info.etag)], ["Last-Modified", httpDate(info.modTimeNs)]];
+  const headers: [string, string][] = [
+    ["ETag", quoted(info.etag)],
+    ["Last-Modified", httpDate(info.modTimeNs)],
+  ];
   const id = versionIdHeader(info);
   if (id !== null) headers.push(["x-amz-version-id", id]);
   for (const name of ["cache-control", "expires"]) {

@@ -3,10 +3,39 @@
  * select it, the action that authorizes it, its handler. What is not there yet answers NotImplemented here, never by
  * falling through to another operation. Source: s3-api.md §1.
  */
-import { createBucket, deleteBucket, deleteObjectTagging, getBucketAcl, getBucketLocation, getBucketVersioning, getEmpty, getMissing, getNotification, getObjectAcl, getObjectLegalHold, getObjectRetention, getObjectTagging, getStored, headBucket, listBuckets, notImplemented, putBucketVersioning, putObjectTagging } from "./bucket-operations.ts";
+import {
+  createBucket,
+  deleteBucket,
+  deleteObjectTagging,
+  getBucketAcl,
+  getBucketLocation,
+  getBucketVersioning,
+  getEmpty,
+  getMissing,
+  getNotification,
+  getObjectAcl,
+  getObjectLegalHold,
+  getObjectRetention,
+  getObjectTagging,
+  getStored,
+  headBucket,
+  listBuckets,
+  notImplemented,
+  putBucketVersioning,
+  putObjectTagging,
+} from "./bucket-operations.ts";
 import type { Call, Reply } from "./call.ts";
 import { listObjectsV1, listObjectsV2, listObjectVersions } from "./list-operations.ts";
-import { abortMultipartUpload, completeMultipartUpload, createMultipartUpload, getObjectAttributes, listMultipartUploads, listParts, uploadPart, uploadPartCopy } from "./multipart-operations.ts";
+import {
+  abortMultipartUpload,
+  completeMultipartUpload,
+  createMultipartUpload,
+  getObjectAttributes,
+  listMultipartUploads,
+  listParts,
+  uploadPart,
+  uploadPartCopy,
+} from "./multipart-operations.ts";
 import { copyObject, deleteObject, deleteObjects, getObject, headObject, putObject } from "./object-operations.ts";
 
 export type Target = "service" | "bucket" | "object";
@@ -25,7 +54,15 @@ export interface Operation {
 type Selector = { readonly query?: readonly string[]; readonly header?: string; readonly action?: string };
 
 function op(name: string, method: string, target: Target, run: Operation["run"], selector: Selector = {}): Operation {
-  return { name, method, target, run, query: selector.query ?? [], header: selector.header ?? null, action: selector.action ?? `s3:${name}` };
+  return {
+    name,
+    method,
+    target,
+    run,
+    query: selector.query ?? [],
+    header: selector.header ?? null,
+    action: selector.action ?? `s3:${name}`,
+  };
 }
 
 const bucketSettings = (name: string, key: string, get: Operation["run"]): Operation[] => [
@@ -33,7 +70,21 @@ const bucketSettings = (name: string, key: string, get: Operation["run"]): Opera
   op(`PutBucket${name}`, "PUT", "bucket", notImplemented, { query: [key] }),
   op(`DeleteBucket${name}`, "DELETE", "bucket", notImplemented, { query: [key] }),
 ];
-const REFUSED_BUCKET = ["inventory", "metrics", "analytics", "intelligent-tiering", "replication-metrics", "replication-reset", "replication-reset-status", "replication-check", "events", "metadataTable", "metadataConfiguration", "session", "abac"];
+const REFUSED_BUCKET = [
+  "inventory",
+  "metrics",
+  "analytics",
+  "intelligent-tiering",
+  "replication-metrics",
+  "replication-reset",
+  "replication-reset-status",
+  "replication-check",
+  "events",
+  "metadataTable",
+  "metadataConfiguration",
+  "session",
+  "abac",
+];
 
 export const OPERATIONS: readonly Operation[] = [
   op("ListBuckets", "GET", "service", listBuckets, { action: "s3:ListAllMyBuckets" }),
@@ -45,8 +96,16 @@ export const OPERATIONS: readonly Operation[] = [
   ...bucketSettings("Policy", "policy", getStored("policy", "NoSuchBucketPolicy")),
   ...bucketSettings("Tagging", "tagging", getStored("tagging", "NoSuchTagSet")),
   ...bucketSettings("Lifecycle", "lifecycle", getStored("lifecycle", "NoSuchLifecycleConfiguration")),
-  ...bucketSettings("Encryption", "encryption", getStored("encryption", "ServerSideEncryptionConfigurationNotFoundError")),
-  ...bucketSettings("ObjectLockConfiguration", "object-lock", getStored("objectLock", "ObjectLockConfigurationNotFoundError")),
+  ...bucketSettings(
+    "Encryption",
+    "encryption",
+    getStored("encryption", "ServerSideEncryptionConfigurationNotFoundError"),
+  ),
+  ...bucketSettings(
+    "ObjectLockConfiguration",
+    "object-lock",
+    getStored("objectLock", "ObjectLockConfigurationNotFoundError"),
+  ),
   ...bucketSettings("Replication", "replication", getStored("replication", "ReplicationConfigurationNotFoundError")),
   ...bucketSettings("Notification", "notification", getNotification),
   ...bucketSettings("Cors", "cors", getMissing("NoSuchCORSConfiguration")),
@@ -56,10 +115,24 @@ export const OPERATIONS: readonly Operation[] = [
   ...bucketSettings("Acl", "acl", getBucketAcl),
   ...bucketSettings("Logging", "logging", getEmpty("BucketLoggingStatus")),
   ...bucketSettings("Accelerate", "accelerate", getEmpty("AccelerateConfiguration")),
-  ...bucketSettings("RequestPayment", "requestPayment", getEmpty("RequestPaymentConfiguration", [["Payer", "BucketOwner"]])),
-  ...REFUSED_BUCKET.flatMap((key) => ["GET", "PUT", "DELETE", "POST"].map((method) => op(`Bucket:${key}`, method, "bucket", notImplemented, { query: [key] }))),
-  op("ListMultipartUploads", "GET", "bucket", listMultipartUploads, { query: ["uploads"], action: "s3:ListBucketMultipartUploads" }),
-  op("ListObjectVersions", "GET", "bucket", listObjectVersions, { query: ["versions"], action: "s3:ListBucketVersions" }),
+  ...bucketSettings(
+    "RequestPayment",
+    "requestPayment",
+    getEmpty("RequestPaymentConfiguration", [["Payer", "BucketOwner"]]),
+  ),
+  ...REFUSED_BUCKET.flatMap((key) =>
+    ["GET", "PUT", "DELETE", "POST"].map((method) =>
+      op(`Bucket:${key}`, method, "bucket", notImplemented, { query: [key] }),
+    ),
+  ),
+  op("ListMultipartUploads", "GET", "bucket", listMultipartUploads, {
+    query: ["uploads"],
+    action: "s3:ListBucketMultipartUploads",
+  }),
+  op("ListObjectVersions", "GET", "bucket", listObjectVersions, {
+    query: ["versions"],
+    action: "s3:ListBucketVersions",
+  }),
   op("ListObjectsV2", "GET", "bucket", listObjectsV2, { query: ["list-type=2"], action: "s3:ListBucket" }),
   op("DeleteObjects", "POST", "bucket", deleteObjects, { query: ["delete"], action: "s3:DeleteObject" }),
   op("PostObject", "POST", "bucket", notImplemented, { action: "s3:PutObject" }),
@@ -68,12 +141,21 @@ export const OPERATIONS: readonly Operation[] = [
   op("CreateBucket", "PUT", "bucket", createBucket),
   op("DeleteBucket", "DELETE", "bucket", deleteBucket),
 
-  ...["GET", "PUT", "POST", "DELETE"].map((method) => op("ObjectTorrent", method, "object", notImplemented, { query: ["torrent"] })),
+  ...["GET", "PUT", "POST", "DELETE"].map((method) =>
+    op("ObjectTorrent", method, "object", notImplemented, { query: ["torrent"] }),
+  ),
   op("GetObjectAttributes", "GET", "object", getObjectAttributes, { query: ["attributes"] }),
-  op("UploadPartCopy", "PUT", "object", uploadPartCopy, { query: ["partNumber", "uploadId"], header: "x-amz-copy-source", action: "s3:PutObject" }),
+  op("UploadPartCopy", "PUT", "object", uploadPartCopy, {
+    query: ["partNumber", "uploadId"],
+    header: "x-amz-copy-source",
+    action: "s3:PutObject",
+  }),
   op("UploadPart", "PUT", "object", uploadPart, { query: ["partNumber", "uploadId"], action: "s3:PutObject" }),
   op("ListParts", "GET", "object", listParts, { query: ["uploadId"], action: "s3:ListMultipartUploadParts" }),
-  op("CompleteMultipartUpload", "POST", "object", completeMultipartUpload, { query: ["uploadId"], action: "s3:PutObject" }),
+  op("CompleteMultipartUpload", "POST", "object", completeMultipartUpload, {
+    query: ["uploadId"],
+    action: "s3:PutObject",
+  }),
   op("CreateMultipartUpload", "POST", "object", createMultipartUpload, { query: ["uploads"], action: "s3:PutObject" }),
   op("AbortMultipartUpload", "DELETE", "object", abortMultipartUpload, { query: ["uploadId"] }),
   op("GetObjectAcl", "GET", "object", getObjectAcl, { query: ["acl"] }),
@@ -107,16 +189,23 @@ for (const operation of OPERATIONS) {
 }
 
 /** Query keys that a plain PUT or DELETE may carry; any other sub-resource on them is refused, not ignored. */
-const HARMLESS = /^(x-id|versionId|X-Amz-.*|x-amz-.*|AWSAccessKeyId|Signature|Expires|response-.*|partNumber|uploadId)$/i;
+const HARMLESS =
+  /^(x-id|versionId|X-Amz-.*|x-amz-.*|AWSAccessKeyId|Signature|Expires|response-.*|partNumber|uploadId)$/i;
 
-export function findOperation(method: string, target: Target, query: ReadonlyMap<string, string>, headers: ReadonlyMap<string, string>): Operation | "not-implemented" | null {
+export function findOperation(
+  method: string,
+  target: Target,
+  query: ReadonlyMap<string, string>,
+  headers: ReadonlyMap<string, string>,
+): Operation | "not-implemented" | null {
   const rows = ROWS.get(`${method} ${target}`);
   if (rows === undefined) return null;
   for (const row of rows) {
     if (row.query.length === 0 && row.header === null && (method === "PUT" || method === "DELETE") && query.size > 0) {
       for (const key of query.keys()) if (!HARMLESS.test(key)) return "not-implemented";
     }
-    if (row.query.every((wanted) => hasKey(query, wanted)) && (row.header === null || headers.has(row.header))) return row;
+    if (row.query.every((wanted) => hasKey(query, wanted)) && (row.header === null || headers.has(row.header)))
+      return row;
   }
   return null;
 }

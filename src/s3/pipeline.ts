@@ -32,7 +32,14 @@ export interface S3Options {
   /** A fresh request id: upper-case hex. */
   readonly newRequestId: () => string;
   readonly elapsedMs: () => number;
-  readonly observe: (request: { readonly api: string; readonly bucket: string; readonly status: number; readonly seconds: number; readonly bytesIn: number; readonly bytesOut: number }) => void;
+  readonly observe: (request: {
+    readonly api: string;
+    readonly bucket: string;
+    readonly status: number;
+    readonly seconds: number;
+    readonly bytesIn: number;
+    readonly bytesOut: number;
+  }) => void;
   /** Answers health, metrics and what else is not S3; false = it was not. */
   readonly aside: (exchange: HttpExchange) => Promise<boolean>;
 }
@@ -72,8 +79,10 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
     api = operation === null || operation === "not-implemented" ? "Unknown" : operation.name;
     const identity = authenticate(request, pairs, options.auth);
     demandStreamingFits(api, identity);
-    if (operation === "not-implemented") throw new WireError("NotImplemented", "A sub-resource of this request is not known.");
-    if (operation === null) throw new WireError("MethodNotAllowed", "The specified method is not allowed against this resource.");
+    if (operation === "not-implemented")
+      throw new WireError("NotImplemented", "A sub-resource of this request is not known.");
+    if (operation === null)
+      throw new WireError("MethodNotAllowed", "The specified method is not allowed against this resource.");
     if (identity.accessKey === null) throw new WireError("AccessDenied", "Access Denied."); // one root user now; IAM and policies come with their issue
     const call = makeCall(options, exchange, { place, query, identity, requestId, commonHeaders });
     const answer = await operation.run(call);
@@ -86,11 +95,28 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
   } finally {
     const seconds = (options.elapsedMs() - started) / 1000;
     const bytesIn = Number(request.headers.get("content-length") ?? 0);
-    options.observe({ api, bucket: place.bucket, status, seconds, bytesIn: Number.isFinite(bytesIn) ? bytesIn : 0, bytesOut: response.bytesSent });
+    options.observe({
+      api,
+      bucket: place.bucket,
+      status,
+      seconds,
+      bytesIn: Number.isFinite(bytesIn) ? bytesIn : 0,
+      bytesOut: response.bytesSent,
+    });
   }
 }
 
-function makeCall(options: S3Options, exchange: HttpExchange, facts: { place: Place; query: ReadonlyMap<string, string>; identity: Identity; requestId: string; commonHeaders: HeaderList }): Call {
+function makeCall(
+  options: S3Options,
+  exchange: HttpExchange,
+  facts: {
+    place: Place;
+    query: ReadonlyMap<string, string>;
+    identity: Identity;
+    requestId: string;
+    commonHeaders: HeaderList;
+  },
+): Call {
   const { request, response } = exchange;
   const { place, query, identity } = facts;
   const hoisted = identity.isPresigned ? new Map([...query].map(([k, v]) => [k.toLowerCase(), v])) : null;
@@ -134,19 +160,26 @@ function checkRequest(exchange: HttpExchange, place: Place): void {
   if (request.rawPath.length > PATH_BYTES_MAX) throw new WireError("KeyTooLongError", "Your key is too long.");
   let bytes = 0;
   for (const [name, value] of request.headers) bytes += name.length + value.length;
-  if (bytes > HEADER_BYTES_MAX) throw new WireError("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.");
+  if (bytes > HEADER_BYTES_MAX)
+    throw new WireError("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.");
   for (const segment of `${place.bucket}/${place.key}`.split(/[/\\]/)) {
     const trimmed = segment.trim();
-    if (trimmed === "." || trimmed === "..") throw new WireError("XMinioInvalidResourceName", 'Resource name contains bad components such as ".." or ".".');
+    if (trimmed === "." || trimmed === "..")
+      throw new WireError("XMinioInvalidResourceName", 'Resource name contains bad components such as ".." or ".".');
   }
 }
 
 /** Streaming payload modes belong to uploads. */
 function demandStreamingFits(api: string, identity: Identity): void {
-  if (identity.payload.kind === "chunked" && api !== "PutObject" && api !== "UploadPart") throw new WireError("XAmzContentSHA256Mismatch", "A streaming payload is only possible for uploads.");
+  if (identity.payload.kind === "chunked" && api !== "PutObject" && api !== "UploadPart")
+    throw new WireError("XAmzContentSHA256Mismatch", "A streaming payload is only possible for uploads.");
 }
 
-async function sendError(options: S3Options, exchange: HttpExchange, facts: { error: unknown; place: Place; api: string; requestId: string; commonHeaders: HeaderList }): Promise<number> {
+async function sendError(
+  options: S3Options,
+  exchange: HttpExchange,
+  facts: { error: unknown; place: Place; api: string; requestId: string; commonHeaders: HeaderList },
+): Promise<number> {
   const { error, place, api, requestId } = facts;
   if (error instanceof AssertionError) throw error; // a broken promise of our own ends the process
   const { request, response } = exchange;
@@ -155,7 +188,15 @@ async function sendError(options: S3Options, exchange: HttpExchange, facts: { er
   if (status >= 500 || code === "InternalError") {
     const cause = error instanceof Error ? error.message : String(error);
     const stack = code === "InternalError" && error instanceof Error ? error.stack : undefined;
-    options.log.error("request failed", { requestId, api, bucket: place.bucket, key: place.key, code, message: cause, stack });
+    options.log.error("request failed", {
+      requestId,
+      api,
+      bucket: place.bucket,
+      key: place.key,
+      code,
+      message: cause,
+      stack,
+    });
   }
   if (response.headSent) {
     response.destroy(); // the promised length cannot be kept
@@ -164,14 +205,28 @@ async function sendError(options: S3Options, exchange: HttpExchange, facts: { er
   const headers: (readonly [string, string])[] = [...facts.commonHeaders];
   if (error instanceof ObjectError) headers.push(...objectErrorHeaders(error));
   if (status === 503 || status === 429) headers.push(["Retry-After", "60"]);
-  if (request.headers.get("content-length") !== undefined && request.headers.get("content-length") !== "0") headers.push(["Connection", "close"]); // the rest of the body is not wanted
+  if (request.headers.get("content-length") !== undefined && request.headers.get("content-length") !== "0")
+    headers.push(["Connection", "close"]); // the rest of the body is not wanted
   if (request.method === "HEAD" || status === 304) {
-    headers.push(["x-minio-error-code", code], ["x-minio-error-desc", JSON.stringify(errorMessageOf(error)).replace(/[^ -~]/g, "?")]);
+    headers.push(
+      ["x-minio-error-code", code],
+      ["x-minio-error-desc", JSON.stringify(errorMessageOf(error)).replace(/[^ -~]/g, "?")],
+    );
     await response.send(status, headers, "");
     return status;
   }
   headers.push(["Content-Type", "application/xml"]);
-  await response.send(status, headers, errorDocument(error, { bucket: place.bucket, key: place.key, resource: request.rawPath, requestId, hostId: options.hostId }));
+  await response.send(
+    status,
+    headers,
+    errorDocument(error, {
+      bucket: place.bucket,
+      key: place.key,
+      resource: request.rawPath,
+      requestId,
+      hostId: options.hostId,
+    }),
+  );
   return status;
 }
 
@@ -181,7 +236,8 @@ function objectErrorHeaders(error: ObjectError): [string, string][] {
     const headers: [string, string][] = [["x-amz-delete-marker", "true"]];
     headers.push(["x-amz-version-id", versionId]);
     const modTime = error.detail["modTimeNs"];
-    if (error.detail["named"] === true && typeof modTime === "bigint") headers.push(["Last-Modified", new Date(Number(modTime / 1_000_000n)).toUTCString()]);
+    if (error.detail["named"] === true && typeof modTime === "bigint")
+      headers.push(["Last-Modified", new Date(Number(modTime / 1_000_000n)).toUTCString()]);
     return headers;
   }
   const info = error.detail["info"];

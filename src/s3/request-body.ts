@@ -2,7 +2,14 @@
  * The body of a PUT as the object layer wants it: its length before the first byte, the digests to compute, and one check
  * after the last: payload hash, Content-MD5, checksum header or trailer. Source: s3-api.md §2.7, §3.2.
  */
-import { CHECKSUM_ALGORITHMS, type ChecksumAlgorithm, checksumAlgorithmOfHeader, ChecksumError, checksumFromBase64, DIGEST } from "../codec/checksum.ts";
+import {
+  CHECKSUM_ALGORITHMS,
+  type ChecksumAlgorithm,
+  checksumAlgorithmOfHeader,
+  ChecksumError,
+  checksumFromBase64,
+  DIGEST,
+} from "../codec/checksum.ts";
 import type { ByteSource } from "../core/byte-stream.ts";
 import type { Digests, ObjectBody } from "../object/types.ts";
 import { ChunkedReader } from "./aws-chunked.ts";
@@ -21,17 +28,33 @@ export function requestBody(call: Call): ObjectBody {
   const declared = declaredChecksum(call);
   const md5 = contentMd5(headers.get("content-md5"));
   const sizeBytes = bodySize(call);
-  const chunked = payload.kind === "chunked" ? new ChunkedReader({ source: call.request.body, signer: payload.signed, trailer: payload.trailer, announced: announcedTrailers(headers.get("x-amz-trailer")) }) : null;
+  const chunked =
+    payload.kind === "chunked"
+      ? new ChunkedReader({
+          source: call.request.body,
+          signer: payload.signed,
+          trailer: payload.trailer,
+          announced: announcedTrailers(headers.get("x-amz-trailer")),
+        })
+      : null;
   const sha256 = payload.kind === "plain" ? payload.sha256 : null;
   const source = exactLength(chunked ?? call.request.body, sizeBytes);
   let value = declared?.value ?? null;
   return {
     sizeBytes,
-    digests: (sha256 === null ? 0 : DIGEST.sha256) | (md5 === null ? 0 : DIGEST.md5) | (declared === null ? 0 : declared.algorithm.flag),
+    digests:
+      (sha256 === null ? 0 : DIGEST.sha256) |
+      (md5 === null ? 0 : DIGEST.md5) |
+      (declared === null ? 0 : declared.algorithm.flag),
     next: () => source.next(),
     verify(digests) {
-      if (sha256 !== null && Buffer.from(digests.sha256).toString("hex") !== sha256) throw new WireError("XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed.");
-      if (md5 !== null && !md5.equals(digests.md5)) throw new WireError("BadDigest", "The Content-MD5 you specified did not match what we received.");
+      if (sha256 !== null && Buffer.from(digests.sha256).toString("hex") !== sha256)
+        throw new WireError(
+          "XAmzContentSHA256Mismatch",
+          "The provided 'x-amz-content-sha256' header does not match what was computed.",
+        );
+      if (md5 !== null && !md5.equals(digests.md5))
+        throw new WireError("BadDigest", "The Content-MD5 you specified did not match what we received.");
       if (declared === null) return;
       value ??= chunked?.trailers.get(declared.algorithm.header) ?? null;
       if (value === null) throw new WireError("BadRequest", "The announced checksum trailer is missing.");
@@ -43,14 +66,19 @@ export function requestBody(call: Call): ObjectBody {
 
 export function verifyChecksum(algorithm: ChecksumAlgorithm, value: string, digests: Digests): void {
   const given = rawChecksum(algorithm, value);
-  if (!Buffer.from(given).equals(digests[algorithm.digest])) throw new WireError("XAmzContentChecksumMismatch", "The provided 'x-amz-checksum' header does not match what was computed.");
+  if (!Buffer.from(given).equals(digests[algorithm.digest]))
+    throw new WireError(
+      "XAmzContentChecksumMismatch",
+      "The provided 'x-amz-checksum' header does not match what was computed.",
+    );
 }
 
 function rawChecksum(algorithm: ChecksumAlgorithm, value: string): Uint8Array {
   try {
     return checksumFromBase64(algorithm.name, value);
   } catch (cause) {
-    if (cause instanceof ChecksumError) throw new WireError("InvalidArgument", "Invalid checksum provided.", {}, { cause });
+    if (cause instanceof ChecksumError)
+      throw new WireError("InvalidArgument", "Invalid checksum provided.", {}, { cause });
     throw cause;
   }
 }
@@ -83,7 +111,8 @@ export function announcedTrailers(header: string | undefined): string[] {
 export function contentMd5(header: string | undefined): Buffer | null {
   if (header === undefined) return null;
   const raw = Buffer.from(header, "base64");
-  if (raw.length !== 16 || raw.toString("base64") !== header) throw new WireError("InvalidDigest", "The Content-Md5 you specified is not valid.");
+  if (raw.length !== 16 || raw.toString("base64") !== header)
+    throw new WireError("InvalidDigest", "The Content-Md5 you specified is not valid.");
   return raw;
 }
 
@@ -92,18 +121,21 @@ function bodySize(call: Call): number {
   const { headers } = call.request;
   if (call.identity.payload.kind === "chunked") {
     const decoded = headers.get("x-amz-decoded-content-length");
-    if (decoded === undefined) throw new WireError("MissingContentLength", "A chunked upload needs x-amz-decoded-content-length.");
+    if (decoded === undefined)
+      throw new WireError("MissingContentLength", "A chunked upload needs x-amz-decoded-content-length.");
     return parseLength(decoded);
   }
   const length = headers.get("content-length");
   if (length !== undefined) return parseLength(length);
-  if (headers.has("transfer-encoding")) throw new WireError("MissingContentLength", "You must provide the Content-Length HTTP header.");
+  if (headers.has("transfer-encoding"))
+    throw new WireError("MissingContentLength", "You must provide the Content-Length HTTP header.");
   return 0;
 }
 
 function parseLength(text: string): number {
   const length = Number(text);
-  if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(length)) throw new WireError("InvalidArgument", "The content length is not a number.");
+  if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(length))
+    throw new WireError("InvalidArgument", "The content length is not a number.");
   return length;
 }
 
@@ -114,7 +146,11 @@ function exactLength(source: ByteSource, sizeBytes: number): ByteSource {
     async next() {
       const chunk = await source.next();
       if (chunk === null) {
-        if (left > 0) throw new WireError("IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header.");
+        if (left > 0)
+          throw new WireError(
+            "IncompleteBody",
+            "You did not provide the number of bytes specified by the Content-Length HTTP header.",
+          );
         return null;
       }
       left -= chunk.length;
@@ -134,4 +170,3 @@ export async function readDocument(call: Call, bytesMax: number): Promise<Uint8A
   body.verify(call.digest(document, body.digests));
   return document;
 }
-

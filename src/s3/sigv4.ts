@@ -36,8 +36,16 @@ export function parseAuthorization(value: string): Authorization {
   const rest = value.slice("AWS4-HMAC-SHA256".length).replaceAll(" ", "");
   const fields = rest.split(",");
   const [credential, signedHeaders, signature] = fields;
-  if (fields.length !== 3 || !credential?.startsWith("Credential=") || !signedHeaders?.startsWith("SignedHeaders=") || !signature?.startsWith("Signature=")) {
-    throw new WireError("AuthorizationHeaderMalformed", "The authorization header needs Credential, SignedHeaders and Signature.");
+  if (
+    fields.length !== 3 ||
+    !credential?.startsWith("Credential=") ||
+    !signedHeaders?.startsWith("SignedHeaders=") ||
+    !signature?.startsWith("Signature=")
+  ) {
+    throw new WireError(
+      "AuthorizationHeaderMalformed",
+      "The authorization header needs Credential, SignedHeaders and Signature.",
+    );
   }
   return {
     ...parseCredential(credential.slice(11), "AuthorizationHeaderMalformed"),
@@ -46,12 +54,19 @@ export function parseAuthorization(value: string): Authorization {
   };
 }
 
-export function parseCredential(text: string, code: "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError"): Scope {
+export function parseCredential(
+  text: string,
+  code: "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError",
+): Scope {
   const parts = text.split("/");
-  if (parts.length < 5) throw new WireError(code, "The credential is not of the form AccessKey/yyyymmdd/region/service/aws4_request.");
+  if (parts.length < 5)
+    throw new WireError(code, "The credential is not of the form AccessKey/yyyymmdd/region/service/aws4_request.");
   const [day, region, service, end] = parts.slice(-4) as [string, string, string, string];
   if (!/^\d{8}$/.test(day) || end !== "aws4_request" || (service !== "s3" && service !== "sts")) {
-    throw new WireError(code, "The credential's scope is malformed; the service is s3 and the terminator aws4_request.");
+    throw new WireError(
+      code,
+      "The credential's scope is malformed; the service is s3 and the terminator aws4_request.",
+    );
   }
   return { accessKey: parts.slice(0, -4).join("/"), day, region, service };
 }
@@ -65,7 +80,8 @@ export class SigningKeys {
     const known = this.keys.get(name);
     if (known !== undefined) return known;
     let key: Buffer = Buffer.from(`AWS4${secretKey}`, "utf8");
-    for (const part of [scope.day, scope.region, scope.service, "aws4_request"]) key = createHmac("sha256", key).update(part).digest();
+    for (const part of [scope.day, scope.region, scope.service, "aws4_request"])
+      key = createHmac("sha256", key).update(part).digest();
     if (this.keys.size >= KEYS_CACHED) this.keys.delete(this.keys.keys().next().value as string);
     this.keys.set(name, key);
     return key;
@@ -113,7 +129,10 @@ export function encodeS3(text: string, keepSlash: boolean): string {
   let out = "";
   for (const byte of Buffer.from(text, "utf8")) {
     const c = String.fromCharCode(byte);
-    out += /[A-Za-z0-9\-_.~]/.test(c) || (keepSlash && c === "/") ? c : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+    out +=
+      /[A-Za-z0-9\-_.~]/.test(c) || (keepSlash && c === "/")
+        ? c
+        : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
   }
   return out;
 }

@@ -8,7 +8,11 @@ import { WireError } from "./wire-error.ts";
 export const S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/";
 export type XmlNode = readonly [name: string, content: string | number | boolean | readonly (XmlNode | null)[]];
 
-export function xmlDocument(root: string, children: readonly (XmlNode | null)[], namespace: string | null = S3_NAMESPACE): string {
+export function xmlDocument(
+  root: string,
+  children: readonly (XmlNode | null)[],
+  namespace: string | null = S3_NAMESPACE,
+): string {
   const attribute = namespace === null ? "" : ` xmlns="${namespace}"`;
   return `<?xml version="1.0" encoding="UTF-8"?>\n<${root}${attribute}>${children.map(element).join("")}</${root}>`;
 }
@@ -49,7 +53,17 @@ export interface XmlElement {
   readonly children: readonly XmlElement[];
 }
 
-const parser = new XMLParser({ preserveOrder: true, ignoreAttributes: true, removeNSPrefix: true, parseTagValue: false, trimValues: false, processEntities: false, htmlEntities: false, ignoreDeclaration: true, ignorePiTags: true });
+const parser = new XMLParser({
+  preserveOrder: true,
+  ignoreAttributes: true,
+  removeNSPrefix: true,
+  parseTagValue: false,
+  trimValues: false,
+  processEntities: false,
+  htmlEntities: false,
+  ignoreDeclaration: true,
+  ignorePiTags: true,
+});
 
 /** Parses a document whose root has this name. */
 export function parseXml(bytes: Uint8Array, root: string): XmlElement {
@@ -59,10 +73,15 @@ export function parseXml(bytes: Uint8Array, root: string): XmlElement {
   } catch (cause) {
     throw new WireError("MalformedXML", "The document is not UTF-8.", {}, { cause });
   }
-  if (text.includes("<!DOCTYPE") || text.includes("<!ENTITY") || XMLValidator.validate(text) !== true) throw new WireError("MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema.");
+  if (text.includes("<!DOCTYPE") || text.includes("<!ENTITY") || XMLValidator.validate(text) !== true)
+    throw new WireError(
+      "MalformedXML",
+      "The XML you provided was not well-formed or did not validate against our published schema.",
+    );
   const roots = (parser.parse(text) as unknown[]).map(toElement).filter((e) => e.name !== "#text");
   const found = roots[0];
-  if (found === undefined || roots.length !== 1 || found.name !== root) throw new WireError("MalformedXML", `The document's root must be ${root}.`);
+  if (found === undefined || roots.length !== 1 || found.name !== root)
+    throw new WireError("MalformedXML", `The document's root must be ${root}.`);
   return found;
 }
 
@@ -70,7 +89,10 @@ function toElement(node: unknown): XmlElement {
   const [name, content] = Object.entries(node as Record<string, unknown>).find(([k]) => k !== ":@") ?? ["#text", ""];
   if (name === "#text") return { name, text: decodeEntities(String(content)), children: [] };
   const children = (Array.isArray(content) ? content : []).map(toElement);
-  const text = children.filter((c) => c.name === "#text").map((c) => c.text).join("");
+  const text = children
+    .filter((c) => c.name === "#text")
+    .map((c) => c.text)
+    .join("");
   return { name, text, children: children.filter((c) => c.name !== "#text") };
 }
 
@@ -79,11 +101,14 @@ const NAMED: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", qu
 /** The five named entities and character references; anything else cannot be, since DTDs are refused. */
 function decodeEntities(text: string): string {
   if (!text.includes("&")) return text;
-  return text.replace(/&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|([a-z]{2,4}));/g, (whole, decimal?: string, hex?: string, name?: string) => {
-    if (name !== undefined) return NAMED[name] ?? whole;
-    const code = decimal !== undefined ? Number(decimal) : Number.parseInt(hex as string, 16);
-    return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
-  });
+  return text.replace(
+    /&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|([a-z]{2,4}));/g,
+    (whole, decimal?: string, hex?: string, name?: string) => {
+      if (name !== undefined) return NAMED[name] ?? whole;
+      const code = decimal !== undefined ? Number(decimal) : Number.parseInt(hex as string, 16);
+      return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+    },
+  );
 }
 
 export function child(parent: XmlElement, name: string): XmlElement | undefined {

@@ -42,7 +42,11 @@ export class DirectWriter implements ShardWriter {
   async close(): Promise<DriveOutcome<void>> {
     await this.last;
     const at = { fill: this.fill, offset: this.offset };
-    const { error } = await this.disk.run([step.use(this.descriptor, true), step.flush(this.buffer, at), step.fdatasync()]);
+    const { error } = await this.disk.run([
+      step.use(this.descriptor, true),
+      step.flush(this.buffer, at),
+      step.fdatasync(),
+    ]);
     this.giveBack();
     const outcome = this.outcome(error);
     return outcome.ok ? good(undefined) : bad(outcome.error);

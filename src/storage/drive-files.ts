@@ -5,7 +5,7 @@
 import { bad, good } from "../core/fan-out.ts";
 import type { Rng } from "../sys/rng.ts";
 import { type Disk, Errno, Ignore, step } from "../sys/disk.ts";
-import { type Change, type DirectoryEntry, DriveError, type DriveOutcome, type DriveSpace, type ObjectPath } from "./drive.ts";
+import type { Change, DirectoryEntry, DriveError, DriveOutcome, DriveSpace, ObjectPath } from "./drive.ts";
 import { driveError } from "./drive-errors.ts";
 import type { NewDirectory } from "./undo-log.ts";
 
@@ -48,16 +48,29 @@ export class DriveFiles {
 
   /** The data directories that a change brings. */
   sourceDirectories(change: Change): readonly NewDirectory[] {
-    if (change.kind === "replace") return change.dataDirs.map((name) => ({ name, from: `${this.stageDirectory(change.op)}/${name}`, keepParts: null }));
+    if (change.kind === "replace")
+      return change.dataDirs.map((name) => ({
+        name,
+        from: `${this.stageDirectory(change.op)}/${name}`,
+        keepParts: null,
+      }));
     if (change.kind !== "put") return [];
     switch (change.data.kind) {
       case "inline":
       case "none":
         return [];
       case "staged":
-        return [{ name: change.dataDir, from: `${this.stageDirectory(change.data.op)}/${change.dataDir}`, keepParts: null }];
+        return [
+          { name: change.dataDir, from: `${this.stageDirectory(change.data.op)}/${change.dataDir}`, keepParts: null },
+        ];
       case "upload":
-        return [{ name: change.dataDir, from: `${this.root}/${SYSTEM_BUCKET}/${change.data.path}/${change.dataDir}`, keepParts: change.data.keepParts }];
+        return [
+          {
+            name: change.dataDir,
+            from: `${this.root}/${SYSTEM_BUCKET}/${change.data.path}/${change.dataDir}`,
+            keepParts: change.data.keepParts,
+          },
+        ];
     }
   }
 
@@ -84,7 +97,8 @@ export class DriveFiles {
     const { error, results } = await this.disk.run([step.readFile(path, large)]);
     if (error === 0) return good(large.subarray(0, results[0]));
     if (error === Errno.ENOENT) return good(null);
-    if (error === Errno.E2BIG && (results[0] ?? 0) < META_BYTES_MAX) return await this.readLarge(path, (results[0] ?? 0) + 65_536); // it grew meanwhile
+    if (error === Errno.E2BIG && (results[0] ?? 0) < META_BYTES_MAX)
+      return await this.readLarge(path, (results[0] ?? 0) + 65_536); // it grew meanwhile
     return bad(this.error(`read ${path}`, error));
   }
 
@@ -104,7 +118,11 @@ export class DriveFiles {
     const directory = this.objectDirectory(key);
     const trash = this.trash();
     const { error } = await this.disk.run(
-      [step.rename(`${directory}/${name}`, trash, Ignore.enoent), step.rmdirUp(directory, this.bucketDirectory(key.bucket)), step.removeTree(trash, Ignore.any)],
+      [
+        step.rename(`${directory}/${name}`, trash, Ignore.enoent),
+        step.rmdirUp(directory, this.bucketDirectory(key.bucket)),
+        step.removeTree(trash, Ignore.any),
+      ],
       true,
     );
     return error === 0 || error === Errno.ENOTDIR ? good(undefined) : bad(this.error(`discard ${name}`, error));
@@ -116,7 +134,9 @@ export class DriveFiles {
     const entries = await this.readDirectory(directory);
     if (!entries.ok) return entries.error.code === "NotFound" ? good(undefined) : entries;
     const kept = new Set(keep.map((number) => `part.${number}`));
-    const steps = entries.value.filter((e) => !kept.has(e.name)).map((e) => step.unlink(`${directory}/${e.name}`, Ignore.enoent));
+    const steps = entries.value
+      .filter((e) => !kept.has(e.name))
+      .map((e) => step.unlink(`${directory}/${e.name}`, Ignore.enoent));
     for (let at = 0; at < steps.length; at += 64) {
       const { error } = await this.disk.run(steps.slice(at, at + 64), true);
       if (error !== 0) return bad(this.error("drop unlisted parts", error));
@@ -125,7 +145,13 @@ export class DriveFiles {
   }
 
   async giveBackDirectory(key: ObjectPath, dir: NewDirectory): Promise<DriveOutcome<void>> {
-    const { error } = await this.disk.run([step.rename(`${this.objectDirectory(key)}/${dir.name}`, dir.from, Ignore.enoent), step.rmdirUp(this.objectDirectory(key), this.bucketDirectory(key.bucket))], true);
+    const { error } = await this.disk.run(
+      [
+        step.rename(`${this.objectDirectory(key)}/${dir.name}`, dir.from, Ignore.enoent),
+        step.rmdirUp(this.objectDirectory(key), this.bucketDirectory(key.bucket)),
+      ],
+      true,
+    );
     return error === 0 ? good(undefined) : bad(this.error(`give back ${dir.name}`, error));
   }
 
@@ -134,7 +160,13 @@ export class DriveFiles {
     const { error } = await this.disk.run([step.statvfs(this.root, new Uint8Array(out.buffer))], true);
     if (error !== 0) return bad(this.error("statvfs", error));
     const at = (i: number): number => Number(out[i] ?? 0n);
-    return good({ totalBytes: at(0), freeBytes: at(2), usedBytes: at(0) - at(1), totalInodes: at(3), freeInodes: at(4) });
+    return good({
+      totalBytes: at(0),
+      freeBytes: at(2),
+      usedBytes: at(0) - at(1),
+      totalInodes: at(3),
+      freeInodes: at(4),
+    });
   }
 }
 

@@ -51,9 +51,21 @@ export type DataSource =
 
 export type Change =
   /** `header` is the body's, computed once for all drives. */
-  | { readonly kind: "put"; readonly body: Uint8Array; readonly header: XlHeader; readonly versionId: string; readonly dataDir: string; readonly data: DataSource }
+  | {
+      readonly kind: "put";
+      readonly body: Uint8Array;
+      readonly header: XlHeader;
+      readonly versionId: string;
+      readonly dataDir: string;
+      readonly data: DataSource;
+    }
   | { readonly kind: "delete-version"; readonly versionId: string }
-  | { readonly kind: "patch"; readonly versionId: string; readonly metaUsr: ReadonlyMap<string, string | null>; readonly metaSys: ReadonlyMap<string, Uint8Array | null> }
+  | {
+      readonly kind: "patch";
+      readonly versionId: string;
+      readonly metaUsr: ReadonlyMap<string, string | null>;
+      readonly metaSys: ReadonlyMap<string, Uint8Array | null>;
+    }
   /** The whole key as it stands elsewhere (heal): replaces xl.meta; data directories listed are taken from tmp/<op>. */
   | { readonly kind: "replace"; readonly meta: Uint8Array; readonly op: string; readonly dataDirs: readonly string[] };
 
@@ -148,7 +160,13 @@ export interface Drive {
   /** Small files of the part records of an upload: number -> bytes of part.N.meta (parts without part.N are left out). */
   readParts(uploadPath: string, dataDir: string): Promise<DriveOutcome<ReadonlyMap<number, Uint8Array>>>;
   /** Moves the staged part.1 of `op` into an upload and writes its record, replacing an older one by rename. */
-  putPart(request: { readonly op: string; readonly uploadPath: string; readonly dataDir: string; readonly part: number; readonly meta: Uint8Array }): Promise<DriveOutcome<void>>;
+  putPart(request: {
+    readonly op: string;
+    readonly uploadPath: string;
+    readonly dataDir: string;
+    readonly part: number;
+    readonly meta: Uint8Array;
+  }): Promise<DriveOutcome<void>>;
   /** Removes an upload's directory (to trash) and its empty parent. */
   removeUpload(uploadPath: string): Promise<DriveOutcome<void>>;
 }

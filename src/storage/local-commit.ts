@@ -9,8 +9,17 @@ import { bad, good } from "../core/fan-out.ts";
 import { KeyLock } from "../core/key-lock.ts";
 import { Errno, Ignore, type Step, step } from "../sys/disk.ts";
 import { type Applied, applyChange, stampOf } from "./apply-change.ts";
-import type { Change, CommitAnswer, CommitTerms, DriveOutcome, FenceAnswer, KeyState, ObjectPath, Stamp } from "./drive.ts";
-import { DriveError } from "./drive.ts";
+import type {
+  Change,
+  CommitAnswer,
+  CommitTerms,
+  DriveOutcome,
+  FenceAnswer,
+  KeyState,
+  ObjectPath,
+  Stamp,
+} from "./drive.ts";
+import type { DriveError } from "./drive.ts";
 import type { DriveFiles } from "./drive-files.ts";
 import type { GroupSync } from "./group-sync.ts";
 import { fingerprint, type NewDirectory, type UndoLog, type UndoRecord, type UndoTicket } from "./undo-log.ts";
@@ -60,9 +69,20 @@ export class LocalCommit {
     for (const [name, record] of newest) {
       const current = await this.files.readMeta(record);
       if (!current.ok || fingerprint(current.value) !== record.wrote) continue;
-      this.inDoubt.set(name, { key: record, stamp: record.stamp, prev: { meta: record.prevMeta, stamp: record.prevStamp }, newDirs: record.newDirs, oldDirs: record.oldDirs, ticket: null });
+      this.inDoubt.set(name, {
+        key: record,
+        stamp: record.stamp,
+        prev: { meta: record.prevMeta, stamp: record.prevStamp },
+        newDirs: record.newDirs,
+        oldDirs: record.oldDirs,
+        ticket: null,
+      });
       this.remember(name, record.stamp).stamp = record.stamp;
     }
+  }
+
+  async close(): Promise<void> {
+    if (this.inDoubt.size === 0) await this.undo.clear();
   }
 
   doubts(): readonly ObjectPath[] {
@@ -106,7 +126,8 @@ export class LocalCommit {
     if (doubt === inDoubt) this.drop(name, doubt);
     else this.cleanups.delete(`${name} ${stamp}`);
     for (const dir of doubt.newDirs) {
-      const tidy = dir.keepParts === null ? good(undefined) : await this.files.keepOnlyParts(key, dir.name, dir.keepParts);
+      const tidy =
+        dir.keepParts === null ? good(undefined) : await this.files.keepOnlyParts(key, dir.name, dir.keepParts);
       if (!tidy.ok) return tidy;
     }
     for (const dir of doubt.oldDirs) {
@@ -146,7 +167,10 @@ export class LocalCommit {
     if (moved !== null) return bad(moved);
     for (const dir of doubt.newDirs) {
       // An upload gets its parts back: a failed Complete can be repeated.
-      const gone = dir.keepParts === null ? await this.files.discardDirectory(key, dir.name) : await this.files.giveBackDirectory(key, dir);
+      const gone =
+        dir.keepParts === null
+          ? await this.files.discardDirectory(key, dir.name)
+          : await this.files.giveBackDirectory(key, dir);
       if (!gone.ok) return gone;
     }
     this.drop(name, doubt);
@@ -164,8 +188,11 @@ export class LocalCommit {
     const state = this.state(name, current.value);
     if (state.stamp === stamp) return good(true);
     const memory = this.remember(name, stamp);
-    if (memory.fenced !== fence || state.stamp > stamp || memory.last > fence || state.prev !== null) return good(false);
-    const answer = await this.accept(key, change, state, stamp, () => good({ accepted: false, reason: "missing", stamp: state.stamp }));
+    if (memory.fenced !== fence || state.stamp > stamp || memory.last > fence || state.prev !== null)
+      return good(false);
+    const answer = await this.accept(key, change, state, stamp, () =>
+      good({ accepted: false, reason: "missing", stamp: state.stamp }),
+    );
     return answer.ok ? good(answer.value.accepted) : answer;
   }
 
@@ -192,7 +219,14 @@ export class LocalCommit {
     };
     const written = await this.publish(key, applied, { record, heals: change.kind === "replace" });
     if (!written.ok) return written;
-    this.inDoubt.set(name, { key, stamp, prev: { meta: state.meta, stamp: state.stamp }, newDirs, oldDirs: applied.freedDirs, ticket: written.value });
+    this.inDoubt.set(name, {
+      key,
+      stamp,
+      prev: { meta: state.meta, stamp: state.stamp },
+      newDirs,
+      oldDirs: applied.freedDirs,
+      ticket: written.value,
+    });
     const memory = this.remember(name, stamp);
     memory.stamp = stamp;
     memory.last = max(memory.last, stamp);
@@ -206,12 +240,17 @@ export class LocalCommit {
    * A heal keeps no undo record: what it brings is durable before the rename and right whether it is settled or not, and
    * at a restart a record of one drive alone would be taken for a write that never got its quorum, and rolled back.
    */
-  private async publish(key: ObjectPath, applied: Applied, change: { readonly record: UndoRecord; readonly heals: boolean }): Promise<DriveOutcome<UndoTicket>> {
+  private async publish(
+    key: ObjectPath,
+    applied: Applied,
+    change: { readonly record: UndoRecord; readonly heals: boolean },
+  ): Promise<DriveOutcome<UndoTicket>> {
     const { record, heals } = change;
     const { steps, ticket } = heals ? { steps: [], ticket: NO_TICKET } : this.undo.prepare(record);
     const tmp = this.files.newTmpPath();
     const source = record.newDirs.map((dir) => ({ ...dir, replaces: heals }));
-    const failed = (await this.writeNew(tmp, applied.meta, steps)) ?? (await this.move(key, tmp, applied.meta !== null, source));
+    const failed =
+      (await this.writeNew(tmp, applied.meta, steps)) ?? (await this.move(key, tmp, applied.meta !== null, source));
     if (failed === null) return good(ticket);
     ticket.release();
     await this.files.disk.run([step.unlink(tmp, Ignore.any)], true); // what is left is swept at the next start
@@ -230,7 +269,12 @@ export class LocalCommit {
   }
 
   /** (c) and (d): the rename that makes it visible, durable. */
-  private async move(key: ObjectPath, tmp: string, keeps: boolean, source: readonly (NewDirectory & { readonly replaces: boolean })[] = []): Promise<DriveError | null> {
+  private async move(
+    key: ObjectPath,
+    tmp: string,
+    keeps: boolean,
+    source: readonly (NewDirectory & { readonly replaces: boolean })[] = [],
+  ): Promise<DriveError | null> {
     const directory = this.files.objectDirectory(key);
     const base = this.files.bucketDirectory(key.bucket);
     for (let attempt = 1; ; attempt++) {
@@ -239,7 +283,9 @@ export class LocalCommit {
         ? [
             step.mkdirPath(directory, base),
             // A heal replaces a damaged directory of the same name.
-            ...source.filter(({ replaces }) => replaces && attempt === 1).map(({ name }) => step.rename(`${directory}/${name}`, this.files.trash(), Ignore.enoent)),
+            ...source
+              .filter(({ replaces }) => replaces && attempt === 1)
+              .map(({ name }) => step.rename(`${directory}/${name}`, this.files.trash(), Ignore.enoent)),
             ...source.map(({ name, from }) => step.rename(from, `${directory}/${name}`, again)),
             step.rename(tmp, `${directory}/xl.meta`),
           ]
@@ -247,7 +293,8 @@ export class LocalCommit {
       const { error } = await this.files.disk.run(steps, true);
       if (error === 0) break;
       // Another key's removal may take an empty parent away between mkdir and rename: make it again.
-      if (error !== Errno.ENOENT || attempt === MOVE_ATTEMPTS) return this.files.error(`commit ${key.bucket}/${key.path}`, error);
+      if (error !== Errno.ENOENT || attempt === MOVE_ATTEMPTS)
+        return this.files.error(`commit ${key.bucket}/${key.path}`, error);
     }
     const synced = await this.groupSync.sync();
     return synced === 0 ? null : this.files.error("sync", synced);

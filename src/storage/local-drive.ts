@@ -57,7 +57,11 @@ export class LocalDrive implements Drive {
     this.disk = options.disk;
     this.groupSync = options.groupSync;
     this.files = new DriveFiles(options.disk, options.root, options.endpoint, options.rng);
-    this.commits = new LocalCommit(this.files, new UndoLog(options.disk, `${options.root}/${SYSTEM_BUCKET}/sherd/undo`), options.groupSync);
+    this.commits = new LocalCommit(
+      this.files,
+      new UndoLog(options.disk, `${options.root}/${SYSTEM_BUCKET}/sherd/undo`),
+      options.groupSync,
+    );
   }
 
   /** Makes the system directories, puts away what a previous run staged, finds operations in doubt. */
@@ -81,6 +85,11 @@ export class LocalDrive implements Drive {
   async sweep(): Promise<DriveOutcome<void>> {
     const { error } = await this.disk.run([step.removeTree(`${this.files.root}/${SYSTEM_BUCKET}/tmp-old`, Ignore.any)]);
     return this.outcome("sweep tmp-old", error);
+  }
+
+  /** At a clean stop: what was settled leaves no records behind. */
+  close(): Promise<void> {
+    return this.commits.close();
   }
 
   space(): Promise<DriveOutcome<DriveSpace>> {
@@ -107,7 +116,8 @@ export class LocalDrive implements Drive {
   private async holdsFile(directory: string): Promise<boolean> {
     const entries = await this.files.readDirectory(directory);
     if (!entries.ok) return false;
-    for (const entry of entries.value) if (!entry.isDirectory || (await this.holdsFile(`${directory}/${entry.name}`))) return true;
+    for (const entry of entries.value)
+      if (!entry.isDirectory || (await this.holdsFile(`${directory}/${entry.name}`))) return true;
     return false;
   }
 
@@ -116,7 +126,9 @@ export class LocalDrive implements Drive {
     if (!entries.ok) return entries;
     const names = entries.value.filter((e) => e.isDirectory && e.name !== SYSTEM_BUCKET).map((e) => e.name);
     const stats = names.map(() => new BigUint64Array(new ArrayBuffer(1024)));
-    const steps = names.map((name, i) => step.stat(this.files.bucketDirectory(name), new Uint8Array((stats[i] as BigUint64Array).buffer), Ignore.any));
+    const steps = names.map((name, i) =>
+      step.stat(this.files.bucketDirectory(name), new Uint8Array((stats[i] as BigUint64Array).buffer), Ignore.any),
+    );
     for (let at = 0; at < steps.length; at += 64) await this.disk.run(steps.slice(at, at + 64), true);
     return good(names.map((name, i) => ({ name, createdNs: stats[i]?.[1] ?? 0n })));
   }
@@ -125,9 +137,20 @@ export class LocalDrive implements Drive {
 
   async stage(op: string, dataDir: string, part: number): Promise<DriveOutcome<ShardWriter>> {
     const directory = `${this.files.stageDirectory(op)}/${dataDir}`;
-    const made = await this.disk.run([step.mkdirPath(directory, `${this.files.root}/${SYSTEM_BUCKET}/tmp`), step.openDirect(`${directory}/part.${part}`), step.keep()], true);
+    const made = await this.disk.run(
+      [
+        step.mkdirPath(directory, `${this.files.root}/${SYSTEM_BUCKET}/tmp`),
+        step.openDirect(`${directory}/part.${part}`),
+        step.keep(),
+      ],
+      true,
+    );
     if (made.error !== 0) return bad(this.files.error(`stage ${op}`, made.error));
-    return good(new DirectWriter(this.disk, made.results[2] as number, this.appendBuffers, (error) => this.outcome(`write ${op}`, error)));
+    return good(
+      new DirectWriter(this.disk, made.results[2] as number, this.appendBuffers, (error) =>
+        this.outcome(`write ${op}`, error),
+      ),
+    );
   }
 
   async stageWhole(op: string, dataDir: string, part: number, bytes: Uint8Array): Promise<DriveOutcome<void>> {
@@ -140,7 +163,12 @@ export class LocalDrive implements Drive {
     }
     const buffer = this.appendBuffers.pop() ?? newAppendBuffer();
     const rest = { fill: bytes.length % APPEND_BYTES, offset: bytes.length - (bytes.length % APPEND_BYTES) };
-    const { error } = await this.disk.run([made, step.openDirect(path), step.append(bytes, buffer, { fill: 0, offset: 0 }), step.flush(buffer, rest)]);
+    const { error } = await this.disk.run([
+      made,
+      step.openDirect(path),
+      step.append(bytes, buffer, { fill: 0, offset: 0 }),
+      step.flush(buffer, rest),
+    ]);
     if (this.appendBuffers.length < APPEND_BUFFERS_KEPT) this.appendBuffers.push(buffer);
     return this.outcome(`stage ${op}`, error);
   }
@@ -192,14 +220,22 @@ export class LocalDrive implements Drive {
   // ---- directories and uploads
 
   readDirectory(bucket: string, path: string): Promise<DriveOutcome<readonly DirectoryEntry[]>> {
-    return this.files.readDirectory(path === "" ? this.files.bucketDirectory(bucket) : this.files.objectDirectory({ bucket, path }));
+    return this.files.readDirectory(
+      path === "" ? this.files.bucketDirectory(bucket) : this.files.objectDirectory({ bucket, path }),
+    );
   }
 
   async look(key: ObjectPath): Promise<DriveOutcome<{ state: KeyState; directories: readonly string[] }>> {
-    const [state, entries] = await Promise.all([this.commits.read(key), this.files.readDirectory(this.files.objectDirectory(key))]);
+    const [state, entries] = await Promise.all([
+      this.commits.read(key),
+      this.files.readDirectory(this.files.objectDirectory(key)),
+    ]);
     if (!state.ok) return state;
     if (!entries.ok && entries.error.code !== "NotFound") return entries;
-    return good({ state: state.value, directories: entries.ok ? entries.value.filter((e) => e.isDirectory).map((e) => e.name) : [] });
+    return good({
+      state: state.value,
+      directories: entries.ok ? entries.value.filter((e) => e.isDirectory).map((e) => e.name) : [],
+    });
   }
 
   async readParts(uploadPath: string, dataDir: string): Promise<DriveOutcome<ReadonlyMap<number, Uint8Array>>> {
@@ -207,17 +243,26 @@ export class LocalDrive implements Drive {
     const entries = await this.files.readDirectory(directory);
     if (!entries.ok) return entries.error.code === "NotFound" ? good(new Map()) : entries;
     const names = new Set(entries.value.map((e) => e.name));
-    const numbers = [...names].flatMap((n) => (/^part\.[0-9]+$/.test(n) && names.has(`${n}.meta`) ? [Number(n.slice(5))] : [])).sort((a, b) => a - b);
+    const numbers = [...names]
+      .flatMap((n) => (/^part\.[0-9]+$/.test(n) && names.has(`${n}.meta`) ? [Number(n.slice(5))] : []))
+      .sort((a, b) => a - b);
     const parts = new Map<number, Uint8Array>();
     for (let at = 0; at < numbers.length; at += 64) {
       const group = numbers.slice(at, at + 64);
       const read = await Promise.all(group.map((number) => this.files.readSmall(`${directory}/part.${number}.meta`)));
-      for (const [i, outcome] of read.entries()) if (outcome.ok && outcome.value !== null) parts.set(group[i] as number, outcome.value);
+      for (const [i, outcome] of read.entries())
+        if (outcome.ok && outcome.value !== null) parts.set(group[i] as number, outcome.value);
     }
     return good(parts);
   }
 
-  async putPart(request: { op: string; uploadPath: string; dataDir: string; part: number; meta: Uint8Array }): Promise<DriveOutcome<void>> {
+  async putPart(request: {
+    op: string;
+    uploadPath: string;
+    dataDir: string;
+    part: number;
+    meta: Uint8Array;
+  }): Promise<DriveOutcome<void>> {
     const upload = `${this.files.bucketDirectory(SYSTEM_BUCKET)}/${request.uploadPath}`;
     const target = `${upload}/${request.dataDir}/part.${request.part}`;
     const tmp = this.files.newTmpPath();
@@ -244,7 +289,11 @@ export class LocalDrive implements Drive {
     const system = this.files.bucketDirectory(SYSTEM_BUCKET);
     const trash = this.files.trash();
     const parent = uploadPath.slice(0, uploadPath.lastIndexOf("/"));
-    const { error } = await this.disk.run([step.rename(`${system}/${uploadPath}`, trash, Ignore.enoent), step.rmdir(`${system}/${parent}`, Ignore.any), step.removeTree(trash, Ignore.any)]);
+    const { error } = await this.disk.run([
+      step.rename(`${system}/${uploadPath}`, trash, Ignore.enoent),
+      step.rmdir(`${system}/${parent}`, Ignore.any),
+      step.removeTree(trash, Ignore.any),
+    ]);
     if (error !== 0) return this.outcome(`remove upload ${uploadPath}`, error);
     return this.outcome("sync", await this.groupSync.sync());
   }

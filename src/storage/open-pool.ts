@@ -7,13 +7,23 @@ import { OperatingError } from "../core/errors.ts";
 import { assert, present } from "../core/assert.ts";
 import { type Disk, Errno, Ignore, step } from "../sys/disk.ts";
 import type { Rng } from "../sys/rng.ts";
-import { type DriveFormat, type FormatReading, formatAt, freshFormats, judgeFormats, parseFormat, serializeFormat } from "./format.ts";
+import {
+  type DriveFormat,
+  type FormatReading,
+  formatAt,
+  freshFormats,
+  judgeFormats,
+  parseFormat,
+  serializeFormat,
+} from "./format.ts";
 import { FormatError } from "../core/format-error.ts";
 import { GroupSync } from "./group-sync.ts";
 import { LocalDrive } from "./local-drive.ts";
 import { SYSTEM_BUCKET } from "./paths.ts";
 
-export class StartError extends OperatingError<"SameDriveTwice" | "WrongDrive" | "NoQuorum" | "BadFormat" | "NoAccess"> {}
+export class StartError extends OperatingError<
+  "SameDriveTwice" | "WrongDrive" | "NoQuorum" | "BadFormat" | "NoAccess"
+> {}
 
 export interface OpenPoolOptions {
   /** As the operator wrote them, and as absolute paths, in order. */
@@ -63,15 +73,24 @@ interface Root {
 }
 
 export async function openPool(options: OpenPoolOptions): Promise<OpenedPool> {
-  const roots = await Promise.all(options.paths.map((path, i) => lookAtRoot(options, path, options.endpoints[i] as string)));
+  const roots = await Promise.all(
+    options.paths.map((path, i) => lookAtRoot(options, path, options.endpoints[i] as string)),
+  );
   refuseTwice(roots);
-  const verdict = judgeFormats(roots.map((r) => r.reading), options.setSize);
+  const verdict = judgeFormats(
+    roots.map((r) => r.reading),
+    options.setSize,
+  );
   if (verdict.kind === "fatal") throw new StartError("BadFormat", verdict.reason);
-  if (verdict.kind === "wait") throw new StartError("NoQuorum", `${verdict.reason}; bring more of the drives back and start again`);
+  if (verdict.kind === "wait")
+    throw new StartError("NoQuorum", `${verdict.reason}; bring more of the drives back and start again`);
   if (verdict.kind === "fresh") return await formatPool(options, roots);
   const reference = verdict.reference;
   if (options.deploymentId !== null && options.deploymentId !== reference.deploymentId) {
-    throw new StartError("WrongDrive", `the drives ${options.endpoints[0]}… belong to deployment ${reference.deploymentId}, the first pool to ${options.deploymentId}: check the order and the paths of the arguments`);
+    throw new StartError(
+      "WrongDrive",
+      `the drives ${options.endpoints[0]}… belong to deployment ${reference.deploymentId}, the first pool to ${options.deploymentId}: check the order and the paths of the arguments`,
+    );
   }
   const replaced: number[] = [];
   const drives: (LocalDrive | null)[] = [];
@@ -84,7 +103,8 @@ export async function openPool(options: OpenPoolOptions): Promise<OpenedPool> {
       drives.push(await open(options, root, formatAt(reference, i)));
     } else {
       if (drive.kind === "refused") options.warn(`${root.endpoint} is not used: ${drive.reason}`);
-      if (drive.kind === "offline") options.warn(`${root.endpoint} cannot be read: check that it is mounted and readable`);
+      if (drive.kind === "offline")
+        options.warn(`${root.endpoint} cannot be read: check that it is mounted and readable`);
       drives.push(null);
     }
   }
@@ -108,14 +128,23 @@ async function lookAtRoot(options: OpenPoolOptions, path: string, endpoint: stri
   const existed = before.error === 0;
   if (!existed) {
     const made = await disk.run([step.mkdirPath(path, ""), step.stat(path, new Uint8Array(facts.buffer))]);
-    if (made.error !== 0) return { endpoint, path, device: -1, inode: -1, onRootFilesystem: false, existed, reading: { kind: "offline" } };
+    if (made.error !== 0)
+      return { endpoint, path, device: -1, inode: -1, onRootFilesystem: false, existed, reading: { kind: "offline" } };
   }
   await disk.run([step.stat("/", new Uint8Array(rootFacts.buffer))]);
   const buffer = new Uint8Array(new ArrayBuffer(1024 * 1024));
   const file = await disk.run([step.readFile(`${path}/${SYSTEM_BUCKET}/format.json`, buffer)]);
   const device = Number(facts[2]);
   const reading = readingOf(file.error, buffer.subarray(0, Math.max(0, file.results[0] ?? 0)));
-  return { endpoint, path, device, inode: Number(facts[3]), onRootFilesystem: facts[2] === rootFacts[2], existed, reading };
+  return {
+    endpoint,
+    path,
+    device,
+    inode: Number(facts[3]),
+    onRootFilesystem: facts[2] === rootFacts[2],
+    existed,
+    reading,
+  };
 }
 
 function readingOf(error: number, bytes: Uint8Array): FormatReading {
@@ -135,14 +164,20 @@ function refuseTwice(roots: readonly Root[]): void {
     if (root.device < 0) continue;
     const name = `${root.device}:${root.inode}`;
     const other = seen.get(name);
-    if (other !== undefined) throw new StartError("SameDriveTwice", `${root.endpoint} and ${other} are the same directory: name each drive once`);
+    if (other !== undefined)
+      throw new StartError(
+        "SameDriveTwice",
+        `${root.endpoint} and ${other} are the same directory: name each drive once`,
+      );
     seen.set(name, root.endpoint);
   }
 }
 
 async function formatPool(options: OpenPoolOptions, roots: readonly Root[]): Promise<OpenedPool> {
   const deploymentId = options.deploymentId ?? options.rng.uuid();
-  const formats = freshFormats(deploymentId, options.endpoints.length / options.setSize, options.setSize, () => options.rng.uuid());
+  const formats = freshFormats(deploymentId, options.endpoints.length / options.setSize, options.setSize, () =>
+    options.rng.uuid(),
+  );
   if (!options.allowRootDrive && roots.some((r) => r.onRootFilesystem)) {
     options.warn("formatting drives on the root file system: fine to try things out; for real data use mounted drives");
   }
@@ -164,13 +199,24 @@ async function writeFormat(options: OpenPoolOptions, root: Root, format: DriveFo
     step.rename(tmp, `${system}/format.json`),
     step.syncfs(root.path),
   ]);
-  if (error !== 0) throw new StartError("NoAccess", `${root.endpoint} cannot be written (errno ${error}): check its permissions and that it is not mounted read-only`);
+  if (error !== 0)
+    throw new StartError(
+      "NoAccess",
+      `${root.endpoint} cannot be written (errno ${error}): check its permissions and that it is not mounted read-only`,
+    );
 }
 
 async function open(options: OpenPoolOptions, root: Root, format: DriveFormat): Promise<LocalDrive | null> {
   assert(root.device >= 0, "an opened drive was looked at");
   const groupSync = options.syncs.of(root.device, root.path);
-  const drive = await LocalDrive.open({ id: format.driveId, root: root.path, endpoint: root.endpoint, disk: options.disk, rng: options.rng, groupSync });
+  const drive = await LocalDrive.open({
+    id: format.driveId,
+    root: root.path,
+    endpoint: root.endpoint,
+    disk: options.disk,
+    rng: options.rng,
+    groupSync,
+  });
   if (drive.ok) return drive.value;
   options.warn(`${root.endpoint} is not used: ${drive.error.message}`);
   return null;

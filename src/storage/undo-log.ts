@@ -72,6 +72,13 @@ export class UndoLog {
     return found;
   }
 
+  /** Empties both segments; nothing may be in doubt. */
+  async clear(): Promise<void> {
+    for (const segment of this.segments) {
+      if (segment.live === 0) await this.disk.run([step.openAppend(segment.file), step.truncate(0)], true);
+    }
+  }
+
   /** The steps of one append (register 3), for a task of the caller; durable with the next sync. Release the ticket when settled. */
   prepare(record: UndoRecord): { steps: ReturnType<typeof step.pwrite>[]; ticket: UndoTicket } {
     const segment = this.choose();

@@ -96,18 +96,39 @@ export const step = {
   openRead: (path: string, r = 0): Step => ({ op: Op.open, flags: r, a: [path, 0, 0] }),
   openCreate: (path: string, r = 0): Step => ({ op: Op.open, flags: r, a: [path, O_WRONLY | O_CREAT | O_EXCL, 0o666] }),
   /** Past the page cache where the file system takes it; write with `append` and `flush`. */
-  openDirect: (path: string, r = 0): Step => ({ op: Op.open, flags: r, a: [path, O_WRONLY | O_CREAT | O_EXCL | O_DIRECT, 0o666] }),
+  openDirect: (path: string, r = 0): Step => ({
+    op: Op.open,
+    flags: r,
+    a: [path, O_WRONLY | O_CREAT | O_EXCL | O_DIRECT, 0o666],
+  }),
   /** `at`: bytes that lie in the buffer already, and their place in the file. */
-  append: (bytes: Uint8Array, buffer: Uint8Array, at: { readonly fill: number; readonly offset: number }, r = 0): Step => ({
+  append: (
+    bytes: Uint8Array,
+    buffer: Uint8Array,
+    at: { readonly fill: number; readonly offset: number },
+    r = 0,
+  ): Step => ({
     op: Op.append,
     flags: r,
     a: [bytes, bytes.length, buffer, at.fill, at.offset],
   }),
-  flush: (buffer: Uint8Array, at: { readonly fill: number; readonly offset: number }, r = 0): Step => ({ op: Op.flush, flags: r, a: [buffer, at.fill, at.offset] }),
+  flush: (buffer: Uint8Array, at: { readonly fill: number; readonly offset: number }, r = 0): Step => ({
+    op: Op.flush,
+    flags: r,
+    a: [buffer, at.fill, at.offset],
+  }),
   openAppend: (path: string, r = 0): Step => ({ op: Op.open, flags: r, a: [path, O_WRONLY | O_CREAT, 0o666] }),
   close: (r = 0): Step => ({ op: Op.close, flags: r, a: [] }),
-  pread: (buffer: Uint8Array, offset: number, r = 0): Step => ({ op: Op.pread, flags: r, a: [buffer, buffer.length, offset] }),
-  pwrite: (bytes: Uint8Array, offset: number, r = 0): Step => ({ op: Op.pwrite, flags: r, a: [bytes, bytes.length, offset] }),
+  pread: (buffer: Uint8Array, offset: number, r = 0): Step => ({
+    op: Op.pread,
+    flags: r,
+    a: [buffer, buffer.length, offset],
+  }),
+  pwrite: (bytes: Uint8Array, offset: number, r = 0): Step => ({
+    op: Op.pwrite,
+    flags: r,
+    a: [bytes, bytes.length, offset],
+  }),
   fdatasync: (r = 0): Step => ({ op: Op.fdatasync, flags: r, a: [] }),
   fsync: (r = 0): Step => ({ op: Op.fsync, flags: r, a: [] }),
   fstat: (r = 0): Step => ({ op: Op.fstat, flags: r, a: [] }),
@@ -125,22 +146,51 @@ export const step = {
   removeTree: (path: string, ignore = 0): Step => ({ op: Op.removeTree, flags: ignore, a: [path] }),
   readdir: (path: string, into: Uint8Array): Step => ({ op: Op.readdir, flags: 0, a: [path, into, into.length] }),
   syncfs: (path: string): Step => ({ op: Op.syncfs, flags: 0, a: [path] }),
-  readFile: (path: string, into: Uint8Array, ignore = 0): Step => ({ op: Op.readFile, flags: ignore, a: [path, into, into.length] }),
+  readFile: (path: string, into: Uint8Array, ignore = 0): Step => ({
+    op: Op.readFile,
+    flags: ignore,
+    a: [path, into, into.length],
+  }),
   writeFile: (path: string, bytes: Uint8Array, options: { exclusive?: boolean; sync?: boolean } = {}): Step => ({
     op: Op.writeFile,
     flags: 0,
-    a: [path, bytes.length > 0 ? bytes : 0, bytes.length, (options.exclusive === true ? 1 : 0) | (options.sync === true ? 2 : 0)],
+    a: [
+      path,
+      bytes.length > 0 ? bytes : 0,
+      bytes.length,
+      (options.exclusive === true ? 1 : 0) | (options.sync === true ? 2 : 0),
+    ],
   }),
-  readFrame: (hash: Uint8Array, shard: Uint8Array, offset: number, r = 0): Step => ({ op: Op.readFrame, flags: r, a: [hash, shard, shard.length, offset] }),
-  encode: (plan: number, base: Uint8Array, stride: number, shardBytes: number): Step => ({ op: Op.encode, flags: 0, a: [plan, base, stride, shardBytes] }),
-  digest: (state: Uint8Array, bytes: Uint8Array): Step => ({ op: Op.digest, flags: 0, a: [state, bytes, bytes.length] }),
+  readFrame: (hash: Uint8Array, shard: Uint8Array, offset: number, r = 0): Step => ({
+    op: Op.readFrame,
+    flags: r,
+    a: [hash, shard, shard.length, offset],
+  }),
+  encode: (plan: number, base: Uint8Array, stride: number, shardBytes: number): Step => ({
+    op: Op.encode,
+    flags: 0,
+    a: [plan, base, stride, shardBytes],
+  }),
+  digest: (state: Uint8Array, bytes: Uint8Array): Step => ({
+    op: Op.digest,
+    flags: 0,
+    a: [state, bytes, bytes.length],
+  }),
   keep: (r = 0): Step => ({ op: Op.keep, flags: r, a: [] }),
   /** `own`: the task closes it at its end. */
-  use: (descriptor: number, own = false, r = 0): Step => ({ op: Op.use, flags: r | (own ? 0x100 : 0), a: [descriptor] }),
+  use: (descriptor: number, own = false, r = 0): Step => ({
+    op: Op.use,
+    flags: r | (own ? 0x100 : 0),
+    a: [descriptor],
+  }),
   /** `into`: 48 bytes for total, free, available bytes, inodes, free inodes, device. */
   statvfs: (path: string, into: Uint8Array): Step => ({ op: Op.statvfs, flags: 0, a: [path, into] }),
   truncate: (sizeBytes: number, r = 0): Step => ({ op: Op.truncate, flags: r, a: [sizeBytes] }),
-  rebuildSlots: (plan: number, base: Uint8Array, layout: { stride: number; shardBytes: number; have: number; want: number }): Step => ({
+  rebuildSlots: (
+    plan: number,
+    base: Uint8Array,
+    layout: { stride: number; shardBytes: number; have: number; want: number },
+  ): Step => ({
     op: Op.rebuildSlots,
     flags: 0,
     a: [plan, base, layout.stride, layout.shardBytes, layout.have + layout.want * 65536],

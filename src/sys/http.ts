@@ -83,9 +83,19 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
     });
     running.add(tracked);
   };
-  const settings = { maxHeaderSize: options.headerBytesMax, requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: 75_000 };
-  const server: Server = options.tls === null ? createPlain(settings, onRequest) : createTls({ ...settings, key: options.tls.key, cert: options.tls.cert }, onRequest);
-  if (options.tls !== null && "addContext" in server) for (const [name, pair] of options.tls.byName ?? []) (server as TlsServer).addContext(name, { key: pair.key, cert: pair.cert });
+  const settings = {
+    maxHeaderSize: options.headerBytesMax,
+    requestTimeout: 0,
+    headersTimeout: 60_000,
+    keepAliveTimeout: 75_000,
+  };
+  const server: Server =
+    options.tls === null
+      ? createPlain(settings, onRequest)
+      : createTls({ ...settings, key: options.tls.key, cert: options.tls.cert }, onRequest);
+  if (options.tls !== null && "addContext" in server)
+    for (const [name, pair] of options.tls.byName ?? [])
+      (server as TlsServer).addContext(name, { key: pair.key, cert: pair.cert });
   server.on("checkContinue", onRequest);
   server.timeout = 0;
   await new Promise<void>((resolve, reject) => {

@@ -26,7 +26,10 @@ export function readCertificates(directory: string): Certificates {
 
 function readPair(directory: string): TlsMaterial | null {
   try {
-    return { cert: readFileSync(join(directory, "public.crt"), "utf8"), key: readFileSync(join(directory, "private.key"), "utf8") };
+    return {
+      cert: readFileSync(join(directory, "public.crt"), "utf8"),
+      key: readFileSync(join(directory, "private.key"), "utf8"),
+    };
   } catch (error) {
     if ((error as { code?: string }).code === "ENOENT") return null;
     throw error;

@@ -5,7 +5,7 @@
  * Coding and hashing steps are done at once by the codec.
  */
 import type { Codec } from "../../src/codec/native.ts";
-import { type Disk, type DiskResult, Errno, Ignore, Op, type Step } from "../../src/sys/disk.ts";
+import { APPEND_BYTES, type Disk, type DiskResult, Errno, Ignore, Op, type Step } from "../../src/sys/disk.ts";
 import type { Rng } from "../../src/sys/rng.ts";
 import { seededRng } from "./seeded.ts";
 import { type CrashOrder, FsError, type Node, SimulatedFiles } from "./simulated-files.ts";
@@ -41,8 +41,33 @@ interface Task {
   readonly resolve: (result: DiskResult) => void;
 }
 
-const READ_ONLY: ReadonlySet<number> = new Set([Op.pread, Op.fstat, Op.stat, Op.readdir, Op.readFile, Op.readFrame, Op.encode, Op.digest, Op.rebuild, Op.keep, Op.use, Op.statvfs, Op.rebuildSlots, Op.verifyFrame, Op.close]);
-const GROWING: ReadonlySet<number> = new Set([Op.pwrite, Op.mkdir, Op.mkdirPath, Op.writeFile, Op.link, Op.truncate]);
+const READ_ONLY: ReadonlySet<number> = new Set([
+  Op.pread,
+  Op.fstat,
+  Op.stat,
+  Op.readdir,
+  Op.readFile,
+  Op.readFrame,
+  Op.encode,
+  Op.digest,
+  Op.rebuild,
+  Op.keep,
+  Op.use,
+  Op.statvfs,
+  Op.rebuildSlots,
+  Op.verifyFrame,
+  Op.close,
+]);
+const GROWING: ReadonlySet<number> = new Set([
+  Op.pwrite,
+  Op.mkdir,
+  Op.mkdirPath,
+  Op.writeFile,
+  Op.link,
+  Op.truncate,
+  Op.append,
+  Op.flush,
+]);
 const TOTAL_BYTES = 2 ** 40;
 
 export class SimulatedDisk implements Disk {
@@ -64,7 +89,7 @@ export class SimulatedDisk implements Disk {
 
   private constructor(
     private readonly codec: Codec,
-    private readonly seed: number,
+    seed: number,
     private readonly mounts: readonly { readonly path: string; readonly files: SimulatedFiles }[],
   ) {
     this.rng = seededRng(seed);
@@ -76,7 +101,11 @@ export class SimulatedDisk implements Disk {
   /** Empty file systems mounted at the paths, and one at "/". */
   static create(codec: Codec, seed: number, mounts: readonly string[]): SimulatedDisk {
     const list = ["/", ...mounts].map((path, i) => ({ path, files: new SimulatedFiles(i + 1) }));
-    return new SimulatedDisk(codec, seed, list.sort((a, b) => b.path.length - a.path.length));
+    return new SimulatedDisk(
+      codec,
+      seed,
+      list.sort((a, b) => b.path.length - a.path.length),
+    );
   }
 
   // ---- what a test does to it
@@ -140,7 +169,16 @@ export class SimulatedDisk implements Disk {
 
   run(steps: readonly Step[]): Promise<DiskResult> {
     return new Promise((resolve) => {
-      this.ready.push({ steps, results: new Array<number>(steps.length).fill(0), registers: [-1, -1, -1, -1], own: new Set(), kept: [], at: 0, isStuck: false, resolve });
+      this.ready.push({
+        steps,
+        results: new Array<number>(steps.length).fill(0),
+        registers: [-1, -1, -1, -1],
+        own: new Set(),
+        kept: [],
+        at: 0,
+        isStuck: false,
+        resolve,
+      });
       if (this.isPumping) return;
       this.isPumping = true;
       queueMicrotask(() => this.pump());
@@ -161,14 +199,23 @@ export class SimulatedDisk implements Disk {
 
   private advance(task: Task): void {
     const current = task.steps[task.at];
-    if (current === undefined) return this.finish(task, 0, -1);
+    if (current === undefined) {
+      this.finish(task, 0, -1);
+      return;
+    }
     if (!READ_ONLY.has(current.op) && !(current.op === Op.open && current.a[1] === 0)) {
-      if (this.mutations >= this.crashBefore) return this.crash();
+      if (this.mutations >= this.crashBefore) {
+        this.crash();
+        return;
+      }
       this.mutations++;
     }
     const errno = this.tryStep(task, current);
     if (errno === "stuck") return;
-    if (errno !== 0 && !isIgnored(current.flags, errno)) return this.finish(task, errno, task.at);
+    if (errno !== 0 && !isIgnored(current.flags, errno)) {
+      this.finish(task, errno, task.at);
+      return;
+    }
     if (errno !== 0) task.results[task.at] = -errno;
     task.at++;
     if (task.at === task.steps.length) this.finish(task, 0, -1);
@@ -210,7 +257,8 @@ export class SimulatedDisk implements Disk {
   }
 
   private faultFor(task: Task, current: Step): ActiveFault | null {
-    if (this.faults.size === 0 || current.op === Op.keep || current.op === Op.use || current.op === Op.close) return null;
+    if (this.faults.size === 0 || current.op === Op.keep || current.op === Op.use || current.op === Op.close)
+      return null;
     const paths = current.a.filter((a): a is string => typeof a === "string");
     const descriptor = this.descriptors.get(task.registers[current.flags & 3] ?? -1);
     if (paths.length === 0 && descriptor !== undefined) paths.push(descriptor.path);
@@ -231,7 +279,13 @@ export class SimulatedDisk implements Disk {
   private locate(path: string): { files: SimulatedFiles; names: string[] } {
     for (const mount of this.mounts) {
       if (!isBelow(path, mount.path)) continue;
-      return { files: mount.files, names: path.slice(mount.path.length).split("/").filter((name) => name !== "") };
+      return {
+        files: mount.files,
+        names: path
+          .slice(mount.path.length)
+          .split("/")
+          .filter((name) => name !== ""),
+      };
     }
     throw new FsError(Errno.ENOENT);
   }
@@ -251,6 +305,8 @@ export class SimulatedDisk implements Disk {
         return this.descriptorStep(task, s);
       case Op.pread:
       case Op.pwrite:
+      case Op.append:
+      case Op.flush:
       case Op.fdatasync:
       case Op.fsync:
       case Op.fstat:
@@ -272,7 +328,11 @@ export class SimulatedDisk implements Disk {
       return 0;
     };
     if (op === Op.encode) return must(symbols.sherd_encode(number(0), at(1), number(2), number(3)) === 0, Errno.EINVAL);
-    if (op === Op.rebuildSlots) return must(symbols.sherd_rebuild_slots(number(0), at(1), number(2), number(3), number(4), 1) === 0, Errno.EINVAL);
+    if (op === Op.rebuildSlots)
+      return must(
+        symbols.sherd_rebuild_slots(number(0), at(1), number(2), number(3), number(4), 1) === 0,
+        Errno.EINVAL,
+      );
     if (op === Op.verifyFrame) return must(symbols.sherd_verify(at(0), at(1), number(2)) === 1, Errno.EBADMSG);
     if (op === Op.digest) {
       if (number(2) > 0) symbols.sherd_digest_update(at(0), at(1), number(2));
@@ -315,7 +375,8 @@ export class SimulatedDisk implements Disk {
     try {
       return files.find(names);
     } catch (error) {
-      if ((mode & 0o100) !== 0 && error instanceof FsError && error.errno === Errno.ENOENT) return files.create(names, false);
+      if ((mode & 0o100) !== 0 && error instanceof FsError && error.errno === Errno.ENOENT)
+        return files.create(names, false);
       throw error;
     }
   }
@@ -329,6 +390,26 @@ export class SimulatedDisk implements Disk {
         return copyOut(node.bytes, a[0] as Uint8Array, a[2] as number, flip);
       case Op.pwrite:
         files.write(node, a[0] as Uint8Array, a[2] as number);
+        return 0;
+      case Op.append: {
+        // As the native step: whole buffers are written, the rest stays in the buffer.
+        const [bytes, , buffer, fillBefore, at] = a as [Uint8Array, number, Uint8Array, number, number];
+        let fill = fillBefore;
+        let offset = at;
+        for (let from = 0; from < bytes.length; ) {
+          const n = Math.min(APPEND_BYTES - fill, bytes.length - from);
+          buffer.set(bytes.subarray(from, from + n), fill);
+          from += n;
+          fill += n;
+          if (fill < APPEND_BYTES) break;
+          files.write(node, buffer.slice(0, APPEND_BYTES), offset);
+          offset += APPEND_BYTES;
+          fill = 0;
+        }
+        return 0;
+      }
+      case Op.flush:
+        files.write(node, (a[0] as Uint8Array).slice(0, a[1] as number), a[2] as number);
         return 0;
       case Op.fstat:
         return node.bytes.length;
@@ -474,8 +555,10 @@ function isBelow(path: string, prefix: string): boolean {
 
 function hits(fault: Fault, s: Step): boolean {
   if (fault.ops !== undefined) return fault.ops.includes(s.op);
-  if (fault.effect === Errno.ENOSPC) return GROWING.has(s.op) || (s.op === Op.open && ((s.a[1] as number) & 0o100) !== 0);
-  if (fault.effect === Errno.EROFS) return (!READ_ONLY.has(s.op) && s.op !== Op.syncfs && s.op !== Op.open) || (s.op === Op.open && s.a[1] !== 0);
+  if (fault.effect === Errno.ENOSPC)
+    return GROWING.has(s.op) || (s.op === Op.open && ((s.a[1] as number) & 0o100) !== 0);
+  if (fault.effect === Errno.EROFS)
+    return (!READ_ONLY.has(s.op) && s.op !== Op.syncfs && s.op !== Op.open) || (s.op === Op.open && s.a[1] !== 0);
   if (fault.effect === "flip") return s.op === Op.pread || s.op === Op.readFile || s.op === Op.readFrame;
   return true;
 }
@@ -507,6 +590,7 @@ function statInto(files: SimulatedFiles, node: Node, into: Uint8Array | number):
 
 function statvfsInto(files: SimulatedFiles, into: Uint8Array): number {
   const view = new DataView(into.buffer, into.byteOffset);
-  for (const [i, value] of [TOTAL_BYTES, TOTAL_BYTES / 2, TOTAL_BYTES / 2, 1e6, 1e6, files.device].entries()) view.setBigUint64(i * 8, BigInt(value), true);
+  for (const [i, value] of [TOTAL_BYTES, TOTAL_BYTES / 2, TOTAL_BYTES / 2, 1e6, 1e6, files.device].entries())
+    view.setBigUint64(i * 8, BigInt(value), true);
   return 0;
 }

@@ -31,7 +31,14 @@ export interface Node {
 type Change =
   | { readonly kind: "add"; readonly dir: Node; readonly name: string; readonly node: Node }
   | { readonly kind: "remove"; readonly dir: Node; readonly name: string; readonly node: Node }
-  | { readonly kind: "move"; readonly from: Node; readonly name: string; readonly to: Node; readonly toName: string; readonly node: Node };
+  | {
+      readonly kind: "move";
+      readonly from: Node;
+      readonly name: string;
+      readonly to: Node;
+      readonly toName: string;
+      readonly node: Node;
+    };
 
 export class FsError extends Error {
   constructor(readonly errno: number) {
@@ -51,7 +58,16 @@ export class SimulatedFiles {
 
   private node(isDirectory: boolean): Node {
     const none = new Uint8Array(0);
-    return { id: this.nextId++, isDirectory, entries: new Map(), durableEntries: new Map(), bytes: none, durableBytes: none, pending: [], mtimeNs: BigInt(this.nextId) };
+    return {
+      id: this.nextId++,
+      isDirectory,
+      entries: new Map(),
+      durableEntries: new Map(),
+      bytes: none,
+      durableBytes: none,
+      pending: [],
+      mtimeNs: BigInt(this.nextId),
+    };
   }
 
   // ---- names
@@ -150,7 +166,10 @@ export class SimulatedFiles {
 
   /** What is on the medium after a power cut now. */
   crash(rng: Rng, order: CrashOrder): SimulatedFiles {
-    const survivors = order === "ordered" ? this.journal.slice(0, Math.floor(rng.next() * (this.journal.length + 1))) : this.journal.filter(() => rng.next() < 0.5);
+    const survivors =
+      order === "ordered"
+        ? this.journal.slice(0, Math.floor(rng.next() * (this.journal.length + 1)))
+        : this.journal.filter(() => rng.next() < 0.5);
     const after = new SimulatedFiles(this.device);
     const view = new Map<Node, Map<string, Node>>();
     const entriesOf = (dir: Node): Map<string, Node> => {
@@ -209,7 +228,10 @@ function written(bytes: Uint8Array, patch: Uint8Array, offset: number): Uint8Arr
   const size = Math.max(bytes.length, offset + patch.length);
   let into = bytes;
   if (size > bytes.length) {
-    into = size <= bytes.buffer.byteLength && bytes.byteOffset === 0 ? new Uint8Array(bytes.buffer, 0, size) : new Uint8Array(new ArrayBuffer(size * 2), 0, size);
+    into =
+      size <= bytes.buffer.byteLength && bytes.byteOffset === 0
+        ? new Uint8Array(bytes.buffer, 0, size)
+        : new Uint8Array(new ArrayBuffer(size * 2), 0, size);
     if (into.buffer !== bytes.buffer) into.set(bytes);
   }
   into.set(patch, offset);
@@ -223,7 +245,10 @@ function tornBytes(file: Node, rng: Rng): Uint8Array {
   const none = !all && rng.next() < 0.33;
   for (const write of file.pending) {
     for (let at = 0; at < write.bytes.length; ) {
-      const end = Math.min(write.bytes.length, (Math.floor((write.offset + at) / SECTOR_BYTES) + 1) * SECTOR_BYTES - write.offset);
+      const end = Math.min(
+        write.bytes.length,
+        (Math.floor((write.offset + at) / SECTOR_BYTES) + 1) * SECTOR_BYTES - write.offset,
+      );
       if (all || (!none && rng.next() < 0.5)) bytes = written(bytes, write.bytes.subarray(at, end), write.offset + at);
       at = end;
     }

@@ -23,11 +23,11 @@ const filled = (bytes: number, with_: number) => new Uint8Array(bytes).fill(with
 
 test.each([
   // name       header                        element              bytes  types
-  ["CRC32",     "x-amz-checksum-crc32",     "ChecksumCRC32",      4, "COMPOSITE FULL_OBJECT"],
-  ["CRC32C",    "x-amz-checksum-crc32c",    "ChecksumCRC32C",     4, "COMPOSITE FULL_OBJECT"],
-  ["SHA1",      "x-amz-checksum-sha1",      "ChecksumSHA1",      20, "COMPOSITE"],
-  ["SHA256",    "x-amz-checksum-sha256",    "ChecksumSHA256",    32, "COMPOSITE"],
-  ["CRC64NVME", "x-amz-checksum-crc64nvme", "ChecksumCRC64NVME",  8, "FULL_OBJECT"],
+  ["CRC32", "x-amz-checksum-crc32", "ChecksumCRC32", 4, "COMPOSITE FULL_OBJECT"],
+  ["CRC32C", "x-amz-checksum-crc32c", "ChecksumCRC32C", 4, "COMPOSITE FULL_OBJECT"],
+  ["SHA1", "x-amz-checksum-sha1", "ChecksumSHA1", 20, "COMPOSITE"],
+  ["SHA256", "x-amz-checksum-sha256", "ChecksumSHA256", 32, "COMPOSITE"],
+  ["CRC64NVME", "x-amz-checksum-crc64nvme", "ChecksumCRC64NVME", 8, "FULL_OBJECT"],
 ])("%s is carried by %s", (name, header, element, bytes, types) => {
   const algorithm = checksumAlgorithmOf(name.toLowerCase());
   expect(algorithm?.header).toBe(header);
@@ -64,7 +64,9 @@ test.each(["", "p/sylw", "p/sylw=", "p_sylw==", "p/syl", " p/sylw==", "p/sylw==\
 
 test("a composite is the checksum of the parts' raw values", () => {
   const parts = [filled(32, 7), filled(32, 9)];
-  expect(hex(compositeChecksum(codec, "SHA256", parts))).toBe(createHash("sha256").update(Buffer.concat(parts)).digest("hex"));
+  expect(hex(compositeChecksum(codec, "SHA256", parts))).toBe(
+    createHash("sha256").update(Buffer.concat(parts)).digest("hex"),
+  );
   // As stored by another server for one part: see the record below.
   expect(hex(compositeChecksum(codec, "CRC32C", [bytesOfHex("9325344d")]))).toBe("bbcd55bc");
 });
@@ -76,7 +78,14 @@ const RECORDS: [string, ChecksumRecord][] = [
   ["8002 0102030405060708", { ...single, algorithm: "CRC64NVME", value: bytesOfHex("0102030405060708") }],
   [
     "d001 bbcd55bc 01 9325344d",
-    { algorithm: "CRC32C", type: "COMPOSITE", value: bytesOfHex("bbcd55bc"), parts: 1, partValues: [bytesOfHex("9325344d")], trailing: false },
+    {
+      algorithm: "CRC32C",
+      type: "COMPOSITE",
+      value: bytesOfHex("bbcd55bc"),
+      parts: 1,
+      partValues: [bytesOfHex("9325344d")],
+      trailing: false,
+    },
   ],
   [
     "c805 bbcd55bc 02 9325344d 01020304",
@@ -124,9 +133,16 @@ test("values do not share the memory they were read from", () => {
   expect(hex(record?.value ?? source)).toBe("a7fb3297");
 });
 
-test.each(["08", "08 a7fb32", "00", "18 01020304", "28 01020304", "d001 bbcd55bc", "d001 bbcd55bc 02 9325344d", "ffffffffff", "88"])(
-  "the record %s is refused",
-  (text) => {
-    expect(() => decodeChecksumRecords(bytesOfHex(text))).toThrow(ChecksumError);
-  },
-);
+test.each([
+  "08",
+  "08 a7fb32",
+  "00",
+  "18 01020304",
+  "28 01020304",
+  "d001 bbcd55bc",
+  "d001 bbcd55bc 02 9325344d",
+  "ffffffffff",
+  "88",
+])("the record %s is refused", (text) => {
+  expect(() => decodeChecksumRecords(bytesOfHex(text))).toThrow(ChecksumError);
+});

@@ -76,7 +76,24 @@ describe.each(TIERS)("tier %i", (tier) => {
   test("every length around the block and kernel boundaries agrees with node:crypto", () => {
     useTier();
     const bytes = bytesOf(sequence(1), 5000);
-    const lengths = [...Array(200).keys(), 255, 256, 257, 447, 448, 511, 512, 513, 527, 576, 1023, 1024, 4095, 4096, 4999];
+    const lengths = [
+      ...Array(200).keys(),
+      255,
+      256,
+      257,
+      447,
+      448,
+      511,
+      512,
+      513,
+      527,
+      576,
+      1023,
+      1024,
+      4095,
+      4096,
+      4999,
+    ];
     for (const length of lengths) {
       const digest = new Digest(codec, ALL);
       const odd = bytes.subarray(1, 1 + length); // not aligned
@@ -145,7 +162,10 @@ describe.each(TIERS)("tier %i", (tier) => {
           const pinned = new Uint8Array(new ArrayBuffer(2048)).subarray(0, chunk.length);
           pinned.set(chunk);
           stream.chunks.push(pinned);
-          jobs.set([BigInt(stream.digest.statePointer), BigInt(Number(codec.ptr(pinned))), BigInt(chunk.length)], i * 3);
+          jobs.set(
+            [BigInt(stream.digest.statePointer), BigInt(Number(codec.ptr(pinned))), BigInt(chunk.length)],
+            i * 3,
+          );
         });
         codec.symbols.sherd_digest_many(codec.ptr(jobs), batch.length);
       }
@@ -166,7 +186,14 @@ test("the CRC of two pieces is combined from theirs", () => {
     digest.update(bytes);
     return digest.final();
   };
-  for (const [lengthA, lengthB] of [[0, 0], [0, 9], [9, 0], [1, 1], [300, 4097], [70_000, 3]] as const) {
+  for (const [lengthA, lengthB] of [
+    [0, 0],
+    [0, 9],
+    [9, 0],
+    [1, 1],
+    [300, 4097],
+    [70_000, 3],
+  ] as const) {
     const a = bytesOf(next, lengthA);
     const b = bytesOf(next, lengthB);
     const whole = crcs(Buffer.concat([a, b]));
@@ -185,7 +212,8 @@ test("combining passes lengths beyond 32 bits", () => {
     digest.update(bytes);
     return digest.final().crc64nvme;
   };
-  const join = (a: Uint8Array, value: Uint8Array, sizeBytes: number) => combineCrc(codec, "CRC64NVME", a, { value, sizeBytes });
+  const join = (a: Uint8Array, value: Uint8Array, sizeBytes: number) =>
+    combineCrc(codec, "CRC64NVME", a, { value, sizeBytes });
   let zeros = of(new Uint8Array(5 * 1024));
   for (let size = 5 * 1024; size < 5 * 2 ** 30; size *= 2) zeros = join(zeros, zeros, size);
   const half = join(join(of(Buffer.from("a")), zeros, 5 * 2 ** 30), zeros, 5 * 2 ** 30);

@@ -1,0 +1,35 @@
+/** What the pools of a deployment are made of, and the part of Pools that uploads.ts works with. */
+import type { KeyLock } from "../core/key-lock.ts";
+import type { ObjectPath } from "../storage/drive.ts";
+import { encodeKey } from "../storage/paths.ts";
+import type { BackgroundWork } from "./background-work.ts";
+import type { ErasureSet } from "./erasure-set.ts";
+import type { LocatedKey } from "./locate.ts";
+import type { PlacementAlgorithm } from "./placement.ts";
+import type { StoredVersion } from "./store.ts";
+
+export interface Pool {
+  readonly sets: readonly ErasureSet[];
+  readonly placement: PlacementAlgorithm;
+  /** Takes no new objects (decommissioned). */
+  readonly isSuspended: boolean;
+}
+export interface PoolsOptions {
+  readonly pools: readonly Pool[];
+  readonly deploymentId: string;
+  readonly background: BackgroundWork;
+}
+
+export interface UploadHost {
+  readonly allSets: readonly ErasureSet[];
+  readonly locks: KeyLock;
+  readonly background: BackgroundWork;
+  setsOf(path: string): readonly ErasureSet[];
+  /** The set of a new key. */
+  placeNew(path: ObjectPath): Promise<ErasureSet>;
+  latestOf(path: ObjectPath): Promise<{ readonly located: LocatedKey; readonly current: StoredVersion | null }>;
+}
+
+export function pathOf(bucket: string, key: string): ObjectPath {
+  return { bucket, path: encodeKey(key) };
+}
