@@ -75,6 +75,9 @@ export class SimulatedDisk implements Disk {
   mutations = 0;
   /** Syncs of a file system so far. */
   syncs = 0;
+  get hasCrashed(): boolean {
+    return this.isDead;
+  }
   /** Resolves when the world stopped. */
   readonly crashed: Promise<void>;
   private stop: () => void;
