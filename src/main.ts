@@ -159,6 +159,8 @@ function fail(error: unknown): void {
   process.exit(1);
 }
 
+// Who reads our output may go away; that is no reason to stop serving.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 process.on("uncaughtException", fail);
 process.on("unhandledRejection", fail);
 await main().catch(fail);

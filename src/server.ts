@@ -28,7 +28,7 @@ import { readProcessUsage } from "./observe/process-usage.ts";
 import { bearerIsValid } from "./observe/prometheus-auth.ts";
 import { createS3Handler } from "./s3/pipeline.ts";
 import { SigningKeys } from "./s3/sigv4.ts";
-import { GroupSyncs, type OpenedPool, openPool } from "./storage/open-pool.ts";
+import { GroupSyncs, type OpenedPool, openPool, StartError } from "./storage/open-pool.ts";
 import type { HttpExchange, RunningServer } from "./sys/http.ts";
 import { startHttpServer } from "./sys/http.ts";
 import { readCertificates } from "./sys/tls.ts";
@@ -75,6 +75,7 @@ export async function openStore(
 ): Promise<OpenedStore> {
   const { clock, rng, log } = outside;
   const layouts = layoutPools(endpoints, options.setDriveCount);
+  refuseUrls(layouts);
   const classes = storageClassesOf(
     layouts.map((l) => l.setSize),
     { standard: options.standardClass, reduced: options.reducedClass },
@@ -133,6 +134,12 @@ export async function openStore(
     for (const drive of opened.flatMap((p) => p.drives)) await drive?.close();
   };
   return { codec, pool: native, pools, layouts, deploymentId, syncs, blocks, healQueue, background, toRebuild, close };
+}
+
+function refuseUrls(layouts: readonly PoolLayout[]): void {
+  const url = layouts.flatMap((l) => l.endpoints).find((endpoint) => /^[a-z]+:\/\//i.test(endpoint));
+  if (url !== undefined)
+    throw new StartError("NoAccess", `${url}: several nodes are not there yet; give folders of this machine`);
 }
 
 async function openPools(

@@ -185,7 +185,7 @@ async function sendError(
   const { request, response } = exchange;
   const code = errorCodeOf(error);
   const status = errorStatusOf(code);
-  if (status >= 500 || code === "InternalError") {
+  if (status >= 500 && status !== 501) {
     const cause = error instanceof Error ? error.message : String(error);
     const stack = code === "InternalError" && error instanceof Error ? error.stack : undefined;
     options.log.error("request failed", {

@@ -98,7 +98,10 @@ test("an overwrite that drives refuse leaves the old object whole, whichever and
     expect({ bad, outcome }).toEqual({ bad, outcome: bad.length <= 1 ? "acknowledged" : "StorageFull" });
     for (const undo of lift) undo();
     await pools.background.idle();
-    expect({ bad, whole: same(await getBytes(pools, KEY), bad.length <= 1 ? SMALL_NEW : SMALL_OLD) }).toEqual({ bad, whole: true });
+    expect({ bad, whole: same(await getBytes(pools, KEY), bad.length <= 1 ? SMALL_NEW : SMALL_OLD) }).toEqual({
+      bad,
+      whole: true,
+    });
   }
 });
 
