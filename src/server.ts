@@ -28,6 +28,8 @@ import { readProcessUsage } from "./observe/process-usage.ts";
 import { bearerIsValid } from "./observe/prometheus-auth.ts";
 import { createS3Handler } from "./s3/pipeline.ts";
 import { SigningKeys } from "./s3/sigv4.ts";
+import { GuardedDrive } from "./storage/guarded-drive.ts";
+import type { LocalDrive } from "./storage/local-drive.ts";
 import { GroupSyncs, type OpenedPool, openPool, StartError } from "./storage/open-pool.ts";
 import type { HttpExchange, RunningServer } from "./sys/http.ts";
 import { startHttpServer } from "./sys/http.ts";
@@ -104,7 +106,7 @@ export async function openStore(
 
   const opened = await openPools(options, layouts, { native, syncs, outside });
   const deploymentId = (opened[0] as OpenedPool).format.deploymentId;
-  const sets = opened.map((pool, i) => setsOf(pool, i, layouts[i] as PoolLayout, { ...classes, resources }));
+  const sets = opened.map((pool, i) => setsOf(pool, i, layouts[i] as PoolLayout, { ...classes, resources, log }));
   const poolsWith = (suspended: ReadonlySet<number>): Pools =>
     new Pools({
       deploymentId,
@@ -173,11 +175,14 @@ function setsOf(
   pool: OpenedPool,
   poolIndex: number,
   { setSize, setCount }: PoolLayout,
-  common: { standardParity: number; reducedParity: number; resources: SetResources },
+  common: { standardParity: number; reducedParity: number; resources: SetResources; log: Log },
 ): ErasureSet[] {
-  const { standardParity, reducedParity, resources } = common;
+  const { standardParity, reducedParity, resources, log } = common;
   return Array.from({ length: setCount }, (_, i) => {
-    const drives = pool.drives.slice(i * setSize, (i + 1) * setSize);
+    const onState = (endpoint: string, state: string): void => log.warn("drive state", { endpoint, state });
+    const guarded = (drive: LocalDrive | null): GuardedDrive | null =>
+      drive === null ? null : new GuardedDrive(drive, { clock: resources.clock, onState });
+    const drives = pool.drives.slice(i * setSize, (i + 1) * setSize).map(guarded);
     return new ErasureSet(poolIndex, i, drives, standardParity, reducedParity, resources);
   });
 }

@@ -1,0 +1,218 @@
+/**
+ * GuardedDrive: a Drive with deadlines and health. A metadata call that does not answer in time is a Timeout outcome (of a
+ * commit: unknown, which the protocol knows). Calls that hold the caller's buffers are never abandoned, since the drive may
+ * still write into them: they end when the drive does. A drive that hangs or keeps failing is taken out of use and answers
+ * Faulty at once; a probe brings it back. In-flight calls are capped, so that a slow drive cannot pile up work.
+ */
+import { bad } from "../core/fan-out.ts";
+import type { Clock } from "../sys/clock.ts";
+import {
+  type Change,
+  type CommitAnswer,
+  type CommitTerms,
+  type DirectoryEntry,
+  type Drive,
+  DriveError,
+  type DriveOutcome,
+  type DriveSpace,
+  type DriveState,
+  type FenceAnswer,
+  type Frame,
+  type KeyState,
+  type ObjectPath,
+  type ShardFile,
+  type ShardWriter,
+  type Stamp,
+} from "./drive.ts";
+
+const DEADLINE_MS = 30_000;
+const SUSPECT_AFTER = 3;
+const FAULTY_AFTER = 8;
+const PROBE_MS = 5_000;
+const IN_FLIGHT_MAX = 1_024;
+
+export interface GuardOptions {
+  readonly clock: Clock;
+  readonly deadlineMs?: number;
+  readonly probeMs?: number;
+  readonly inFlightMax?: number;
+  readonly onState: (endpoint: string, state: DriveState) => void;
+}
+
+export class GuardedDrive implements Drive {
+  private health: DriveState = "ok";
+  private failures = 0;
+  private inFlight = 0;
+
+  constructor(
+    private readonly inner: Drive,
+    private readonly options: GuardOptions,
+  ) {}
+
+  get id(): string {
+    return this.inner.id;
+  }
+  get endpoint(): string {
+    return this.inner.endpoint;
+  }
+  get state(): DriveState {
+    return this.health;
+  }
+  doubts(): readonly ObjectPath[] {
+    return this.inner.doubts();
+  }
+
+  space(): Promise<DriveOutcome<DriveSpace>> {
+    return this.timed("space", () => this.inner.space());
+  }
+  makeBucket(bucket: string): Promise<DriveOutcome<void>> {
+    return this.timed("make bucket", () => this.inner.makeBucket(bucket));
+  }
+  removeBucket(bucket: string): Promise<DriveOutcome<void>> {
+    return this.held(() => this.inner.removeBucket(bucket)); // walks the bucket: as long as it takes
+  }
+  listBuckets(): Promise<DriveOutcome<readonly { readonly name: string; readonly createdNs: bigint }[]>> {
+    return this.timed("list buckets", () => this.inner.listBuckets());
+  }
+  async stage(op: string, dataDir: string, part: number): Promise<DriveOutcome<ShardWriter>> {
+    const writer = await this.held(() => this.inner.stage(op, dataDir, part));
+    if (!writer.ok) return writer;
+    const { value } = writer;
+    return {
+      ok: true,
+      value: {
+        append: (bytes) => this.held(() => value.append(bytes)),
+        close: () => this.held(() => value.close()),
+        abort: () => value.abort(),
+      },
+    };
+  }
+  stageWhole(op: string, dataDir: string, part: number, bytes: Uint8Array): Promise<DriveOutcome<void>> {
+    return this.held(() => this.inner.stageWhole(op, dataDir, part, bytes));
+  }
+  unstage(op: string): Promise<DriveOutcome<void>> {
+    return this.timed("unstage", () => this.inner.unstage(op));
+  }
+  read(key: ObjectPath): Promise<DriveOutcome<KeyState>> {
+    return this.timed("read", () => this.inner.read(key));
+  }
+  commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
+    return this.timed("commit", () => this.inner.commit(key, change, terms));
+  }
+  settle(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<void>> {
+    return this.timed("settle", () => this.inner.settle(key, stamp));
+  }
+  fence(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<FenceAnswer>> {
+    return this.timed("fence", () => this.inner.fence(key, stamp));
+  }
+  restore(key: ObjectPath, stamp: Stamp, expect: Stamp): Promise<DriveOutcome<boolean>> {
+    return this.timed("restore", () => this.inner.restore(key, stamp, expect));
+  }
+  help(key: ObjectPath, fence: Stamp, stamp: Stamp, change: Change): Promise<DriveOutcome<boolean>> {
+    return this.timed("help", () => this.inner.help(key, fence, stamp, change));
+  }
+  readFrames(file: ShardFile, frames: readonly Frame[]): Promise<DriveOutcome<void>> {
+    return this.held(() => this.inner.readFrames(file, frames));
+  }
+  shardSize(file: ShardFile): Promise<DriveOutcome<number | null>> {
+    return this.timed("stat", () => this.inner.shardSize(file));
+  }
+  readDirectory(bucket: string, path: string): Promise<DriveOutcome<readonly DirectoryEntry[]>> {
+    return this.timed("list", () => this.inner.readDirectory(bucket, path));
+  }
+  look(key: ObjectPath): Promise<DriveOutcome<{ readonly state: KeyState; readonly directories: readonly string[] }>> {
+    return this.timed("look", () => this.inner.look(key));
+  }
+  readParts(uploadPath: string, dataDir: string): Promise<DriveOutcome<ReadonlyMap<number, Uint8Array>>> {
+    return this.timed("read parts", () => this.inner.readParts(uploadPath, dataDir));
+  }
+  putPart(request: Parameters<Drive["putPart"]>[0]): Promise<DriveOutcome<void>> {
+    return this.timed("put part", () => this.inner.putPart(request));
+  }
+  removeUpload(uploadPath: string): Promise<DriveOutcome<void>> {
+    return this.timed("remove upload", () => this.inner.removeUpload(uploadPath));
+  }
+
+  /** A call without buffers of the caller's: it may be given up. */
+  private async timed<T>(what: string, work: () => Promise<DriveOutcome<T>>): Promise<DriveOutcome<T>> {
+    const refusal = this.refusal();
+    if (refusal !== null) return bad(refusal);
+    const { promise, resolve } = Promise.withResolvers<DriveOutcome<T>>();
+    const deadlineMs = this.options.deadlineMs ?? DEADLINE_MS;
+    const stop = this.options.clock.after(deadlineMs, () => {
+      this.become("faulty"); // a drive that hangs is out at once
+      resolve(bad(new DriveError("Timeout", `${this.endpoint}: ${what} did not answer in ${deadlineMs} ms`, {})));
+    });
+    this.run(work).then((outcome) => {
+      stop();
+      resolve(outcome);
+    }, this.broken);
+    return await promise;
+  }
+
+  /** A call that holds buffers of the caller's: it ends when the drive does. */
+  private async held<T>(work: () => Promise<DriveOutcome<T>>): Promise<DriveOutcome<T>> {
+    const refusal = this.refusal();
+    if (refusal !== null) return bad(refusal);
+    const deadlineMs = this.options.deadlineMs ?? DEADLINE_MS;
+    const stop = this.options.clock.after(3 * deadlineMs, () => this.become("faulty"));
+    try {
+      return await this.run(work);
+    } finally {
+      stop();
+    }
+  }
+
+  private async run<T>(work: () => Promise<DriveOutcome<T>>): Promise<DriveOutcome<T>> {
+    this.inFlight++;
+    try {
+      const outcome = await work();
+      this.judge(outcome.ok ? null : outcome.error);
+      return outcome;
+    } finally {
+      this.inFlight--;
+    }
+  }
+
+  /** Drives answer with values; what is thrown is a broken promise of our own. */
+  private readonly broken = (error: unknown): never => {
+    throw error;
+  };
+
+  private refusal(): DriveError | null {
+    if (this.health === "faulty")
+      return new DriveError("Faulty", `${this.endpoint} is out of use until it answers again`);
+    const max = this.options.inFlightMax ?? IN_FLIGHT_MAX;
+    return this.inFlight < max
+      ? null
+      : new DriveError("Timeout", `${this.endpoint}: ${max} calls are under way already`);
+  }
+
+  private judge(error: DriveError | null): void {
+    if (error === null || (error.code !== "Io" && error.code !== "Timeout")) {
+      this.failures = 0;
+      if (this.health === "suspect") this.become("ok");
+      return;
+    }
+    this.failures++;
+    if (this.failures >= FAULTY_AFTER) this.become("faulty");
+    else if (this.failures >= SUSPECT_AFTER && this.health === "ok") this.become("suspect");
+  }
+
+  private become(state: DriveState): void {
+    if (this.health === state) return;
+    this.health = state;
+    this.options.onState(this.endpoint, state);
+    if (state === "faulty") this.probeLater();
+  }
+
+  private probeLater(): void {
+    this.options.clock.after(this.options.probeMs ?? PROBE_MS, () => {
+      this.inner.space().then((outcome) => {
+        this.failures = 0;
+        if (outcome.ok) this.become("ok");
+        else this.probeLater();
+      }, this.broken);
+    });
+  }
+}
