@@ -97,7 +97,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
     for (const [name, pair] of options.tls.byName ?? [])
       (server as TlsServer).addContext(name, { key: pair.key, cert: pair.cert });
   server.on("checkContinue", onRequest);
-  server.timeout = 0;
+  server.setTimeout(0); // a body may pause for long while others have the drives; bodyIdleMs is the limit
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(options.port, options.host, () => resolve());
