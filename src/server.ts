@@ -13,6 +13,7 @@ import { storageClassesOf } from "./config/storage-class.ts";
 import { BlockPool } from "./core/block-pool.ts";
 import { BackgroundWork } from "./erasure/background-work.ts";
 import type { DamageReport } from "./erasure/damage.ts";
+import { DigestLanes } from "./erasure/digest-lanes.ts";
 import { ErasureSet, type SetResources } from "./erasure/erasure-set.ts";
 import { clusterHealth } from "./erasure/health.ts";
 import { healKey } from "./erasure/heal-version.ts";
@@ -88,7 +89,7 @@ export async function openStore(
     threadsMax: THREADS_MAX,
   });
   const syncs = new GroupSyncs(native);
-  const blocks = new BlockPool(BLOCK_POOL_BYTES);
+  const blocks = new BlockPool(BLOCK_POOL_BYTES, (bytes) => codec.ptr(bytes));
   const failedLater = (error: unknown): void =>
     log.error("background work failed", { message: error instanceof Error ? error.message : String(error) });
   const background = new BackgroundWork(failedLater);
@@ -97,6 +98,7 @@ export async function openStore(
   const resources: SetResources = {
     codec,
     jobs: native,
+    digests: new DigestLanes(native, clock),
     blocks,
     clock,
     rng,

@@ -4,7 +4,7 @@
  * mounted noexec does not matter and nothing is left behind. A wrong self-test refuses to start.
  * Every method checks its sizes: the C side trusts them.
  */
-import { closeSync, readFileSync, writeSync } from "node:fs";
+import { readFileSync, writeSync } from "node:fs";
 import { dlopen, FFIType, JSCallback, ptr } from "bun:ffi";
 import library from "../../build/libsherd-codec.so" with { type: "file" };
 import { assert } from "../core/assert.ts";
@@ -184,9 +184,7 @@ function open(): CodecSymbols {
   if (descriptor < 0) return dlopen(library, SYMBOLS).symbols as unknown as CodecSymbols;
   const bytes = readFileSync(library);
   for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
-  try {
-    return dlopen(`/proc/self/fd/${descriptor}`, SYMBOLS).symbols as unknown as CodecSymbols;
-  } finally {
-    closeSync(descriptor);
-  }
+  // The descriptor stays open: the loader knows libraries by their names, and would give the next load of this process (a
+  // second node, in tests) this one again, whose pool runs already.
+  return dlopen(`/proc/self/fd/${descriptor}`, SYMBOLS).symbols as unknown as CodecSymbols;
 }

@@ -1,14 +1,15 @@
 /**
  * BlockPool: the bound of the data path. Blocks are big buffers of a few sizes, reused last-in first-out so that they stay
  * in cache; the sum of all that are lent out never exceeds `capacityBytes` (a single larger one is still lent, alone).
- * A block's bytes are 64-aligned at offset 32, so that shard data behind a 32-byte hash is aligned.
+ * Blocks start at a disk sector, for writes past the page cache, but differ modulo a page, or lanes that read several of
+ * them would fight for the same cache sets.
  */
 import { assert } from "./assert.ts";
 import { Semaphore } from "./semaphore.ts";
 
 const GRAIN = 64 * 1024;
-const STAGGER = 320;
-const STAGGERS = 12;
+const PAGE = 4096;
+const SECTOR = 512;
 const KEEP_BYTES = 64 * 1024 * 1024;
 
 export class Block implements Disposable {
@@ -37,7 +38,11 @@ export class BlockPool {
   private keptBytes = 0;
   private made = 0;
 
-  constructor(readonly capacityBytes: number) {
+  constructor(
+    readonly capacityBytes: number,
+    /** Where memory lies; without it blocks are as aligned as they come. */
+    private readonly addressOf: (bytes: Uint8Array) => number = () => 0,
+  ) {
     this.budget = new Semaphore(capacityBytes);
   }
 
@@ -57,7 +62,7 @@ export class BlockPool {
   private lend(size: number): Block {
     const kept = this.free.get(size)?.pop();
     if (kept !== undefined) this.keptBytes -= size;
-    const bytes = kept ?? aligned(size, this.made++);
+    const bytes = kept ?? this.make(size);
     return new Block(bytes, () => {
       this.budget.release(size);
       if (this.keptBytes + size > KEEP_BYTES) return;
@@ -71,9 +76,11 @@ export class BlockPool {
   get lentBytes(): number {
     return this.budget.inUse;
   }
-}
 
-/** 64-aligned at offset 32 where the allocator gives 64; blocks differ modulo 4096, or lanes that read several fight for cache sets. */
-function aligned(size: number, serial: number): Uint8Array {
-  return new Uint8Array(new ArrayBuffer(size + STAGGER * STAGGERS + 64), 32 + STAGGER * (serial % STAGGERS), size);
+  private make(size: number): Uint8Array {
+    const memory = new Uint8Array(new ArrayBuffer(size + 2 * PAGE));
+    const toPage = (PAGE - (this.addressOf(memory) % PAGE)) % PAGE;
+    const start = toPage + SECTOR * (this.made++ % (PAGE / SECTOR));
+    return memory.subarray(start, start + size);
+  }
 }

@@ -11,12 +11,15 @@ import { assert } from "../core/assert.ts";
 import { bad, fanOut } from "../core/fan-out.ts";
 import { type Drive, DriveError, type DriveOutcome, type ObjectPath, type Stamp } from "../storage/drive.ts";
 import type { DamageSink } from "./damage.ts";
+import type { DigestLanes } from "./digest-lanes.ts";
 import { distribution } from "./placement.ts";
 
 export interface SetResources {
   readonly codec: Codec;
   /** Runs coding and hashing off the JavaScript thread. */
   readonly jobs: Disk;
+  /** Hashes the bodies that are being received, together. */
+  readonly digests: DigestLanes;
   readonly blocks: BlockPool;
   readonly clock: Clock;
   readonly rng: Rng;

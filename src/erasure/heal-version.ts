@@ -6,7 +6,7 @@
 import { decodeInline, encodeInline, framedFileBytes, shardBytesOf } from "../codec/bitrot.ts";
 import { present } from "../core/assert.ts";
 import type { KeyLock } from "../core/key-lock.ts";
-import { step } from "../sys/disk.ts";
+import { PAGE_BYTES, step } from "../sys/disk.ts";
 import type { Drive, ObjectPath, ShardWriter } from "../storage/drive.ts";
 import { decodeVersion, encodeVersion, type ObjectVersion } from "../storage/xl-meta-version.ts";
 import { XlMeta } from "../storage/xl-meta.ts";
@@ -15,7 +15,7 @@ import { QuorumError } from "../core/quorum-error.ts";
 import type { MergedVersion } from "./quorum.ts";
 import { type KeyReading, readKey } from "./read-version.ts";
 import { type ShardSources, shardSources } from "./stored-version.ts";
-import { strideOf } from "./write-shards.ts";
+import { appendStrideOf } from "./write-shards.ts";
 
 export interface HealOutcome {
   /** Drives that were given something. */
@@ -201,17 +201,19 @@ async function rebuildPart(
   const { layout } = sources;
   const { k, m, blockBytes, places, key } = layout;
   const full = shardBytesOf(blockBytes, k);
-  const stride = strideOf(full);
+  const stride = appendStrideOf(full);
   using block = await set.resources.blocks.acquire(stride * (k + m));
   let written = 0;
   for (let b = 0; b * blockBytes < part.sizeBytes; b++) {
     const shardBytes = shardBytesOf(Math.min(blockBytes, part.sizeBytes - b * blockBytes), k);
+    const lead = (b * (32 + full)) % PAGE_BYTES;
+    const slots = block.bytes.subarray(lead);
     let have = 0;
     let count = 0;
     for (const [shard, place] of places.entries()) {
       const drive = place === null ? null : set.drives[place.position];
       if (count === k || place === null || drive == null) continue;
-      const slot = block.bytes.subarray(shard * stride, shard * stride + 32 + shardBytes);
+      const slot = slots.subarray(shard * stride, shard * stride + 32 + shardBytes);
       const read = await drive.readFrames({ ...key, dataDir: place.dataDir, part: part.number }, [
         { slot, offset: b * (32 + full) },
       ]);
@@ -225,10 +227,11 @@ async function rebuildPart(
         `${count} of ${k} needed shards of ${key.bucket}/${key.path} part ${part.number} can be read`,
       );
     await set.resources.jobs.run([
-      step.rebuildSlots(set.resources.codec.plan(k, m), block.bytes, { stride, shardBytes, have, want: 1 << to.shard }),
+      step.rebuildSlots(set.resources.codec.plan(k, m), slots, { stride, shardBytes, have, want: 1 << to.shard }),
     ]);
     const appended = await to.writer.append(
-      block.bytes.subarray(to.shard * stride, to.shard * stride + 32 + shardBytes),
+      block.bytes.subarray(to.shard * stride, to.shard * stride + lead + 32 + shardBytes),
+      lead,
     );
     if (!appended.ok) throw appended.error;
     written += shardBytes;

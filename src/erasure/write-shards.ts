@@ -9,7 +9,7 @@ import { Digest, type DigestResult } from "../codec/checksum.ts";
 import { assert, present } from "../core/assert.ts";
 import type { Block } from "../core/block-pool.ts";
 import type { ByteSource } from "../core/byte-stream.ts";
-import { step } from "../sys/disk.ts";
+import { PAGE_BYTES, step } from "../sys/disk.ts";
 import type { DriveError, ShardWriter } from "../storage/drive.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
@@ -18,6 +18,7 @@ import { writeQuorum } from "./quorum.ts";
 export const BLOCK_BYTES = 1024 * 1024;
 const HASH_BYTES = 32;
 const BLOCKS_IN_FLIGHT = 2;
+const SECTOR_BYTES = 512;
 const EMPTY = new Uint8Array(0);
 const DIGEST_INLINE_BYTES = 64 * 1024;
 
@@ -140,7 +141,8 @@ class ShardFiles {
     );
   }
 
-  async append(slotOf: (position: number) => Uint8Array): Promise<void> {
+  /** `regionOf`: the room before the frame, and the frame. */
+  async append(regionOf: (position: number) => Uint8Array, lead: number): Promise<void> {
     if (!this.opened) {
       this.opened = true;
       await this.each(async (i, drive) => {
@@ -149,7 +151,7 @@ class ShardFiles {
         return writer;
       });
     }
-    await this.each(async (i) => await present(this.writers[i], "a shard writer").append(slotOf(i)));
+    await this.each(async (i) => await present(this.writers[i], "a shard writer").append(regionOf(i), lead));
   }
 
   async close(): Promise<void> {
@@ -211,10 +213,11 @@ async function streamBlocks(set: ErasureSet, files: ShardFiles, coding: Coding):
   let hashed = Promise.resolve(); // MD5 and others, in block order
   const inFlight: Promise<void>[] = [];
   let chunk: Uint8Array | null = null;
+  using lane = set.resources.digests.join();
   try {
-    for (let left = options.sizeBytes; left > 0; ) {
+    for (let left = options.sizeBytes, fileBytes = 0; left > 0; ) {
       const bytes = Math.min(left, BLOCK_BYTES);
-      const block = await BlockInSlots.acquire(set, coding.k, bytes);
+      const block = await BlockInSlots.acquire(set, coding.k, { bytes, lead: fileBytes % PAGE_BYTES });
       try {
         chunk = await block.fill(options.body, chunk);
       } catch (error) {
@@ -225,11 +228,13 @@ async function streamBlocks(set: ErasureSet, files: ShardFiles, coding: Coding):
       coded = after(coded, () => block.encodeAndWrite(files, coding, only));
       inFlight.push(Promise.all([settled(hashed), settled(coded)]).then(() => block.release()));
       left -= bytes;
+      fileBytes += block.frameBytes;
       while (inFlight.length >= BLOCKS_IN_FLIGHT) await inFlight.shift();
       options.signal.throwIfAborted();
     }
     assert(chunk === null && (await options.body.next()) === null, "a body is no longer than it says");
   } finally {
+    lane[Symbol.dispose](); // nobody waits for more of this body
     await Promise.all(inFlight); // buffers are held until every drive is done with them
   }
   await hashed;
@@ -249,7 +254,7 @@ async function settled(work: Promise<void>): Promise<void> {
   await work.then(noop, noop);
 }
 
-/** One block of up to 1 MiB spread over n slots of [hash][shard]. */
+/** One block of up to 1 MiB spread over n slots of [room for a part of a page][hash][shard]. */
 class BlockInSlots {
   private constructor(
     private readonly set: ErasureSet,
@@ -257,21 +262,33 @@ class BlockInSlots {
     private readonly shape: {
       readonly k: number;
       readonly bytes: number;
+      /** Bytes of room: the frame's offset in the file modulo a page. */
+      readonly lead: number;
       readonly shardBytes: number;
       readonly stride: number;
     },
   ) {}
 
-  static async acquire(set: ErasureSet, k: number, bytes: number): Promise<BlockInSlots> {
-    const shardBytes = Math.ceil(bytes / k);
-    const stride = strideOf(shardBytes);
+  static async acquire(set: ErasureSet, k: number, piece: { bytes: number; lead: number }): Promise<BlockInSlots> {
+    const shardBytes = Math.ceil(piece.bytes / k);
+    const stride = appendStrideOf(shardBytes);
     const block = await set.resources.blocks.acquire(stride * set.size);
-    return new BlockInSlots(set, block, { k, bytes, shardBytes, stride });
+    return new BlockInSlots(set, block, { k, ...piece, shardBytes, stride });
+  }
+
+  get frameBytes(): number {
+    return HASH_BYTES + this.shape.shardBytes;
+  }
+
+  /** Of the first slot, after its room. */
+  private get frames(): Uint8Array {
+    return this.block.bytes.subarray(this.shape.lead);
   }
 
   /** Copies body bytes into the data slots; returns what is left of the last chunk. */
   async fill(body: ByteSource, from: Uint8Array | null): Promise<Uint8Array | null> {
     const { k, bytes, shardBytes, stride } = this.shape;
+    const { frames } = this;
     let chunk = from;
     for (let at = 0; at < bytes; ) {
       chunk ??= await body.next();
@@ -279,10 +296,7 @@ class BlockInSlots {
       const shard = Math.floor(at / shardBytes);
       const inShard = at - shard * shardBytes;
       const take = Math.min(chunk.length, shardBytes - inShard, bytes - at);
-      this.block.bytes.set(
-        take === chunk.length ? chunk : chunk.subarray(0, take),
-        shard * stride + HASH_BYTES + inShard,
-      );
+      frames.set(take === chunk.length ? chunk : chunk.subarray(0, take), shard * stride + HASH_BYTES + inShard);
       at += take;
       chunk = take === chunk.length ? null : chunk.subarray(take);
     }
@@ -290,7 +304,7 @@ class BlockInSlots {
       const shard = Math.floor(at / shardBytes);
       const start = shard * stride + HASH_BYTES + (at - shard * shardBytes);
       const length = (shard + 1) * shardBytes - at;
-      this.block.bytes.fill(0, start, start + length);
+      frames.fill(0, start, start + length);
       at += length;
     }
     return chunk;
@@ -298,29 +312,24 @@ class BlockInSlots {
 
   async digest(digest: Digest): Promise<void> {
     const { bytes, shardBytes, stride } = this.shape;
-    const jobs: Promise<unknown>[] = [];
-    for (let at = 0, shard = 0; at < bytes; at += shardBytes, shard++) {
-      const start = shard * stride + HASH_BYTES;
-      jobs.push(
-        this.set.resources.jobs.run([
-          step.digest(digest.state, this.block.bytes.subarray(start, start + Math.min(shardBytes, bytes - at))),
-        ]),
-      );
-    }
-    await Promise.all(jobs);
+    await this.set.resources.digests.update({
+      state: digest.state,
+      bytes: this.frames.subarray(HASH_BYTES),
+      pieces: { totalBytes: bytes, pieceBytes: shardBytes, stride },
+    });
   }
 
   async encodeAndWrite(files: ShardFiles, coding: Coding, only: boolean): Promise<void> {
-    const { shardBytes, stride } = this.shape;
+    const { shardBytes, stride, lead } = this.shape;
     const plan = this.set.resources.codec.plan(coding.k, coding.m);
-    const { error } = await this.set.resources.jobs.run([step.encode(plan, this.block.bytes, stride, shardBytes)]);
+    const { error } = await this.set.resources.jobs.run([step.encode(plan, this.frames, stride, shardBytes)]);
     assert(error === 0, "a block of valid shape is coded");
-    const slotOf = (position: number): Uint8Array => {
+    const regionOf = (position: number): Uint8Array => {
       const start = ((coding.options.dist[position] as number) - 1) * stride;
-      return this.block.bytes.subarray(start, start + HASH_BYTES + shardBytes);
+      return this.block.bytes.subarray(start, start + lead + HASH_BYTES + shardBytes);
     };
-    if (only) await files.writeOnly(slotOf);
-    else await files.append(slotOf);
+    if (only) await files.writeOnly(regionOf);
+    else await files.append(regionOf, lead);
   }
 
   release(): void {
@@ -331,4 +340,9 @@ class BlockInSlots {
 /** Slots start so that shard data are 64-aligned where the block is. */
 export function strideOf(shardBytes: number): number {
   return Math.ceil((HASH_BYTES + shardBytes) / 64) * 64;
+}
+
+/** The same with room for the part of a page before it; sector-aligned, but no two slots alike modulo a page (cache sets). */
+export function appendStrideOf(shardBytes: number): number {
+  return Math.ceil((PAGE_BYTES + HASH_BYTES + shardBytes) / PAGE_BYTES) * PAGE_BYTES + SECTOR_BYTES;
 }

@@ -86,8 +86,12 @@ export interface FenceAnswer {
 }
 
 export interface ShardWriter {
-  /** Appends the bytes, which stay untouched until it answers. Not synced. */
-  append(bytes: Uint8Array): Promise<DriveOutcome<void>>;
+  /**
+   * Appends the frame that starts `lead` bytes into `region`; `lead` is its offset in the file modulo 4096, and those bytes are the
+   * drive's to fill with the end of what came before, so that it can write whole pages without a copy. The region stays
+   * untouched by others until it answers. Not synced.
+   */
+  append(region: Uint8Array, lead: number): Promise<DriveOutcome<void>>;
   /** Synced when it answers. */
   close(): Promise<DriveOutcome<void>>;
   /** Gives up: closes without sync. The staged file stays until `unstage`. */

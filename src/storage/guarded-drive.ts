@@ -81,7 +81,7 @@ export class GuardedDrive implements Drive {
     return {
       ok: true,
       value: {
-        append: (bytes) => this.held(() => value.append(bytes)),
+        append: (region, lead) => this.held(() => value.append(region, lead)),
         close: () => this.held(() => value.close()),
         abort: () => value.abort(),
       },

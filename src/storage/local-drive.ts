@@ -3,8 +3,8 @@
  * Every call is one or a few tasks of the native pool; nothing here blocks the JavaScript thread.
  */
 import { bad, good } from "../core/fan-out.ts";
-import { APPEND_BYTES, type Disk, Errno, Ignore, type Step, step } from "../sys/disk.ts";
-import { APPEND_BUFFERS_KEPT, DirectWriter, newAppendBuffer } from "./direct-writer.ts";
+import { type Disk, Errno, Ignore, PAGE_BYTES, type Step, step } from "../sys/disk.ts";
+import { DirectWriter } from "./direct-writer.ts";
 import type { Rng } from "../sys/rng.ts";
 import type {
   Change,
@@ -49,7 +49,6 @@ export class LocalDrive implements Drive {
   private readonly files: DriveFiles;
   private readonly commits: LocalCommit;
   private readonly groupSync: GroupSync;
-  private readonly appendBuffers: Uint8Array[] = [];
 
   private constructor(options: LocalDriveOptions) {
     this.id = options.id;
@@ -146,11 +145,7 @@ export class LocalDrive implements Drive {
       true,
     );
     if (made.error !== 0) return bad(this.files.error(`stage ${op}`, made.error));
-    return good(
-      new DirectWriter(this.disk, made.results[2] as number, this.appendBuffers, (error) =>
-        this.outcome(`write ${op}`, error),
-      ),
-    );
+    return good(new DirectWriter(this.disk, made.results[2] as number, (error) => this.outcome(`write ${op}`, error)));
   }
 
   async stageWhole(op: string, dataDir: string, part: number, bytes: Uint8Array): Promise<DriveOutcome<void>> {
@@ -161,15 +156,14 @@ export class LocalDrive implements Drive {
       const { error } = await this.disk.run([made, step.writeFile(path, bytes)]);
       return this.outcome(`stage ${op}`, error);
     }
-    const buffer = this.appendBuffers.pop() ?? newAppendBuffer();
-    const rest = { fill: bytes.length % APPEND_BYTES, offset: bytes.length - (bytes.length % APPEND_BYTES) };
+    const tail = new Uint8Array(new ArrayBuffer(PAGE_BYTES));
+    const left = bytes.length % PAGE_BYTES;
     const { error } = await this.disk.run([
       made,
       step.openDirect(path),
-      step.append(bytes, buffer, { fill: 0, offset: 0 }),
-      step.flush(buffer, rest),
+      step.append(bytes, 0, { tail, offset: 0 }),
+      step.flush(tail, left, bytes.length - left),
     ]);
-    if (this.appendBuffers.length < APPEND_BUFFERS_KEPT) this.appendBuffers.push(buffer);
     return this.outcome(`stage ${op}`, error);
   }
 

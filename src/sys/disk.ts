@@ -87,9 +87,8 @@ const O_CREAT = 0o100;
 const O_EXCL = 0o200;
 const O_DIRECT = process.arch === "arm64" ? 0o200000 : 0o40000;
 
-/** Bytes that `append` collects before it writes, and the memory that it needs for that. */
-export const APPEND_BYTES = 512 * 1024;
-export const APPEND_BUFFER_BYTES = APPEND_BYTES + 4096;
+/** `append` writes whole pages of this size; what is left of a frame waits in a tail of one page. */
+export const PAGE_BYTES = 4096;
 
 /** Step constructors; `r` is the descriptor's register. */
 export const step = {
@@ -101,21 +100,20 @@ export const step = {
     flags: r,
     a: [path, O_WRONLY | O_CREAT | O_EXCL | O_DIRECT, 0o666],
   }),
-  /** `at`: bytes that lie in the buffer already, and their place in the file. */
+  /**
+   * `region`: `lead` bytes of room, then a frame. The room is filled from `tail`, whole pages go to `offset`, what is left goes to
+   * `tail`. Page-aligned memory (or what the device takes) spares a copy and the page cache.
+   */
   append: (
-    bytes: Uint8Array,
-    buffer: Uint8Array,
-    at: { readonly fill: number; readonly offset: number },
+    region: Uint8Array,
+    lead: number,
+    to: { readonly tail: Uint8Array; readonly offset: number },
     r = 0,
-  ): Step => ({
-    op: Op.append,
-    flags: r,
-    a: [bytes, bytes.length, buffer, at.fill, at.offset],
-  }),
-  flush: (buffer: Uint8Array, at: { readonly fill: number; readonly offset: number }, r = 0): Step => ({
+  ): Step => ({ op: Op.append, flags: r, a: [region, lead, region.length - lead, to.tail, to.offset] }),
+  flush: (tail: Uint8Array, bytes: number, offset: number, r = 0): Step => ({
     op: Op.flush,
     flags: r,
-    a: [buffer, at.fill, at.offset],
+    a: [tail, bytes, offset],
   }),
   openAppend: (path: string, r = 0): Step => ({ op: Op.open, flags: r, a: [path, O_WRONLY | O_CREAT, 0o666] }),
   close: (r = 0): Step => ({ op: Op.close, flags: r, a: [] }),
@@ -171,10 +169,15 @@ export const step = {
     flags: 0,
     a: [plan, base, stride, shardBytes],
   }),
-  digest: (state: Uint8Array, bytes: Uint8Array): Step => ({
+  /** `pieces`: the bytes lie in pieces of so many, so far apart; at most 16 of them. */
+  digest: (
+    state: Uint8Array,
+    bytes: Uint8Array,
+    pieces?: { readonly totalBytes: number; readonly pieceBytes: number; readonly stride: number },
+  ): Step => ({
     op: Op.digest,
     flags: 0,
-    a: [state, bytes, bytes.length],
+    a: [state, bytes, pieces?.totalBytes ?? bytes.length, pieces?.pieceBytes ?? 0, pieces?.stride ?? 0],
   }),
   keep: (r = 0): Step => ({ op: Op.keep, flags: r, a: [] }),
   /** `own`: the task closes it at its end. */

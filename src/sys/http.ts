@@ -190,6 +190,8 @@ class NodeBody implements ByteSource {
   private ended = false;
   private error: Error | null = null;
   private readonly chunks: Uint8Array[] = [];
+  /** Handed out; its bytes are valid until the next call. */
+  private lent: Uint8Array | null = null;
   private wake: (() => void) | null = null;
 
   constructor(
@@ -200,9 +202,14 @@ class NodeBody implements ByteSource {
 
   async next(): Promise<Uint8Array | null> {
     if (!this.started) this.start();
+    if (this.lent !== null) giveBack(this.lent);
+    this.lent = null;
     for (;;) {
       const chunk = this.chunks.shift();
-      if (chunk !== undefined) return chunk;
+      if (chunk !== undefined) {
+        this.lent = chunk;
+        return chunk;
+      }
       if (this.error !== null) throw this.error;
       if (this.ended) return null;
       await this.more();
@@ -250,6 +257,15 @@ class NodeBody implements ByteSource {
     this.wake = null;
     wake?.();
   }
+}
+
+/**
+ * Frees a chunk's memory at once. Left to the garbage collector, every received byte lands in fresh pages: a quarter of the
+ * JavaScript thread's time for large uploads, and memory that grows until a collection.
+ */
+function giveBack(chunk: Uint8Array): void {
+  const { buffer } = chunk;
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.byteLength && !buffer.detached) buffer.transfer(0);
 }
 
 class NodeResponder implements HttpResponder {

@@ -5,7 +5,7 @@
  * Coding and hashing steps are done at once by the codec.
  */
 import type { Codec } from "../../src/codec/native.ts";
-import { APPEND_BYTES, type Disk, type DiskResult, Errno, Ignore, Op, type Step } from "../../src/sys/disk.ts";
+import { PAGE_BYTES, type Disk, type DiskResult, Errno, Ignore, Op, type Step } from "../../src/sys/disk.ts";
 import type { Rng } from "../../src/sys/rng.ts";
 import { seededRng } from "./seeded.ts";
 import { type CrashOrder, FsError, type Node, SimulatedFiles } from "./simulated-files.ts";
@@ -338,7 +338,10 @@ export class SimulatedDisk implements Disk {
       );
     if (op === Op.verifyFrame) return must(symbols.sherd_verify(at(0), at(1), number(2)) === 1, Errno.EBADMSG);
     if (op === Op.digest) {
-      if (number(2) > 0) symbols.sherd_digest_update(at(0), at(1), number(2));
+      const total = number(2);
+      const piece = number(3) > 0 ? number(3) : total;
+      for (let from = 0, data = at(1); from < total; from += piece, data += number(4))
+        symbols.sherd_digest_update(at(0), data, Math.min(piece, total - from));
       return 0;
     }
     throw new FsError(Errno.EINVAL);
@@ -395,20 +398,13 @@ export class SimulatedDisk implements Disk {
         files.write(node, a[0] as Uint8Array, a[2] as number);
         return 0;
       case Op.append: {
-        // As the native step: whole buffers are written, the rest stays in the buffer.
-        const [bytes, , buffer, fillBefore, at] = a as [Uint8Array, number, Uint8Array, number, number];
-        let fill = fillBefore;
-        let offset = at;
-        for (let from = 0; from < bytes.length; ) {
-          const n = Math.min(APPEND_BYTES - fill, bytes.length - from);
-          buffer.set(bytes.subarray(from, from + n), fill);
-          from += n;
-          fill += n;
-          if (fill < APPEND_BYTES) break;
-          files.write(node, buffer.slice(0, APPEND_BYTES), offset);
-          offset += APPEND_BYTES;
-          fill = 0;
-        }
+        // As the native step: whole pages are written, the rest stays in the tail.
+        const [region, lead, bytes, tail, offset] = a as [Uint8Array, number, number, Uint8Array, number];
+        region.set(tail.subarray(0, lead));
+        const total = lead + bytes;
+        const whole = total - (total % PAGE_BYTES);
+        if (whole > 0) files.write(node, region.slice(0, whole), offset);
+        tail.set(region.subarray(whole, total));
         return 0;
       }
       case Op.flush:

@@ -3,6 +3,7 @@ import type { Codec } from "../../src/codec/native.ts";
 import { BlockPool } from "../../src/core/block-pool.ts";
 import { sourceOf } from "../../src/core/byte-stream.ts";
 import { BackgroundWork } from "../../src/erasure/background-work.ts";
+import { DigestLanes } from "../../src/erasure/digest-lanes.ts";
 import { ErasureSet } from "../../src/erasure/erasure-set.ts";
 import { Pools } from "../../src/erasure/pools.ts";
 import { resolveAll } from "../../src/erasure/resolve-doubt.ts";
@@ -39,6 +40,7 @@ export async function simulatedStore(
   const resources = {
     codec,
     jobs: disk,
+    digests: new DigestLanes(disk, clock),
     blocks: new BlockPool(64 * 1024 * 1024),
     clock,
     rng,

@@ -1,7 +1,7 @@
 /* The thread pool that keeps coding, hashing and blocking system calls off the JavaScript thread.
 
    Workers take tasks (pool.h) from one queue. Digest tasks wait in a queue of their own, from which one worker at a time
-   takes up to 16, so that MD5 of concurrent streams runs in SIMD lanes. A monitor adds workers (up to threads_max) when
+   takes up to 32, so that MD5 of concurrent streams runs in SIMD lanes. A monitor adds workers (up to threads_max) when
    all are stuck in system calls while tasks wait: a drive that hangs must not freeze the others. Finished tasks collect in
    a list; the first one in an empty list wakes JavaScript, which drains many at once. */
 #define _GNU_SOURCE
@@ -23,7 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DIGEST_LANES 16
+#define DIGEST_TASKS 32
+#define DIGEST_JOBS_MAX (DIGEST_TASKS * SHERD_SHARDS_MAX)
 #define MONITOR_MS 20
 #define IDLE_EXIT_S 20
 
@@ -220,37 +221,34 @@ static int write_file(const struct step *s) {
     return error;
 }
 
-static uint8_t *page_aligned(uint64_t a) { return (uint8_t *)(((uintptr_t)a + APPEND_PAGE - 1) & ~(uintptr_t)(APPEND_PAGE - 1)); }
+static int through_cache(int fd) {
+    int flags = fcntl(fd, F_GETFL);
+    return flags < 0 || fcntl(fd, F_SETFL, flags & ~O_DIRECT) != 0 ? errno : 0;
+}
 
-/* O_DIRECT wants whole pages from aligned memory; shard frames are neither, so they pass through a buffer. It spares the
-   page cache, which costs more CPU than the copy. */
+/* Past the page cache if the file system and the memory allow it, else through it. */
+static int write_direct(int fd, const uint8_t *from, uint64_t bytes, uint64_t offset) {
+    int error = write_fully(fd, from, bytes, offset);
+    if (error != EINVAL) return error;
+    error = through_cache(fd);
+    return error ? error : write_fully(fd, from, bytes, offset);
+}
+
+/* O_DIRECT wants whole pages from aligned memory, and frames are 32 bytes more than that. So a frame comes with room before
+   it for the end of what came before: whole pages are written from where they lie, the rest waits in the tail. */
 static int append(int fd, const struct step *s) {
-    const uint8_t *from = memory_of(s->a[0]);
-    uint8_t *buffer = page_aligned(s->a[2]);
-    uint64_t left = s->a[1], fill = s->a[3], offset = s->a[4];
-    while (left > 0) {
-        uint64_t n = APPEND_BYTES - fill < left ? APPEND_BYTES - fill : left;
-        memcpy(buffer + fill, from, n);
-        from += n;
-        left -= n;
-        fill += n;
-        if (fill < APPEND_BYTES) break;
-        int error = write_fully(fd, buffer, APPEND_BYTES, offset);
-        if (error) return error;
-        offset += APPEND_BYTES;
-        fill = 0;
-    }
-    return 0;
+    uint8_t *region = memory_of(s->a[0]), *tail = memory_of(s->a[3]);
+    const uint64_t lead = s->a[1], total = lead + s->a[2], whole = total / APPEND_PAGE * APPEND_PAGE;
+    memcpy(region, tail, lead);
+    int error = whole ? write_direct(fd, region, whole, s->a[4]) : 0;
+    if (!error) memcpy(tail, region + whole, total - whole);
+    return error;
 }
 
 static int flush(int fd, const struct step *s) {
-    const uint8_t *buffer = page_aligned(s->a[0]);
-    uint64_t whole = s->a[1] / APPEND_PAGE * APPEND_PAGE, tail = s->a[1] - whole;
-    int error = whole ? write_fully(fd, buffer, whole, s->a[2]) : 0;
-    if (error || tail == 0) return error;
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_DIRECT) != 0) return errno;
-    return write_fully(fd, buffer + whole, tail, s->a[2] + whole);
+    if (s->a[1] == 0) return 0;
+    int error = through_cache(fd);
+    return error ? error : write_fully(fd, memory_of(s->a[0]), s->a[1], s->a[2]);
 }
 
 static int stat_path(struct step *s) {
@@ -395,24 +393,51 @@ static void finish(struct task **tasks, uint32_t count) { /* lock held on return
     if (wake) wake();
 }
 
+/* Is an earlier task of the same stream not yet through? */
+static bool must_wait(struct task **tasks, uint32_t i, const uint64_t *done) {
+    for (uint32_t j = 0; j < i; j++)
+        if (tasks[j]->step[0].a[0] == tasks[i]->step[0].a[0] && done[j] < tasks[j]->step[0].a[2]) return true;
+    return false;
+}
+
+/* A digest's bytes may lie in pieces a stride apart (data shards in their slots). The jobs go round the tasks piece by piece,
+   so that a window of sherd_digest_many holds as many streams as there are; those of one stream stay in order. */
+static uint32_t digest_jobs(struct task **tasks, uint32_t count, uint64_t *jobs) {
+    uint64_t done[DIGEST_TASKS] = {0};
+    uint32_t made = 0;
+    for (bool more = true; more;) {
+        more = false;
+        for (uint32_t i = 0; i < count && made < DIGEST_JOBS_MAX; i++) {
+            const uint64_t *a = tasks[i]->step[0].a, size = a[3] ? a[3] : a[2];
+            if (done[i] >= a[2] || must_wait(tasks, i, done)) continue;
+            jobs[made * 3] = a[0];
+            jobs[made * 3 + 1] = a[1] + done[i] / size * a[4];
+            jobs[made * 3 + 2] = a[2] - done[i] < size ? a[2] - done[i] : size;
+            done[i] += size;
+            made++;
+            more = true;
+        }
+    }
+    return made;
+}
+
 static void run_digests(struct task **tasks, uint32_t count) {
-    uint64_t jobs[DIGEST_LANES * 3];
+    uint64_t jobs[DIGEST_JOBS_MAX * 3];
     for (uint32_t i = 0; i < count; i++) {
-        for (uint32_t j = 0; j < 3; j++) jobs[i * 3 + j] = tasks[i]->step[0].a[j];
         tasks[i]->error = 0;
         tasks[i]->failed_step = -1;
     }
-    sherd_digest_many(jobs, count);
+    sherd_digest_many(jobs, digest_jobs(tasks, count, jobs));
 }
 
 static void *worker(void *unused) {
     (void)unused;
     pthread_mutex_lock(&pool.lock);
     while (!pool.stopping) {
-        struct task *batch[DIGEST_LANES];
+        struct task *batch[DIGEST_TASKS];
         if (pool.digests.head && pool.digest_runners < pool.digest_runners_max) {
             uint32_t n = 0;
-            while (n < DIGEST_LANES && pool.digests.head) batch[n++] = list_pop(&pool.digests);
+            while (n < DIGEST_TASKS && pool.digests.head) batch[n++] = list_pop(&pool.digests);
             pool.digest_runners++;
             pthread_mutex_unlock(&pool.lock);
             run_digests(batch, n);

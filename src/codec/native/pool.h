@@ -8,8 +8,7 @@
 
 #define TASK_REGISTERS 4
 
-/* STEP_APPEND collects this much, page-aligned inside a buffer that is a page longer, for files opened with O_DIRECT. */
-#define APPEND_BYTES (512 * 1024)
+/* STEP_APPEND writes whole pages, for files opened with O_DIRECT. */
 #define APPEND_PAGE 4096
 
 enum step_op {
@@ -35,15 +34,17 @@ enum step_op {
     STEP_WRITE_FILE = 20, /* create or replace path a0 with a1[a2]; a3: 1 exclusive, 2 fdatasync */
     STEP_READ_FRAME = 21, /* a0[32] <- hash, a1[a2] <- shard, from offset a3 of reg; EBADMSG if the hash is wrong */
     STEP_ENCODE = 22,     /* sherd_encode(a0 plan, a1 base, a2 stride, a3 shard bytes) */
-    STEP_DIGEST = 23,     /* sherd_digest_update(a0 state, a1, a2), several tasks in lanes; must be a task's only step */
+    STEP_DIGEST = 23,     /* sherd_digest_update(a0 state, a1, a2 bytes in pieces of a3 that start a4 apart; a3 = 0: in one),
+                             several tasks in lanes; must be a task's only step */
     STEP_REBUILD = 24,    /* sherd_rebuild(a0 plan, a1 pointers, a2 shard bytes, a3 have, a4 want) */
     STEP_KEEP = 25,       /* result <- descriptor of reg, which the task no longer closes */
     STEP_USE = 26,        /* reg <- descriptor a0; closed by the task only with STEP_OWN */
     STEP_STATVFS = 27,    /* a1 <- u64 total, free, available bytes, inodes, free inodes, device */
     STEP_TRUNCATE = 28,   /* ftruncate(reg, a0) */
     STEP_REBUILD_SLOTS = 29, /* sherd_rebuild_slots(a0 plan, a1 base, a2 stride, a3 shard bytes, a4 have|want<<16) with hash */
-    STEP_APPEND = 31,        /* a0[a1] through the buffer a2 (a3 bytes in it, which belong at a4 of reg) in whole buffers */
-    STEP_FLUSH = 32,         /* a1 bytes of the buffer a0 to a2 of reg: whole pages directly, the tail through the cache */
+    STEP_APPEND = 31,        /* a0: a1 bytes of room, then a frame of a2; the room is filled from the tail a3 (a page), whole pages go to a4 of
+                                reg, what is left goes to the tail */
+    STEP_FLUSH = 32,         /* a1 bytes of the tail a0 to a2 of reg, through the cache */
     STEP_VERIFY_FRAME = 30,  /* as READ_FRAME but of memory: a0 hash, a1 data, a2 bytes */
 };
 

@@ -10,6 +10,7 @@ import { NativePool } from "../../../src/codec/pool.ts";
 import { BlockPool } from "../../../src/core/block-pool.ts";
 import { sourceOf } from "../../../src/core/byte-stream.ts";
 import { BackgroundWork } from "../../../src/erasure/background-work.ts";
+import { DigestLanes } from "../../../src/erasure/digest-lanes.ts";
 import { ErasureSet } from "../../../src/erasure/erasure-set.ts";
 import { Pools } from "../../../src/erasure/pools.ts";
 import { resolveAll } from "../../../src/erasure/resolve-doubt.ts";
@@ -54,6 +55,7 @@ async function open(paths: readonly string[], without: readonly number[] = []) {
   const set = new ErasureSet(0, 0, drives, 2, 1, {
     codec,
     jobs: disk,
+    digests: new DigestLanes(disk, realClock()),
     blocks: new BlockPool(64 << 20),
     clock: realClock(),
     rng,
