@@ -11,6 +11,7 @@ import type { Block } from "../core/block-pool.ts";
 import type { ByteSource } from "../core/byte-stream.ts";
 import { PAGE_BYTES, step } from "../sys/disk.ts";
 import type { DriveError, ShardWriter } from "../storage/drive.ts";
+import type { DigestLane } from "./digest-lanes.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import { writeQuorum } from "./quorum.ts";
@@ -213,7 +214,7 @@ async function streamBlocks(set: ErasureSet, files: ShardFiles, coding: Coding):
   let hashed = Promise.resolve(); // MD5 and others, in block order
   const inFlight: Promise<void>[] = [];
   let chunk: Uint8Array | null = null;
-  using lane = set.resources.digests.join();
+  using lane = set.resources.digests.join(coding.digest.state);
   try {
     for (let left = options.sizeBytes, fileBytes = 0; left > 0; ) {
       const bytes = Math.min(left, BLOCK_BYTES);
@@ -224,7 +225,7 @@ async function streamBlocks(set: ErasureSet, files: ShardFiles, coding: Coding):
         block.release();
         throw error;
       }
-      hashed = after(hashed, () => block.digest(coding.digest));
+      hashed = after(hashed, () => block.digest(lane));
       coded = after(coded, () => block.encodeAndWrite(files, coding, only));
       inFlight.push(Promise.all([settled(hashed), settled(coded)]).then(() => block.release()));
       left -= bytes;
@@ -310,13 +311,9 @@ class BlockInSlots {
     return chunk;
   }
 
-  async digest(digest: Digest): Promise<void> {
+  async digest(lane: DigestLane): Promise<void> {
     const { bytes, shardBytes, stride } = this.shape;
-    await this.set.resources.digests.update({
-      state: digest.state,
-      bytes: this.frames.subarray(HASH_BYTES),
-      pieces: { totalBytes: bytes, pieceBytes: shardBytes, stride },
-    });
+    await lane.update(this.frames.subarray(HASH_BYTES), { totalBytes: bytes, pieceBytes: shardBytes, stride });
   }
 
   async encodeAndWrite(files: ShardFiles, coding: Coding, only: boolean): Promise<void> {

@@ -41,26 +41,24 @@ function random(size: number): Uint8Array {
   for (let at = 0; at < size; at += 65_536) crypto.getRandomValues(bytes.subarray(at, Math.min(size, at + 65_536)));
   return bytes;
 }
-const job = (digest: Digest, bytes: Uint8Array) => ({
-  state: digest.state,
-  bytes,
-  pieces: { totalBytes: bytes.length, pieceBytes: bytes.length, stride: 0 },
-});
+const whole = (bytes: Uint8Array) => ({ totalBytes: bytes.length, pieceBytes: bytes.length, stride: 0 });
+const md5 = (): Digest => new Digest(codec, DIGEST.md5);
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 test("a body alone is digested at once, without a timer", async () => {
   const one = lanes();
-  using _ = one.lanes.join();
-  await one.lanes.update(job(new Digest(codec, DIGEST.md5), random(1000)));
+  using lane = one.lanes.join(md5().state);
+  const bytes = random(1000);
+  await lane.update(bytes, whole(bytes));
   expect(one.handOvers).toEqual([1]);
   expect(one.timers).toEqual([]);
 });
 
 test("bodies that are received at the same time are handed over together", async () => {
   const many = lanes();
-  const streams = Array.from({ length: 8 }, () => ({ digest: new Digest(codec, DIGEST.md5), bytes: random(200_000) }));
-  const joined = streams.map(() => many.lanes.join());
-  await Promise.all(streams.map(({ digest, bytes }) => many.lanes.update(job(digest, bytes))));
+  const streams = Array.from({ length: 8 }, () => ({ digest: md5(), bytes: random(200_000) }));
+  const joined = streams.map(({ digest }) => many.lanes.join(digest.state));
+  await Promise.all(streams.map(({ bytes }, i) => joined[i]?.update(bytes, whole(bytes))));
   expect(many.handOvers).toEqual([8]);
   expect(many.timers).toEqual([]);
   for (const { digest, bytes } of streams)
@@ -68,24 +66,39 @@ test("bodies that are received at the same time are handed over together", async
   for (const one of joined) one[Symbol.dispose]();
 });
 
-test("a slow body holds the others up no longer than the timer, and not at all once it is gone", async () => {
+test("a slow body holds the others up for one timer, and then not until it brings a block again", async () => {
   const two = lanes();
-  using _ = two.lanes.join();
-  const slow = two.lanes.join();
-  const first = two.lanes.update(job(new Digest(codec, DIGEST.md5), random(1000)));
+  using fast = two.lanes.join(md5().state);
+  using slow = two.lanes.join(md5().state);
+  const bytes = random(1000);
+  const first = fast.update(bytes, whole(bytes));
   expect(two.timers.length).toBe(1);
   two.timers[0]?.();
   await first;
-  const second = two.lanes.update(job(new Digest(codec, DIGEST.md5), random(1000)));
-  slow[Symbol.dispose]();
-  await second;
+  await fast.update(bytes, whole(bytes));
+  expect(two.timers).toEqual([]);
+  const late = slow.update(bytes, whole(bytes));
+  expect(two.timers.length).toBe(1); // now the fast one is waited for
+  await fast.update(bytes, whole(bytes));
+  await late;
+  expect(two.handOvers.at(-1)).toBe(2);
+});
+
+test("a body that ends is not waited for", async () => {
+  const two = lanes();
+  using one = two.lanes.join(md5().state);
+  const other = two.lanes.join(md5().state);
+  const bytes = random(1000);
+  const work = one.update(bytes, whole(bytes));
+  other[Symbol.dispose]();
+  await work;
   expect(two.timers).toEqual([]);
 });
 
 test("the blocks of a body stay in order and may lie in pieces", async () => {
   const { lanes: own } = lanes();
-  using _ = own.join();
   const digest = new Digest(codec, DIGEST.md5 | DIGEST.sha256);
+  using lane = own.join(digest.state);
   const hash = createHash("md5");
   const work: Promise<void>[] = [];
   for (let block = 0; block < 20; block++) {
@@ -95,7 +108,7 @@ test("the blocks of a body stay in order and may lie in pieces", async () => {
     const slots = random(stride * 5);
     for (let at = 0, piece = 0; at < totalBytes; at += pieceBytes, piece++)
       hash.update(slots.subarray(piece * stride, piece * stride + Math.min(pieceBytes, totalBytes - at)));
-    work.push(own.update({ state: digest.state, bytes: slots, pieces: { totalBytes, pieceBytes, stride } }));
+    work.push(lane.update(slots, { totalBytes, pieceBytes, stride }));
   }
   await Promise.all(work);
   expect(hex(digest.final().md5)).toBe(hash.digest("hex"));
