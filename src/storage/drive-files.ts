@@ -35,8 +35,9 @@ export class DriveFiles {
   objectDirectory(key: ObjectPath): string {
     return `${this.root}/${key.bucket}/${key.path}`;
   }
-  stageDirectory(op: string): string {
-    return `${this.root}/${SYSTEM_BUCKET}/tmp/${op}`;
+  /** One directory for each data directory of an operation, directly below tmp: a directory more would cost as much as a file. */
+  stageDirectory(op: string, dataDir: string): string {
+    return `${this.root}/${SYSTEM_BUCKET}/tmp/${op}.${dataDir}`;
   }
   newTmpPath(): string {
     return `${this.root}/${SYSTEM_BUCKET}/tmp/${this.rng.uuid()}`;
@@ -51,7 +52,7 @@ export class DriveFiles {
     if (change.kind === "replace")
       return change.dataDirs.map((name) => ({
         name,
-        from: `${this.stageDirectory(change.op)}/${name}`,
+        from: this.stageDirectory(change.op, name),
         keepParts: null,
       }));
     if (change.kind !== "put") return [];
@@ -60,9 +61,7 @@ export class DriveFiles {
       case "none":
         return [];
       case "staged":
-        return [
-          { name: change.dataDir, from: `${this.stageDirectory(change.data.op)}/${change.dataDir}`, keepParts: null },
-        ];
+        return [{ name: change.dataDir, from: this.stageDirectory(change.data.op, change.dataDir), keepParts: null }];
       case "upload":
         return [
           {

@@ -44,7 +44,7 @@ export interface KeyState {
 export type DataSource =
   | { readonly kind: "inline"; readonly bytes: Uint8Array }
   | { readonly kind: "none" }
-  /** tmp/<op>/<dataDir>, made by stage or stageWhole. */
+  /** Made by stage or stageWhole. */
   | { readonly kind: "staged"; readonly op: string }
   /** multipart/<…>/<dataDir>: an upload; parts not listed are removed before. */
   | { readonly kind: "upload"; readonly path: string; readonly keepParts: readonly number[] };
@@ -66,7 +66,7 @@ export type Change =
       readonly metaUsr: ReadonlyMap<string, string | null>;
       readonly metaSys: ReadonlyMap<string, Uint8Array | null>;
     }
-  /** The whole key as it stands elsewhere (heal): replaces xl.meta; data directories listed are taken from tmp/<op>. */
+  /** The whole key as it stands elsewhere (heal): replaces xl.meta; data directories listed are taken from those staged. */
   | { readonly kind: "replace"; readonly meta: Uint8Array; readonly op: string; readonly dataDirs: readonly string[] };
 
 export interface CommitTerms {
@@ -134,7 +134,7 @@ export interface Drive {
   removeBucket(bucket: string): Promise<DriveOutcome<void>>;
   listBuckets(): Promise<DriveOutcome<readonly { readonly name: string; readonly createdNs: bigint }[]>>;
 
-  /** tmp/<op>/<dataDir>/part.N, open for appending. */
+  /** A file part.N of a data directory, invisible until a commit takes the directory; open for appending. */
   stage(op: string, dataDir: string, part: number): Promise<DriveOutcome<ShardWriter>>;
   /** The same in one step; durable at the latest when the commit that takes it answers. */
   stageWhole(op: string, dataDir: string, part: number, bytes: Uint8Array): Promise<DriveOutcome<void>>;

@@ -49,6 +49,8 @@ export class LocalDrive implements Drive {
   private readonly files: DriveFiles;
   private readonly commits: LocalCommit;
   private readonly groupSync: GroupSync;
+  /** Operation -> data directories that were staged and not yet given up. What a crash left is swept at the next start. */
+  private readonly staged = new Map<string, Set<string>>();
 
   private constructor(options: LocalDriveOptions) {
     this.id = options.id;
@@ -135,13 +137,9 @@ export class LocalDrive implements Drive {
   // ---- staging
 
   async stage(op: string, dataDir: string, part: number): Promise<DriveOutcome<ShardWriter>> {
-    const directory = `${this.files.stageDirectory(op)}/${dataDir}`;
+    const directory = this.stageDirectory(op, dataDir);
     const made = await this.disk.run(
-      [
-        step.mkdirPath(directory, `${this.files.root}/${SYSTEM_BUCKET}/tmp`),
-        step.openDirect(`${directory}/part.${part}`),
-        step.keep(),
-      ],
+      [step.mkdir(directory, Ignore.eexist), step.openDirect(`${directory}/part.${part}`), step.keep()],
       true,
     );
     if (made.error !== 0) return bad(this.files.error(`stage ${op}`, made.error));
@@ -149,8 +147,8 @@ export class LocalDrive implements Drive {
   }
 
   async stageWhole(op: string, dataDir: string, part: number, bytes: Uint8Array): Promise<DriveOutcome<void>> {
-    const directory = `${this.files.stageDirectory(op)}/${dataDir}`;
-    const made = step.mkdirPath(directory, `${this.files.root}/${SYSTEM_BUCKET}/tmp`);
+    const directory = this.stageDirectory(op, dataDir);
+    const made = step.mkdir(directory, Ignore.eexist);
     const path = `${directory}/part.${part}`;
     if (bytes.length < DIRECT_BYTES_MIN) {
       const { error } = await this.disk.run([made, step.writeFile(path, bytes)]);
@@ -167,8 +165,18 @@ export class LocalDrive implements Drive {
     return this.outcome(`stage ${op}`, error);
   }
 
+  private stageDirectory(op: string, dataDir: string): string {
+    const known = this.staged.get(op);
+    if (known === undefined) this.staged.set(op, new Set([dataDir]));
+    else known.add(dataDir);
+    return this.files.stageDirectory(op, dataDir);
+  }
+
   async unstage(op: string): Promise<DriveOutcome<void>> {
-    const { error } = await this.disk.run([step.removeTree(this.files.stageDirectory(op))], true);
+    const steps = [...(this.staged.get(op) ?? [])].map((dir) => step.removeTree(this.files.stageDirectory(op, dir)));
+    this.staged.delete(op);
+    if (steps.length === 0) return good(undefined);
+    const { error } = await this.disk.run(steps, true);
     return this.outcome(`unstage ${op}`, error);
   }
 
@@ -269,9 +277,8 @@ export class LocalDrive implements Drive {
       [
         step.mkdir(`${upload}/${request.dataDir}`, Ignore.eexist),
         step.unlink(`${target}.meta`, Ignore.enoent),
-        step.rename(`${this.files.stageDirectory(request.op)}/${request.dataDir}/part.1`, target),
+        step.rename(`${this.files.stageDirectory(request.op, request.dataDir)}/part.1`, target),
         step.rename(tmp, `${target}.meta`),
-        step.removeTree(this.files.stageDirectory(request.op), Ignore.any),
       ],
       true,
     );

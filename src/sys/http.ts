@@ -234,7 +234,8 @@ class NodeBody implements ByteSource {
     this.started = true;
     if (this.message.headers.expect?.toLowerCase() === "100-continue") this.reply.writeContinue();
     this.message.on("data", (chunk: Uint8Array) => {
-      this.chunks.push(chunk);
+      // A plain view: `slice` of a Buffer does not copy, and whoever keeps bytes must be able to.
+      this.chunks.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
       this.message.pause();
       this.notify();
     });
