@@ -34,6 +34,7 @@ const SYMBOLS = {
   sherd_pool_drain: { args: [P, u32], returns: u32 },
   sherd_pool_stats: { args: [P], returns: VOID },
   sherd_pool_stop: { args: [], returns: VOID },
+  sherd_read_cached: { args: [P, P, U], returns: FFIType.i64_fast },
 } as const;
 
 type Int = number | bigint;
@@ -69,6 +70,7 @@ export interface CodecSymbols {
   sherd_pool_drain(ids: number, max: number): number;
   sherd_pool_stats(out: number): void;
   sherd_pool_stop(): void;
+  sherd_read_cached(path: number, into: number, room: number): Int;
 }
 
 export const TIER_NAMES = ["portable", "NEON", "AVX2", "AVX2+GFNI", "AVX-512+GFNI"] as const;

@@ -13,6 +13,8 @@ const SLOTS_PER_ARENA = 128;
 const DRAIN_MAX = 256;
 const OP_DIGEST = 23;
 const TASK_LIGHT = 1;
+const PATH_BYTES_MAX = 4095;
+const EAGAIN = 11;
 
 type Argument = string | number | Uint8Array;
 interface PoolStep {
@@ -52,11 +54,14 @@ export class NativePool {
   private readonly encoder = new TextEncoder();
   private readonly drained = new BigUint64Array(new ArrayBuffer(DRAIN_MAX * 8));
   private submitList = new BigUint64Array(new ArrayBuffer(1024 * 8));
+  private readonly pathBytes = new Uint8Array(new ArrayBuffer(PATH_BYTES_MAX + 1));
+  private readonly pathPointer: number;
   private nextId = 1;
   private flushing = false;
 
   constructor(codec: Codec, options: PoolOptions) {
     this.codec = codec;
+    this.pathPointer = codec.ptr(this.pathBytes);
     const wake = codec.threadsafeCallback(() => this.drain());
     const started = codec.symbols.sherd_pool_start(options.threads, options.threadsMax, wake);
     assert(started === 0, `the native pool did not start (${started})`);
@@ -76,6 +81,17 @@ export class NativePool {
         queueMicrotask(() => this.flush());
       }
     });
+  }
+
+  /**
+   * A whole small file at once, if the kernel has it in memory: its size, or -errno. -EAGAIN: it may wait for a drive, so run
+   * a task. Costs a tenth of a task: no thread has to wake up.
+   */
+  readCached(path: string, into: Uint8Array): number {
+    const { written } = this.encoder.encodeInto(path, this.pathBytes);
+    if (written >= PATH_BYTES_MAX) return -EAGAIN;
+    this.pathBytes[written] = 0;
+    return Number(this.codec.symbols.sherd_read_cached(this.pathPointer, this.codec.ptr(into), into.length));
   }
 
   /** Tasks that were handed over and did not come back yet. */

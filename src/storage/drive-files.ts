@@ -81,6 +81,12 @@ export class DriveFiles {
   /** A whole small file; null = absent. */
   async readSmall(path: string): Promise<DriveOutcome<Uint8Array | null>> {
     const buffer = this.buffers.pop() ?? new Uint8Array(new ArrayBuffer(META_BUFFER_BYTES));
+    const cached = this.disk.readCached?.(path, buffer) ?? -Errno.EAGAIN;
+    if (cached !== -Errno.EAGAIN) {
+      const known = cached < 0 ? null : buffer.slice(0, cached);
+      this.buffers.push(buffer);
+      return good(known);
+    }
     const first = await this.disk.run([step.readFile(path, buffer)], true);
     const size = first.results[0] ?? 0;
     const bytes = first.error === 0 ? buffer.slice(0, size) : null;

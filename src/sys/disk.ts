@@ -48,6 +48,7 @@ export const Errno = {
   EIO: 5,
   E2BIG: 7,
   EBADF: 9,
+  EAGAIN: 11,
   EACCES: 13,
   EEXIST: 17,
   EXDEV: 18,
@@ -80,6 +81,8 @@ export interface DiskResult {
 export interface Disk {
   /** `light`: expected to end in microseconds (cached metadata), so that several share one hand-over. */
   run(steps: readonly Step[], light?: boolean): Promise<DiskResult>;
+  /** A whole file that is in memory, at once: its size, or -errno; -EAGAIN = it may wait, run a task. */
+  readCached?(path: string, into: Uint8Array): number;
 }
 
 const O_WRONLY = 1;

@@ -55,3 +55,6 @@ SHERD_API void sherd_pool_submit(const uint64_t *tasks, uint32_t count);
 SHERD_API uint32_t sherd_pool_drain(uint64_t *ids, uint32_t max);
 SHERD_API void sherd_pool_stats(uint64_t *out8);
 SHERD_API void sherd_pool_stop(void);
+/* A whole file that the kernel has in memory, on the calling thread, without waiting for a drive. Its size, or -errno;
+   -EAGAIN: it may wait, give it to the pool. */
+SHERD_API int64_t sherd_read_cached(const char *path, uint8_t *into, uint64_t room);
