@@ -33,7 +33,7 @@ const SYMBOLS = {
   sherd_pool_submit: { args: [P, u32], returns: VOID },
   sherd_pool_drain: { args: [P, u32], returns: u32 },
   sherd_pool_stats: { args: [P], returns: VOID },
-  sherd_pool_stop: { args: [], returns: VOID },
+  sherd_pool_stop: { args: [u32], returns: u32 },
 } as const;
 
 type Int = number | bigint;
@@ -68,7 +68,7 @@ export interface CodecSymbols {
   sherd_pool_submit(tasks: number, count: number): void;
   sherd_pool_drain(ids: number, max: number): number;
   sherd_pool_stats(out: number): void;
-  sherd_pool_stop(): void;
+  sherd_pool_stop(waitMs: number): number;
 }
 
 export const TIER_NAMES = ["portable", "NEON", "AVX2", "AVX2+GFNI", "AVX-512+GFNI"] as const;

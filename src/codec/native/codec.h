@@ -54,4 +54,5 @@ SHERD_API int32_t sherd_pool_start(uint32_t threads, uint32_t threads_max, void 
 SHERD_API void sherd_pool_submit(const uint64_t *tasks, uint32_t count);
 SHERD_API uint32_t sherd_pool_drain(uint64_t *ids, uint32_t max);
 SHERD_API void sherd_pool_stats(uint64_t *out8);
-SHERD_API void sherd_pool_stop(void);
+/* Waits up to wait_ms for the threads to end; returns how many are left. 0: memory of tasks may go, and the pool may start again. */
+SHERD_API uint32_t sherd_pool_stop(uint32_t wait_ms);

@@ -35,13 +35,13 @@ struct list {
 
 static struct {
     pthread_mutex_t lock;
-    pthread_cond_t work;
+    pthread_cond_t work, ended;
     struct list ready, digests, done;
     uint32_t threads, threads_base, threads_max, idle, digest_runners, digest_runners_max;
     uint64_t completed, submitted, progress;
-    bool stopping, started;
+    bool stopping, started, monitored;
     void (*wake)(void);
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
 
 static void list_push(struct list *list, struct task *task) {
     task->next = 0;
@@ -338,6 +338,7 @@ static int run_step(struct task *t, struct step *s) {
     case STEP_REBUILD_SLOTS: return sherd_rebuild_slots(memory_of(a[0]), memory_of(a[1]), a[2], a[3], (uint32_t)a[4], 1) == 0 ? 0 : EINVAL;
     case STEP_KEEP:
         s->result = t->fd[r];
+        s->a[0] = t->own_fd >> r & 1; /* a borrowed one is not ours to close if the task fails */
         t->own_fd &= ~(1u << r);
         return 0;
     case STEP_USE:
@@ -377,7 +378,7 @@ static void run_task(struct task *t) {
     for (uint32_t i = 0; i < TASK_REGISTERS; i++) close_register(t, i);
     if (t->error) /* a kept descriptor of a task that failed later belongs to nobody */
         for (uint32_t i = 0; i < t->steps && (int32_t)i < t->failed_step; i++)
-            if (t->step[i].op == STEP_KEEP) close((int)t->step[i].result);
+            if (t->step[i].op == STEP_KEEP && t->step[i].a[0]) close((int)t->step[i].result);
 }
 
 /* ---- workers ----------------------------------------------------------------------------------------------------- */
@@ -463,6 +464,7 @@ static void *worker(void *unused) {
         }
     }
     pool.threads--;
+    pthread_cond_broadcast(&pool.ended);
     pthread_mutex_unlock(&pool.lock);
     return NULL;
 }
@@ -494,6 +496,8 @@ static void *monitor(void *unused) {
         nanosleep(&nap, NULL);
         pthread_mutex_lock(&pool.lock);
     }
+    pool.monitored = false;
+    pthread_cond_broadcast(&pool.ended);
     pthread_mutex_unlock(&pool.lock);
     return NULL;
 }
@@ -506,6 +510,8 @@ SHERD_API int32_t sherd_pool_start(uint32_t threads, uint32_t threads_max, void 
     }
     pool.started = true;
     pool.stopping = false;
+    pool.ready = pool.digests = pool.done = (struct list){0};
+    pool.submitted = pool.completed = 0;
     pool.threads_base = threads ? threads : 1;
     pool.threads_max = threads_max < pool.threads_base ? pool.threads_base : threads_max;
     pool.digest_runners_max = 1; /* a stream's digests must stay in order */
@@ -513,8 +519,9 @@ SHERD_API int32_t sherd_pool_start(uint32_t threads, uint32_t threads_max, void 
     bool good = true;
     for (uint32_t i = 0; i < pool.threads_base; i++) good = start_worker() && good;
     pthread_t thread;
-    good = pthread_create(&thread, NULL, monitor, NULL) == 0 && good;
-    if (good) pthread_detach(thread);
+    pool.monitored = pthread_create(&thread, NULL, monitor, NULL) == 0;
+    if (pool.monitored) pthread_detach(thread);
+    good = pool.monitored && good;
     pthread_mutex_unlock(&pool.lock);
     return good ? 0 : -2;
 }
@@ -556,9 +563,20 @@ SHERD_API void sherd_pool_stats(uint64_t *out) {
     pthread_mutex_unlock(&pool.lock);
 }
 
-SHERD_API void sherd_pool_stop(void) {
+/* Workers end after the task that they are in, and no wake-up comes any more; tasks that wait are never begun. */
+SHERD_API uint32_t sherd_pool_stop(uint32_t wait_ms) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += wait_ms / 1000;
+    until.tv_nsec += (long)(wait_ms % 1000) * 1000000L;
+    if (until.tv_nsec >= 1000000000L) until.tv_sec++, until.tv_nsec -= 1000000000L;
     pthread_mutex_lock(&pool.lock);
     pool.stopping = true;
     pthread_cond_broadcast(&pool.work);
+    bool late = false;
+    while ((pool.threads || pool.monitored) && !late) late = pthread_cond_timedwait(&pool.ended, &pool.lock, &until) != 0;
+    uint32_t left = pool.threads + pool.monitored;
+    if (!left) pool.started = false;
     pthread_mutex_unlock(&pool.lock);
+    return left;
 }
