@@ -20,8 +20,8 @@ bench: build ## micro benchmarks, then load against a running server
 sim: setup ## SEED=n replays one run
 	@scripts/codec.sh && SHERD_SIM_SEED=$(SEED) scripts/test-summary.sh test/sim
 
-fuzz: setup ## SECONDS_EACH=n bounds each target
-	@scripts/codec.sh && SHERD_FUZZ_SECONDS=$(SECONDS_EACH) scripts/test-summary.sh test/fuzz
+fuzz: setup ## SECONDS_EACH=n bounds each target, SEED=n takes another sequence
+	@scripts/codec.sh && SHERD_FUZZ_SEED=$(SEED) SHERD_FUZZ_SECONDS=$(SECONDS_EACH) scripts/test-summary.sh test/fuzz
 
 native: ## the codec's C tests: every tier, with sanitizers, and for arm64 under qemu
 	@scripts/codec-native.sh

@@ -103,6 +103,21 @@ test("paths of many bytes and tasks of many steps outgrow a slot and still arriv
   for (const name of names) expect(existsSync(at(name))).toBe(true);
 });
 
+test("a process may end while tasks run and wait", async () => {
+  const flood = `
+    import { loadCodec } from "${import.meta.dir}/../../../src/codec/native.ts";
+    import { NativePool } from "${import.meta.dir}/../../../src/codec/pool.ts";
+    import { step } from "${import.meta.dir}/../../../src/sys/disk.ts";
+    const pool = new NativePool(loadCodec(), { threads: 4, threadsMax: 8 });
+    const again = (i) => pool.run([step.stat("/")], i % 2 === 0).then(() => again(i + 1));
+    for (let i = 0; i < 500; i++) again(i);
+    pool.run([step.stat("/")]).then(() => process.exit(0));`;
+  for (let round = 0; round < 5; round++) {
+    const child = Bun.spawn([process.execPath, "-e", flood], { stdout: "inherit", stderr: "inherit" });
+    expect(await child.exited).toBe(0);
+  }
+});
+
 test("buffers that are too small for what C writes are refused", () => {
   const shard = new Uint8Array(64);
   expect(() => step.readFrame(new Uint8Array(31), shard, 0)).toThrow(AssertionError);
