@@ -245,6 +245,25 @@ static void stuck_workers_are_replaced_up_to_the_most(void) {
   stop_pool();
 }
 
+/* Light tasks share a hand-over; one of them that hangs must hold neither those before it nor those behind it. */
+static void a_stuck_task_holds_none_of_its_batch(void) {
+  start_pool();
+  uint64_t batch[4];
+  for (uint32_t i = 0; i < 4; i++) {
+    struct task *t = new_task();
+    t->flags = TASK_LIGHT;
+    if (i == 1) add(t, STEP_OPEN, 0, path(0, "fifo"), O_RDONLY, 0, 0);
+    else add(t, STEP_STAT, 0, address("/"), 0, 0, 0);
+    batch[i] = address(t);
+  }
+  sherd_pool_submit(batch, 4);
+  CHECK(drain_until(3));
+  CHECK(stat_of(COMPLETED) == 3);
+  for (uint32_t i = 0; i < 4; i++) CHECK(i == 1 || tasks[i].task.failed_step == -1);
+  free_the_stuck();
+  stop_pool();
+}
+
 static void stop_waits_for_what_runs_and_says_what_hangs(void) {
   start_pool();
   stuck_task();
@@ -488,6 +507,7 @@ int main(void) {
   run_test("an error ends the task and closes its descriptors", an_error_ends_the_task_and_closes_its_descriptors);
   run_test("a kept descriptor is the caller's", a_kept_descriptor_is_the_callers);
   run_test("stuck workers are replaced, up to the most", stuck_workers_are_replaced_up_to_the_most);
+  run_test("a stuck task holds none of its batch", a_stuck_task_holds_none_of_its_batch);
   run_test("stop waits for what runs and says what hangs", stop_waits_for_what_runs_and_says_what_hangs);
   run_test("many threads may submit", many_threads_may_submit);
   run_test("files are written and read", files_are_written_and_read);

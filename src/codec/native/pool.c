@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include "pool.h"
 #include "codec.h"
+#include "pool-batches.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +42,7 @@ static struct {
     uint64_t completed, submitted, progress;
     bool stopping, started, monitored;
     void (*wake)(void);
+    struct batch *batches;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
 
 static void list_push(struct list *list, struct task *task) {
@@ -384,6 +386,7 @@ static void run_task(struct task *t) {
 /* ---- workers ----------------------------------------------------------------------------------------------------- */
 
 static void finish(struct task **tasks, uint32_t count) { /* lock held on return: no */
+    if (!count) return;
     pthread_mutex_lock(&pool.lock);
     bool first = pool.done.head == NULL;
     for (uint32_t i = 0; i < count; i++) list_push(&pool.done, tasks[i]);
@@ -431,9 +434,23 @@ static void run_digests(struct task **tasks, uint32_t count) {
     sherd_digest_many(jobs, digest_jobs(tasks, count, jobs));
 }
 
+/* What waits behind a stuck task goes back, what ended before it is done. Says if JavaScript is to be woken. */
+static bool rescue_batches(void) { /* lock held */
+    const bool was_empty = pool.done.head == NULL;
+    for (struct batch *batch = pool.batches; batch; batch = batch->next) {
+        struct taken taken;
+        batch_take_over(batch, &taken);
+        for (uint32_t i = 0; i < taken.waiting_count; i++) list_push(&pool.ready, taken.waiting[i]), pthread_cond_signal(&pool.work);
+        for (uint32_t i = 0; i < taken.ended_count; i++) list_push(&pool.done, taken.ended[i]);
+        pool.completed += taken.ended_count;
+    }
+    return was_empty && pool.done.head;
+}
+
 static void *worker(void *unused) {
     (void)unused;
     pthread_mutex_lock(&pool.lock);
+    struct batch together;
     while (!pool.stopping) {
         struct task *batch[DIGEST_TASKS];
         if (pool.digests.head && pool.digest_runners < pool.digest_runners_max) {
@@ -448,11 +465,15 @@ static void *worker(void *unused) {
         } else if (pool.ready.head) {
             uint32_t n = 0;
             do batch[n++] = list_pop(&pool.ready); /* a few light ones together: fewer hand-overs */
-            while (n < 4 && pool.ready.head && (pool.ready.head->flags & TASK_LIGHT) && (batch[n - 1]->flags & TASK_LIGHT));
+            while (n < BATCH_MAX && pool.ready.head && (pool.ready.head->flags & TASK_LIGHT) && (batch[n - 1]->flags & TASK_LIGHT));
+            bool shared = n > 1;
+            if (shared) batch_join(&pool.batches, &together, batch, n);
             pthread_mutex_unlock(&pool.lock);
-            for (uint32_t i = 0; i < n; i++) run_task(batch[i]);
+            if (shared) n = batch_run(&together, batch, run_task);
+            else run_task(batch[0]);
             finish(batch, n);
             pthread_mutex_lock(&pool.lock);
+            if (shared) batch_leave(&pool.batches, &together);
         } else {
             struct timespec until;
             clock_gettime(CLOCK_REALTIME, &until);
@@ -481,17 +502,19 @@ static bool start_worker(void) { /* lock held */
     return good;
 }
 
-/* Adds a worker when tasks wait and nothing was finished since the last look. */
+/* Adds a worker when tasks wait and nothing was finished since the last look; frees those that wait behind a stuck one. */
 static void *monitor(void *unused) {
     (void)unused;
     uint64_t seen = 0;
     pthread_mutex_lock(&pool.lock);
     while (!pool.stopping) {
+        bool wake = rescue_batches();
         bool waiting = pool.ready.head || (pool.digests.head && pool.digest_runners == 0);
         if (waiting && pool.progress == seen && pool.idle == 0 && pool.threads < pool.threads_max) start_worker();
         seen = pool.progress;
         bool busy = pool.idle < pool.threads;
         pthread_mutex_unlock(&pool.lock);
+        if (wake) pool.wake();
         struct timespec nap = {0, (busy ? MONITOR_MS : 5 * MONITOR_MS) * 1000000L};
         nanosleep(&nap, NULL);
         pthread_mutex_lock(&pool.lock);
