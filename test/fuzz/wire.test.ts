@@ -24,6 +24,7 @@ import {
   canonicalRequest,
   EMPTY_SHA256,
   hmacHex,
+  parseAuthorization,
   parseIsoBasic,
   parseQuery,
   sha256Hex,
@@ -167,7 +168,7 @@ fuzz("signatures in headers and in queries", {
     // Accepted: then what was signed is, as a canonical request, one of those that the owner of the key did sign.
     const signedHeaders = identity.isPresigned
       ? (parsed.query.find(([name]) => name === "X-Amz-SignedHeaders")?.[1] ?? "").split(";")
-      : (/SignedHeaders=([^,]*)/.exec(headers.get("authorization") ?? "")?.[1] ?? "").replaceAll(" ", "").split(";");
+      : parseAuthorization(headers.get("authorization") ?? "").signedHeaders;
     const hash =
       (identity.isPresigned ? parsed.query.find(([name]) => name === "X-Amz-Content-Sha256")?.[1] : undefined) ??
       headers.get("x-amz-content-sha256") ??
