@@ -149,6 +149,37 @@ static void digests_of_a_stream_stay_in_order(void) {
   stop_pool();
 }
 
+/* Bytes in pieces, as data shards lie in their slots, of several tasks of a stream and of several streams at once. */
+static void digests_go_over_pieces(void) {
+  enum { STREAMS = 5, ROUNDS = 40, STRIDE = 1100, SLOTS = 16 * STRIDE };
+  static uint64_t together[STREAMS][64], alone[STREAMS][64];
+  static uint8_t data[SLOTS];
+  noise_fill(data, sizeof data);
+  start_pool();
+  for (uint32_t i = 0; i < STREAMS; i++) {
+    sherd_digest_init(together[i], 63);
+    sherd_digest_init(alone[i], 63);
+  }
+  for (uint32_t i = 0; i < STREAMS * ROUNDS; i++) {
+    const uint32_t piece = 1 + noise_below(1000), pieces = 1 + noise_below(16), stream = noise_below(STREAMS);
+    const uint32_t total = piece * (pieces - 1) + 1 + noise_below(piece);
+    struct task *t = new_task();
+    add(t, STEP_DIGEST, 0, address(together[stream]), address(data), total, piece);
+    t->step[0].a[4] = STRIDE;
+    submit(t);
+    for (uint32_t at = 0; at < total; at += piece)
+      sherd_digest_update(alone[stream], data + at / piece * STRIDE, total - at < piece ? total - at : piece);
+  }
+  CHECK(drain_until(STREAMS * ROUNDS));
+  for (uint32_t i = 0; i < STREAMS; i++) {
+    uint8_t expected[96], out[96];
+    sherd_digest_final(alone[i], expected);
+    sherd_digest_final(together[i], out);
+    CHECK(memcmp(out, expected, sizeof out) == 0);
+  }
+  stop_pool();
+}
+
 static void one_wake_up_brings_many_completions(void) {
   start_pool();
   for (uint32_t i = 0; i < 500; i++) {
@@ -452,10 +483,10 @@ static void frames_are_coded_stored_and_verified(void) {
   stop_pool();
 }
 
-/* Pieces of any size through the aligned buffer: the file is their sequence. */
+/* Frames of any size with room before them, at any alignment: the file is their sequence, the rest of a page waits in the tail. */
 static void appends_are_put_together(void) {
-  enum { TOTAL = 2 * APPEND_BYTES + 12345 };
-  uint8_t *content = malloc(TOTAL), *back = malloc(TOTAL), *buffer = before_guard_page(APPEND_BYTES + APPEND_PAGE);
+  enum { TOTAL = 600000, FRAME_MAX = 90000 };
+  uint8_t *content = malloc(TOTAL), *back = malloc(TOTAL), *tail = before_guard_page(APPEND_PAGE);
   noise_fill(content, TOTAL);
   start_pool();
   struct task *t = new_task();
@@ -464,18 +495,22 @@ static void appends_are_put_together(void) {
   CHECK(run(t) == 0);
   const uint64_t fd = (uint64_t)t->step[1].result;
   uint64_t written = 0;
-  for (uint64_t bytes = 1; written < TOTAL; bytes = 1 + noise_below(400000)) {
+  for (uint64_t bytes = 1; written < TOTAL; bytes = noise_below(FRAME_MAX)) {
     if (bytes > TOTAL - written) bytes = TOTAL - written;
+    const uint64_t lead = written % APPEND_PAGE;
+    uint8_t *region = written % 3 ? before_guard_page(lead + bytes) : after_guard_page(lead + bytes);
+    memcpy(region + lead, content + written, bytes);
     t = new_task();
     add(t, STEP_USE, 0, fd, 0, 0, 0);
-    add(t, STEP_APPEND, 0, address(content + written), bytes, address(buffer), written % APPEND_BYTES);
-    t->step[1].a[4] = written / APPEND_BYTES * APPEND_BYTES;
+    add(t, STEP_APPEND, 0, address(region), lead, bytes, address(tail));
+    t->step[1].a[4] = written - lead;
     CHECK(run(t) == 0);
+    release_guarded(region);
     written += bytes;
   }
   t = new_task();
   add(t, STEP_USE, STEP_OWN, fd, 0, 0, 0);
-  add(t, STEP_FLUSH, 0, address(buffer), TOTAL % APPEND_BYTES, TOTAL / APPEND_BYTES * APPEND_BYTES, 0);
+  add(t, STEP_FLUSH, 0, address(tail), TOTAL % APPEND_PAGE, TOTAL / APPEND_PAGE * APPEND_PAGE, 0);
   add(t, STEP_FSYNC, 0, 0, 0, 0, 0);
   add(t, STEP_READ_FILE, 0, path(0, "appended"), address(back), TOTAL, 0);
   CHECK(run(t) == 0 && t->step[3].result == TOTAL && memcmp(back, content, TOTAL) == 0);
@@ -503,6 +538,7 @@ static void names_too_long_are_refused(void) {
 int main(void) {
   if (!mkdtemp(folder)) abort();
   run_test("digests of a stream stay in order", digests_of_a_stream_stay_in_order);
+  run_test("digests go over pieces", digests_go_over_pieces);
   run_test("one wake-up brings many completions", one_wake_up_brings_many_completions);
   run_test("an error ends the task and closes its descriptors", an_error_ends_the_task_and_closes_its_descriptors);
   run_test("a kept descriptor is the caller's", a_kept_descriptor_is_the_callers);

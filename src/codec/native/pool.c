@@ -8,6 +8,7 @@
 #include "pool.h"
 #include "codec.h"
 #include "pool-batches.h"
+#include "pool-list.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,11 +30,6 @@
 #define MONITOR_MS 20
 #define IDLE_EXIT_S 20
 
-struct list {
-    struct task *head, *tail;
-    uint32_t count;
-};
-
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t work, ended;
@@ -44,23 +40,6 @@ static struct {
     void (*wake)(void);
     struct batch *batches;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
-
-static void list_push(struct list *list, struct task *task) {
-    task->next = 0;
-    if (list->tail) list->tail->next = (uint64_t)(uintptr_t)task;
-    else list->head = task;
-    list->tail = task;
-    list->count++;
-}
-
-static struct task *list_pop(struct list *list) {
-    struct task *task = list->head;
-    if (!task) return NULL;
-    list->head = (struct task *)(uintptr_t)task->next;
-    if (!list->head) list->tail = NULL;
-    list->count--;
-    return task;
-}
 
 /* ---- steps ------------------------------------------------------------------------------------------------------- */
 
