@@ -1,6 +1,6 @@
 # Targets only; what they do is in scripts/. Every target installs what it needs first (Bun and the dev tools, from npm).
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/node_modules/.bin:$(PATH)
-.PHONY: run test check build bench sim fuzz compat ci setup format clean
+.PHONY: run test check build bench sim fuzz native compat ci setup format clean
 
 run: build ## a server on ./data{1...4}
 	@scripts/run.sh
@@ -20,13 +20,16 @@ bench: build ## micro benchmarks, then load against a running server
 sim: setup ## SEED=n replays one run
 	@scripts/codec.sh && SHERD_SIM_SEED=$(SEED) scripts/test-summary.sh test/sim
 
-fuzz: setup ## SECONDS_EACH=n bounds each target
-	@scripts/codec.sh && SHERD_FUZZ_SECONDS=$(SECONDS_EACH) scripts/test-summary.sh test/fuzz
+fuzz: setup ## SECONDS_EACH=n bounds each target, SEED=n takes another sequence
+	@scripts/codec.sh && SHERD_FUZZ_SEED=$(SEED) SHERD_FUZZ_SECONDS=$(SECONDS_EACH) scripts/test-summary.sh test/fuzz
+
+native: ## the codec's C tests: every tier, with sanitizers, and for arm64 under qemu
+	@scripts/codec-native.sh
 
 compat: build ## real clients and MinIO's drives against dist/sherd; SUITES="aws rclone" picks some
 	@test/compat/run.sh $(SUITES)
 
-ci: ## check, test, build and compat, with one sum at the end
+ci: ## check, test, native, build and compat, with one sum at the end
 	@scripts/ci.sh
 
 setup: ## Bun into .tools, dependencies into node_modules

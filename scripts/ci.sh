@@ -1,5 +1,5 @@
 #!/bin/sh
-# What continuous integration runs: check, test, build, compat. Each step runs whether or not the one before passed, and
+# What continuous integration runs: check, test, native, build, compat. Each step runs whether or not the one before passed, and
 # the last line is the sum: a step without counts of its own is one passed or one failed.
 set -u
 cd "$(dirname "$0")/.."
@@ -25,6 +25,7 @@ step() {
 
 step check
 step test
+step native
 step build
 step compat
 

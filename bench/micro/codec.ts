@@ -1,6 +1,6 @@
 /**
  * Micro benchmark of the codec, one thread: what each byte of a PUT and of a GET costs. Prints mitata's table and, below
- * it, GB/s against the bars. `bun bench/micro/codec.ts`, on a quiet machine.
+ * it, GB/s against the bars for the best tier of this CPU and for those below it. `bun bench/micro/codec.ts`, on a quiet machine.
  */
 import { bench, do_not_optimize, run } from "mitata";
 import { DIGEST, Digest } from "../../src/codec/checksum.ts";
@@ -117,7 +117,12 @@ function summarize(codec: Codec, cases: readonly Case[]): void {
   }
 }
 
+// One library each: a tier is chosen for a whole library.
 const codec = loadCodec();
+const lower = [3, 2, 1]
+  .filter((tier) => tier < codec.tier)
+  .map((tier) => loadCodec({ tier }))
+  .filter(({ tier }, i, all) => tier > 0 && all.findIndex((c) => c.tier === tier) === i);
 const cases = [...codingCases(codec), ...digestCases(codec)];
 for (const { name, run: work } of cases) bench(name, work);
 const pool = new NativePool(codec, { threads: 2, threadsMax: 8 });
@@ -130,4 +135,5 @@ bench("pool: 32 tasks in flight", async () => {
 });
 await run();
 summarize(codec, cases);
+for (const each of lower) summarize(each, [...codingCases(each), ...digestCases(each)]);
 process.exit(0);

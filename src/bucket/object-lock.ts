@@ -42,6 +42,9 @@ export function isProtected(metadata: ReadonlyMap<string, string>, nowMs: number
   return !isOver && !(retention.mode === "GOVERNANCE" && bypass);
 }
 
+/** The last moment that a date of four-digit years can name. */
+const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59);
+
 /** Metadata that the bucket's default retention gives to a version made now; empty = no default. */
 export function defaultRetention(configuration: Uint8Array, nowMs: number): ReadonlyMap<string, string> {
   if (configuration.length === 0) return new Map();
@@ -52,8 +55,9 @@ export function defaultRetention(configuration: Uint8Array, nowMs: number): Read
   if (mode === undefined || (days === undefined && years === undefined)) return new Map();
   const until = new Date(nowMs + Number(days ?? 0) * DAY_MS);
   if (years !== undefined) until.setUTCFullYear(until.getUTCFullYear() + Number(years));
+  const untilMs = Math.min(until.getTime(), LAST_MS); // NaN beyond what a date can be
   return new Map([
     [LOCK_MODE_KEY, mode],
-    [LOCK_UNTIL_KEY, until.toISOString()],
+    [LOCK_UNTIL_KEY, new Date(Number.isNaN(untilMs) ? LAST_MS : untilMs).toISOString()],
   ]);
 }

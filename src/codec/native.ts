@@ -6,7 +6,7 @@
  */
 import { readFileSync, writeSync } from "node:fs";
 import { dlopen, FFIType, JSCallback, ptr } from "bun:ffi";
-import library from "../../build/libsherd-codec.so" with { type: "file" };
+import embeddedLibrary from "../../build/libsherd-codec.so" with { type: "file" };
 import { assert } from "../core/assert.ts";
 
 const { ptr: P, u64, u64_fast: U, u32, i32, void: VOID } = FFIType;
@@ -33,7 +33,7 @@ const SYMBOLS = {
   sherd_pool_submit: { args: [P, u32], returns: VOID },
   sherd_pool_drain: { args: [P, u32], returns: u32 },
   sherd_pool_stats: { args: [P], returns: VOID },
-  sherd_pool_stop: { args: [], returns: VOID },
+  sherd_pool_stop: { args: [u32], returns: u32 },
   sherd_read_cached: { args: [P, P, U], returns: FFIType.i64_fast },
 } as const;
 
@@ -69,7 +69,7 @@ export interface CodecSymbols {
   sherd_pool_submit(tasks: number, count: number): void;
   sherd_pool_drain(ids: number, max: number): number;
   sherd_pool_stats(out: number): void;
-  sherd_pool_stop(): void;
+  sherd_pool_stop(waitMs: number): number;
   sherd_read_cached(path: number, into: number, room: number): Int;
 }
 
@@ -103,15 +103,28 @@ export class Codec {
 
   /** Address of the coding plan of k + m, made once. */
   plan(k: number, m: number): number {
+    const isWhole = Number.isInteger(k) && Number.isInteger(m);
+    assert(isWhole && k >= 1 && m >= 0 && m <= k && k + m <= SHARDS_MAX, `no code of ${k}+${m} shards`);
     const key = k * 32 + m;
     const known = this.plans.get(key);
     if (known !== undefined) return known.pointer;
-    assert(k >= 1 && m >= 0 && m <= k && k + m <= SHARDS_MAX, `no code of ${k}+${m} shards`);
     const memory = new Uint8Array(new ArrayBuffer(Math.max(2048, Number(this.symbols.sherd_plan_bytes()))));
     const pointer = this.ptr(memory);
     assert(this.symbols.sherd_plan_init(pointer, k, m) === 0, `a plan of ${k}+${m} shards`);
     this.plans.set(key, { memory, pointer });
     return pointer;
+  }
+
+  /** Sizes of a block's slots, which C will trust. */
+  private assertSlots(slots: number, base: Uint8Array, stride: number, shardBytes: number): void {
+    assert(
+      Number.isSafeInteger(stride) && Number.isSafeInteger(shardBytes) && shardBytes >= 0,
+      "sizes are whole numbers",
+    );
+    assert(
+      stride >= shardBytes + HASH_BYTES && base.length >= stride * (slots - 1) + HASH_BYTES + shardBytes,
+      "slots hold the block",
+    );
   }
 
   /** HighwayHash-256 with MinIO's bitrot key. */
@@ -122,7 +135,7 @@ export class Codec {
 
   verify(hash: Uint8Array, data: Uint8Array): boolean {
     assert(hash.length >= HASH_BYTES, "a whole hash");
-    return this.symbols.sherd_verify(this.ptr(hash), this.ptr(data), data.length) === 1;
+    return this.symbols.sherd_verify(this.ptr(hash), data.length === 0 ? 0 : this.ptr(data), data.length) === 1;
   }
 
   /** Parity and hashes of a block in slots of [hash][shard]. */
@@ -132,10 +145,7 @@ export class Codec {
     stride: number,
     shardBytes: number,
   ): void {
-    assert(
-      stride >= shardBytes + HASH_BYTES && base.length >= stride * (shape.k + shape.m - 1) + HASH_BYTES + shardBytes,
-      "slots hold the block",
-    );
+    this.assertSlots(shape.k + shape.m, base, stride, shardBytes);
     assert(
       this.symbols.sherd_encode(this.plan(shape.k, shape.m), this.ptr(base), stride, shardBytes) === 0,
       "a block of valid shape is coded",
@@ -149,10 +159,7 @@ export class Codec {
     layout: { readonly stride: number; readonly shardBytes: number; readonly have: number; readonly want: number },
   ): boolean {
     const { stride, shardBytes, have, want } = layout;
-    assert(
-      stride >= shardBytes + HASH_BYTES && base.length >= stride * (shape.k + shape.m - 1) + HASH_BYTES + shardBytes,
-      "slots hold the block",
-    );
+    this.assertSlots(shape.k + shape.m, base, stride, shardBytes);
     return (
       this.symbols.sherd_rebuild_slots(
         this.plan(shape.k, shape.m),
@@ -166,9 +173,16 @@ export class Codec {
   }
 }
 
-/** Loads the library, picks the tier (-1 = the CPU's best) and tests it. Throws with words when it cannot be used. */
-export function loadCodec(options: { readonly tier?: number } = {}): Codec {
-  const symbols = open();
+export interface CodecOptions {
+  /** At most this one; -1 = the CPU's best. */
+  readonly tier?: number;
+  /** Path of another build of the library than the one that travels with the program. */
+  readonly library?: string;
+}
+
+/** Loads the library, picks the tier and tests it. Throws with words when it cannot be used. */
+export function loadCodec(options: CodecOptions = {}): Codec {
+  const symbols = open(options.library ?? embeddedLibrary);
   symbols.sherd_init(options.tier ?? -1);
   const wrong = symbols.sherd_self_test();
   if (wrong !== 0)
@@ -178,7 +192,7 @@ export function loadCodec(options: { readonly tier?: number } = {}): Codec {
   return new Codec(symbols);
 }
 
-function open(): CodecSymbols {
+function open(library: string): CodecSymbols {
   if (process.platform !== "linux") return dlopen(library, SYMBOLS).symbols as unknown as CodecSymbols;
   const libc = dlopen("libc.so.6", { memfd_create: { args: [FFIType.cstring, FFIType.u32], returns: FFIType.i32 } });
   const name = new TextEncoder().encode("sherd-codec\0");

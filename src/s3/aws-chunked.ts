@@ -146,7 +146,7 @@ export class ChunkedReader implements ByteSource {
       const piece = end < 0 ? chunk : chunk.subarray(0, end);
       length += piece.length;
       if (length > max) throw malformed();
-      pieces.push(piece.slice());
+      pieces.push(new Uint8Array(piece)); // a copy, which slice() of a Buffer is not
       if (end < 0) continue;
       this.pending = end + 1 < chunk.length ? chunk.subarray(end + 1) : null;
       const text = Buffer.concat(pieces).toString("latin1");

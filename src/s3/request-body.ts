@@ -165,7 +165,8 @@ export async function readDocument(call: Call, bytesMax: number): Promise<Uint8A
   const body = requestBody(call);
   if (body.sizeBytes > bytesMax) throw new WireError("EntityTooLarge", "The request's document is too large.");
   const chunks: Uint8Array[] = [];
-  for (let chunk = await body.next(); chunk !== null; chunk = await body.next()) chunks.push(chunk.slice());
+  // Copies, which slice() of a Buffer is not: a chunk is valid until the next one.
+  for (let chunk = await body.next(); chunk !== null; chunk = await body.next()) chunks.push(new Uint8Array(chunk));
   const document = Buffer.concat(chunks);
   body.verify(call.digest(document, body.digests));
   return document;

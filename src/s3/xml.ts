@@ -78,11 +78,22 @@ export function parseXml(bytes: Uint8Array, root: string): XmlElement {
       "MalformedXML",
       "The XML you provided was not well-formed or did not validate against our published schema.",
     );
-  const roots = (parser.parse(text) as unknown[]).map(toElement).filter((e) => e.name !== "#text");
+  const roots = parsed(text)
+    .map(toElement)
+    .filter((e) => e.name !== "#text");
   const found = roots[0];
   if (found === undefined || roots.length !== 1 || found.name !== root)
     throw new WireError("MalformedXML", `The document's root must be ${root}.`);
   return found;
+}
+
+/** The parser has opinions that the validator does not share, on depth for one. */
+function parsed(text: string): readonly unknown[] {
+  try {
+    return parser.parse(text) as unknown[];
+  } catch (cause) {
+    throw new WireError("MalformedXML", "The XML you provided cannot be read.", {}, { cause });
+  }
 }
 
 function toElement(node: unknown): XmlElement {
@@ -106,7 +117,9 @@ function decodeEntities(text: string): string {
     (whole, decimal?: string, hex?: string, name?: string) => {
       if (name !== undefined) return NAMED[name] ?? whole;
       const code = decimal !== undefined ? Number(decimal) : Number.parseInt(hex as string, 16);
-      return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+      if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+        throw new WireError("MalformedXML", `The reference ${whole} stands for no character.`);
+      return String.fromCodePoint(code);
     },
   );
 }

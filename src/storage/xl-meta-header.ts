@@ -68,7 +68,9 @@ export class XlHeader {
 export function headerOf(v: AnyVersion, nowNs?: bigint): XlHeader {
   const parity = v.type === 1 ? v.parityShards : 0;
   const data = v.type === 1 ? v.dataShards : 0;
-  return new XlHeader(versionIdBytes(v.versionId), v.modTime, signatureOf(v), v.type, flagsOf(v, nowNs), parity, data);
+  // A legacy version may have Go's zero time, or any year: the stored field has 64 bits and wraps, as Go's does.
+  const modTime = BigInt.asIntN(64, v.modTime);
+  return new XlHeader(versionIdBytes(v.versionId), modTime, signatureOf(v), v.type, flagsOf(v, nowNs), parity, data);
 }
 
 export function flagsOf(v: AnyVersion, nowNs?: bigint): number {

@@ -4,6 +4,8 @@
  * Sizes and offsets in bytes; errors are errno numbers in the result, never exceptions.
  */
 
+import { assert } from "../core/assert.ts";
+
 /** Opcodes as in src/codec/native/pool.h. */
 export const Op = {
   open: 1,
@@ -112,11 +114,15 @@ export const step = {
     lead: number,
     to: { readonly tail: Uint8Array; readonly offset: number },
     r = 0,
-  ): Step => ({ op: Op.append, flags: r, a: [region, lead, region.length - lead, to.tail, to.offset] }),
+  ): Step => ({
+    op: Op.append,
+    flags: r,
+    a: [roomy(region, lead), lead, region.length - lead, roomy(to.tail, PAGE_BYTES), to.offset],
+  }),
   flush: (tail: Uint8Array, bytes: number, offset: number, r = 0): Step => ({
     op: Op.flush,
     flags: r,
-    a: [tail, bytes, offset],
+    a: [roomy(tail, bytes), bytes, offset],
   }),
   openAppend: (path: string, r = 0): Step => ({ op: Op.open, flags: r, a: [path, O_WRONLY | O_CREAT, 0o666] }),
   close: (r = 0): Step => ({ op: Op.close, flags: r, a: [] }),
@@ -134,7 +140,11 @@ export const step = {
   fsync: (r = 0): Step => ({ op: Op.fsync, flags: r, a: [] }),
   fstat: (r = 0): Step => ({ op: Op.fstat, flags: r, a: [] }),
   /** `into`: 32 bytes for mode, mtime ns, device, inode, or none. */
-  stat: (path: string, into?: Uint8Array, ignore = 0): Step => ({ op: Op.stat, flags: ignore, a: [path, into ?? 0] }),
+  stat: (path: string, into?: Uint8Array, ignore = 0): Step => ({
+    op: Op.stat,
+    flags: ignore,
+    a: [path, into === undefined ? 0 : roomy(into, 32)],
+  }),
   mkdir: (path: string, ignore = 0): Step => ({ op: Op.mkdir, flags: ignore, a: [path] }),
   /** mkdir -p below `base`, which must be a prefix of the path and exist. */
   mkdirPath: (path: string, base: string): Step => ({ op: Op.mkdirPath, flags: 0, a: [path, byteLength(base)] }),
@@ -165,12 +175,12 @@ export const step = {
   readFrame: (hash: Uint8Array, shard: Uint8Array, offset: number, r = 0): Step => ({
     op: Op.readFrame,
     flags: r,
-    a: [hash, shard, shard.length, offset],
+    a: [roomy(hash, 32), shard, shard.length, offset],
   }),
   encode: (plan: number, base: Uint8Array, stride: number, shardBytes: number): Step => ({
     op: Op.encode,
     flags: 0,
-    a: [plan, base, stride, shardBytes],
+    a: [plan, slots(base, stride, shardBytes), stride, shardBytes],
   }),
   /** `pieces`: the bytes lie in pieces of so many, so far apart; at most 16 of them. */
   digest: (
@@ -180,7 +190,13 @@ export const step = {
   ): Step => ({
     op: Op.digest,
     flags: 0,
-    a: [state, bytes, pieces?.totalBytes ?? bytes.length, pieces?.pieceBytes ?? 0, pieces?.stride ?? 0],
+    a: [
+      state,
+      pieces === undefined ? bytes : inPieces(bytes, pieces),
+      pieces?.totalBytes ?? bytes.length,
+      pieces?.pieceBytes ?? 0,
+      pieces?.stride ?? 0,
+    ],
   }),
   keep: (r = 0): Step => ({ op: Op.keep, flags: r, a: [] }),
   /** `own`: the task closes it at its end. */
@@ -190,7 +206,7 @@ export const step = {
     a: [descriptor],
   }),
   /** `into`: 48 bytes for total, free, available bytes, inodes, free inodes, device. */
-  statvfs: (path: string, into: Uint8Array): Step => ({ op: Op.statvfs, flags: 0, a: [path, into] }),
+  statvfs: (path: string, into: Uint8Array): Step => ({ op: Op.statvfs, flags: 0, a: [path, roomy(into, 48)] }),
   truncate: (sizeBytes: number, r = 0): Step => ({ op: Op.truncate, flags: r, a: [sizeBytes] }),
   rebuildSlots: (
     plan: number,
@@ -199,9 +215,38 @@ export const step = {
   ): Step => ({
     op: Op.rebuildSlots,
     flags: 0,
-    a: [plan, base, layout.stride, layout.shardBytes, layout.have + layout.want * 65536],
+    a: [
+      plan,
+      slots(base, layout.stride, layout.shardBytes),
+      layout.stride,
+      layout.shardBytes,
+      layout.have + layout.want * 65536,
+    ],
   }),
 } as const;
+
+/** What C writes at least; it trusts us. */
+function roomy(buffer: Uint8Array, bytes: number): Uint8Array {
+  assert(buffer.length >= bytes, `a buffer of ${buffer.length} bytes where ${bytes} are written`);
+  return buffer;
+}
+
+/** At least one slot of [hash][shard] fits; how many there must be, only the plan knows. */
+function slots(base: Uint8Array, stride: number, shardBytes: number): Uint8Array {
+  assert(stride >= shardBytes + 32, "slots do not overlap");
+  return roomy(base, shardBytes + 32);
+}
+
+/** More pieces than a block has shards would be cut off, and the digest would be another's. */
+function inPieces(
+  bytes: Uint8Array,
+  { totalBytes, pieceBytes, stride }: { totalBytes: number; pieceBytes: number; stride: number },
+): Uint8Array {
+  if (totalBytes === 0) return bytes;
+  const whole = Math.ceil(totalBytes / pieceBytes) - 1;
+  assert(whole >= 0 && whole < 16, "a digest of at most 16 pieces");
+  return roomy(bytes, whole * stride + totalBytes - whole * pieceBytes);
+}
 
 function byteLength(text: string): number {
   return Buffer.byteLength(text, "utf8");

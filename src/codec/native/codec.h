@@ -54,7 +54,9 @@ SHERD_API int32_t sherd_pool_start(uint32_t threads, uint32_t threads_max, void 
 SHERD_API void sherd_pool_submit(const uint64_t *tasks, uint32_t count);
 SHERD_API uint32_t sherd_pool_drain(uint64_t *ids, uint32_t max);
 SHERD_API void sherd_pool_stats(uint64_t *out8);
-SHERD_API void sherd_pool_stop(void);
-/* A whole file that the kernel has in memory, on the calling thread, without waiting for a drive. Its size, or -errno;
-   -EAGAIN: it may wait, give it to the pool. */
+/* Waits up to wait_ms for the threads to end; returns how many are left. 0: memory of tasks may go, and the pool may start again. */
+SHERD_API uint32_t sherd_pool_stop(uint32_t wait_ms);
+
+/* cached-file.c — a whole file that the kernel has in memory, on the calling thread, without waiting for a drive. Its size, or
+   -errno; -EAGAIN: it may wait, give it to the pool. */
 SHERD_API int64_t sherd_read_cached(const char *path, uint8_t *into, uint64_t room);

@@ -7,6 +7,8 @@
 #define _GNU_SOURCE
 #include "pool.h"
 #include "codec.h"
+#include "pool-batches.h"
+#include "pool-list.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +21,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,37 +30,16 @@
 #define MONITOR_MS 20
 #define IDLE_EXIT_S 20
 
-struct list {
-    struct task *head, *tail;
-    uint32_t count;
-};
-
 static struct {
     pthread_mutex_t lock;
-    pthread_cond_t work;
+    pthread_cond_t work, ended;
     struct list ready, digests, done;
     uint32_t threads, threads_base, threads_max, idle, digest_runners, digest_runners_max;
     uint64_t completed, submitted, progress;
-    bool stopping, started;
+    bool stopping, started, monitored;
     void (*wake)(void);
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
-
-static void list_push(struct list *list, struct task *task) {
-    task->next = 0;
-    if (list->tail) list->tail->next = (uint64_t)(uintptr_t)task;
-    else list->head = task;
-    list->tail = task;
-    list->count++;
-}
-
-static struct task *list_pop(struct list *list) {
-    struct task *task = list->head;
-    if (!task) return NULL;
-    list->head = (struct task *)(uintptr_t)task->next;
-    if (!list->head) list->tail = NULL;
-    list->count--;
-    return task;
-}
+    struct batch *batches;
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
 
 /* ---- steps ------------------------------------------------------------------------------------------------------- */
 
@@ -213,47 +193,6 @@ static int read_file(struct step *s) {
     return error;
 }
 
-/* ---- reading without waiting ------------------------------------------------------------------------------------- */
-
-/* Linux 5.12; Debian's headers may be older than its kernel. */
-#ifndef SYS_openat2
-#define SYS_openat2 437
-#endif
-#ifndef RWF_NOWAIT
-#define RWF_NOWAIT 0x00000008
-#endif
-#define OPEN_CACHED 0x20 /* RESOLVE_CACHED */
-
-static atomic_bool cached_open_is_unknown;
-
-/* A whole small file, if the kernel has its directory entry and its bytes in memory: the caller is the JavaScript thread, which
-   must not wait for a drive. Returns its size, -ENOENT and the like, or -EAGAIN: ask a worker. */
-SHERD_API int64_t sherd_read_cached(const char *path, uint8_t *into, uint64_t room) {
-    if (atomic_load_explicit(&cached_open_is_unknown, memory_order_relaxed)) return -EAGAIN;
-    const struct {
-        uint64_t flags, mode, resolve;
-    } how = {O_RDONLY | O_CLOEXEC, 0, OPEN_CACHED};
-    const int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
-    if (fd < 0) {
-        if (errno == ENOENT || errno == ENOTDIR) return -errno;
-        if (errno != EAGAIN) atomic_store_explicit(&cached_open_is_unknown, errno == ENOSYS || errno == EINVAL, memory_order_relaxed);
-        return -EAGAIN;
-    }
-    int64_t size = 0;
-    for (;;) { /* until a read at the end of the file says that it is the end */
-        const struct iovec rest = {into + size, room - (uint64_t)size};
-        const ssize_t got = rest.iov_len ? preadv2(fd, &rest, 1, (off_t)size, RWF_NOWAIT) : -1;
-        if (got == 0) break;
-        if (got < 0) {
-            size = -EAGAIN;
-            break;
-        }
-        size += got;
-    }
-    close(fd);
-    return size;
-}
-
 static int write_file(const struct step *s) {
     int fd = open(path_of(s->a[0]), O_WRONLY | O_CREAT | O_CLOEXEC | (s->a[3] & 1 ? O_EXCL : O_TRUNC), 0666);
     if (fd < 0) return errno;
@@ -380,6 +319,7 @@ static int run_step(struct task *t, struct step *s) {
     case STEP_REBUILD_SLOTS: return sherd_rebuild_slots(memory_of(a[0]), memory_of(a[1]), a[2], a[3], (uint32_t)a[4], 1) == 0 ? 0 : EINVAL;
     case STEP_KEEP:
         s->result = t->fd[r];
+        s->a[0] = t->own_fd >> r & 1; /* a borrowed one is not ours to close if the task fails */
         t->own_fd &= ~(1u << r);
         return 0;
     case STEP_USE:
@@ -419,12 +359,13 @@ static void run_task(struct task *t) {
     for (uint32_t i = 0; i < TASK_REGISTERS; i++) close_register(t, i);
     if (t->error) /* a kept descriptor of a task that failed later belongs to nobody */
         for (uint32_t i = 0; i < t->steps && (int32_t)i < t->failed_step; i++)
-            if (t->step[i].op == STEP_KEEP) close((int)t->step[i].result);
+            if (t->step[i].op == STEP_KEEP && t->step[i].a[0]) close((int)t->step[i].result);
 }
 
 /* ---- workers ----------------------------------------------------------------------------------------------------- */
 
 static void finish(struct task **tasks, uint32_t count) { /* lock held on return: no */
+    if (!count) return;
     pthread_mutex_lock(&pool.lock);
     bool first = pool.done.head == NULL;
     for (uint32_t i = 0; i < count; i++) list_push(&pool.done, tasks[i]);
@@ -472,9 +413,23 @@ static void run_digests(struct task **tasks, uint32_t count) {
     sherd_digest_many(jobs, digest_jobs(tasks, count, jobs));
 }
 
+/* What waits behind a stuck task goes back, what ended before it is done. Says if JavaScript is to be woken. */
+static bool rescue_batches(void) { /* lock held */
+    const bool was_empty = pool.done.head == NULL;
+    for (struct batch *batch = pool.batches; batch; batch = batch->next) {
+        struct taken taken;
+        batch_take_over(batch, &taken);
+        for (uint32_t i = 0; i < taken.waiting_count; i++) list_push(&pool.ready, taken.waiting[i]), pthread_cond_signal(&pool.work);
+        for (uint32_t i = 0; i < taken.ended_count; i++) list_push(&pool.done, taken.ended[i]);
+        pool.completed += taken.ended_count;
+    }
+    return was_empty && pool.done.head;
+}
+
 static void *worker(void *unused) {
     (void)unused;
     pthread_mutex_lock(&pool.lock);
+    struct batch together;
     while (!pool.stopping) {
         struct task *batch[DIGEST_TASKS];
         if (pool.digests.head && pool.digest_runners < pool.digest_runners_max) {
@@ -489,11 +444,15 @@ static void *worker(void *unused) {
         } else if (pool.ready.head) {
             uint32_t n = 0;
             do batch[n++] = list_pop(&pool.ready); /* a few light ones together: fewer hand-overs */
-            while (n < 4 && pool.ready.head && (pool.ready.head->flags & TASK_LIGHT) && (batch[n - 1]->flags & TASK_LIGHT));
+            while (n < BATCH_MAX && pool.ready.head && (pool.ready.head->flags & TASK_LIGHT) && (batch[n - 1]->flags & TASK_LIGHT));
+            bool shared = n > 1;
+            if (shared) batch_join(&pool.batches, &together, batch, n);
             pthread_mutex_unlock(&pool.lock);
-            for (uint32_t i = 0; i < n; i++) run_task(batch[i]);
+            if (shared) n = batch_run(&together, batch, run_task);
+            else run_task(batch[0]);
             finish(batch, n);
             pthread_mutex_lock(&pool.lock);
+            if (shared) batch_leave(&pool.batches, &together);
         } else {
             struct timespec until;
             clock_gettime(CLOCK_REALTIME, &until);
@@ -505,6 +464,7 @@ static void *worker(void *unused) {
         }
     }
     pool.threads--;
+    pthread_cond_broadcast(&pool.ended);
     pthread_mutex_unlock(&pool.lock);
     return NULL;
 }
@@ -521,21 +481,25 @@ static bool start_worker(void) { /* lock held */
     return good;
 }
 
-/* Adds a worker when tasks wait and nothing was finished since the last look. */
+/* Adds a worker when tasks wait and nothing was finished since the last look; frees those that wait behind a stuck one. */
 static void *monitor(void *unused) {
     (void)unused;
     uint64_t seen = 0;
     pthread_mutex_lock(&pool.lock);
     while (!pool.stopping) {
+        bool wake = rescue_batches();
         bool waiting = pool.ready.head || (pool.digests.head && pool.digest_runners == 0);
         if (waiting && pool.progress == seen && pool.idle == 0 && pool.threads < pool.threads_max) start_worker();
         seen = pool.progress;
         bool busy = pool.idle < pool.threads;
         pthread_mutex_unlock(&pool.lock);
+        if (wake) pool.wake();
         struct timespec nap = {0, (busy ? MONITOR_MS : 5 * MONITOR_MS) * 1000000L};
         nanosleep(&nap, NULL);
         pthread_mutex_lock(&pool.lock);
     }
+    pool.monitored = false;
+    pthread_cond_broadcast(&pool.ended);
     pthread_mutex_unlock(&pool.lock);
     return NULL;
 }
@@ -548,6 +512,8 @@ SHERD_API int32_t sherd_pool_start(uint32_t threads, uint32_t threads_max, void 
     }
     pool.started = true;
     pool.stopping = false;
+    pool.ready = pool.digests = pool.done = (struct list){0};
+    pool.submitted = pool.completed = 0;
     pool.threads_base = threads ? threads : 1;
     pool.threads_max = threads_max < pool.threads_base ? pool.threads_base : threads_max;
     pool.digest_runners_max = 1; /* a stream's digests must stay in order */
@@ -555,8 +521,9 @@ SHERD_API int32_t sherd_pool_start(uint32_t threads, uint32_t threads_max, void 
     bool good = true;
     for (uint32_t i = 0; i < pool.threads_base; i++) good = start_worker() && good;
     pthread_t thread;
-    good = pthread_create(&thread, NULL, monitor, NULL) == 0 && good;
-    if (good) pthread_detach(thread);
+    pool.monitored = pthread_create(&thread, NULL, monitor, NULL) == 0;
+    if (pool.monitored) pthread_detach(thread);
+    good = pool.monitored && good;
     pthread_mutex_unlock(&pool.lock);
     return good ? 0 : -2;
 }
@@ -598,9 +565,20 @@ SHERD_API void sherd_pool_stats(uint64_t *out) {
     pthread_mutex_unlock(&pool.lock);
 }
 
-SHERD_API void sherd_pool_stop(void) {
+/* Workers end after the task that they are in, and no wake-up comes any more; tasks that wait are never begun. */
+SHERD_API uint32_t sherd_pool_stop(uint32_t wait_ms) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += wait_ms / 1000;
+    until.tv_nsec += (long)(wait_ms % 1000) * 1000000L;
+    if (until.tv_nsec >= 1000000000L) until.tv_sec++, until.tv_nsec -= 1000000000L;
     pthread_mutex_lock(&pool.lock);
     pool.stopping = true;
     pthread_cond_broadcast(&pool.work);
+    bool late = false;
+    while ((pool.threads || pool.monitored) && !late) late = pthread_cond_timedwait(&pool.ended, &pool.lock, &until) != 0;
+    uint32_t left = pool.threads + pool.monitored;
+    if (!left) pool.started = false;
     pthread_mutex_unlock(&pool.lock);
+    return left;
 }

@@ -2,7 +2,9 @@
 #include "codec.h"
 #include <string.h>
 
-static int differs(const uint8_t *a, const char *hex, uint32_t bytes) {
+static int differs(const uint8_t *a, const char *vector, uint32_t bytes) {
+    const char *volatile opaque = vector; /* compared at run time: no compiler may decide what the CPU is asked */
+    const char *hex = opaque;
     for (uint32_t i = 0; i < bytes; i++) {
         uint8_t value = 0;
         for (int j = 0; j < 2; j++) {

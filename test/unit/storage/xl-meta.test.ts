@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { FormatError } from "../../../src/core/format-error.ts";
 import type { XlVersion } from "../../../src/storage/xl-meta-container.ts";
-import { headerOf } from "../../../src/storage/xl-meta-header.ts";
+import { headerOf, type XlHeader } from "../../../src/storage/xl-meta-header.ts";
 import { signatureOf } from "../../../src/storage/xl-meta-signature.ts";
 import {
   type AnyVersion,
@@ -339,6 +339,19 @@ describe("what older writers left", () => {
     expect(read(object({ ...sizes, metaSys, writerRelease: 1_740_000_000 }))).toEqual([index, index]);
     expect(read(object({ ...sizes, partActualSizes: [1, 1], metaSys, writerRelease: 1_710_000_000 }))).toBeNull();
   });
+
+  test.each([
+    ["0001-01-01T00:00:00Z", -6_795_364_578_871_345_152n],
+    ["2820-01-02T03:04:05.6Z", 8_376_751_771_890_448_384n],
+  ])(
+    "a legacy version of %s, beyond 64 bits of nanoseconds, has the same header before and after",
+    (modTime, wrapped) => {
+      const json = { version: "1.0.1", format: "xl", stat: { size: 5, modTime } };
+      const meta = XlMeta.decode(new TextEncoder().encode(JSON.stringify(json)));
+      expect(meta.versions[0]?.header.modTime).toBe(wrapped);
+      expect(XlMeta.decode(meta.encode()).versions[0]?.header).toEqual(meta.versions[0]?.header as XlHeader);
+    },
+  );
 
   test("an xl.json becomes a legacy version that can be written as xl.meta", () => {
     const json = {
