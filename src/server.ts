@@ -29,6 +29,7 @@ import { readProcessUsage } from "./observe/process-usage.ts";
 import { bearerIsValid } from "./observe/prometheus-auth.ts";
 import { createS3Handler } from "./s3/pipeline.ts";
 import { SigningKeys } from "./s3/sigv4.ts";
+import { unmarkRebuild } from "./storage/rebuild-mark.ts";
 import { GuardedDrive } from "./storage/guarded-drive.ts";
 import type { LocalDrive } from "./storage/local-drive.ts";
 import { GroupSyncs, type OpenedPool, openPool, StartError } from "./storage/open-pool.ts";
@@ -68,6 +69,8 @@ export interface OpenedStore {
   readonly background: BackgroundWork;
   /** Sets with a drive that came empty. */
   readonly toRebuild: readonly ErasureSet[];
+  /** The drives that came empty have everything: from now on they count like the others, also after a restart. */
+  rebuilt(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -121,6 +124,7 @@ export async function openStore(
         }),
       ),
     });
+  const toRebuild = markReplaced(opened, layouts, sets); // before doubts: such a drive is no witness of what was not written
   await decideDoubts(sets.flat(), log);
   const pools = poolsWith(await suspendedPools(poolsWith(new Set()), layouts, clock));
   healer.run = async (damage) => {
@@ -129,15 +133,21 @@ export async function openStore(
       healed += (await healKey(set, damage, pools.locks, damage.why === "shard")).healed.length;
     return healed;
   };
-  const toRebuild = markReplaced(opened, layouts, sets);
   for (const drive of opened.flatMap((p) => p.drives))
     if (drive !== null) background.track(drive.sweep().then(() => undefined));
+  const rebuilt = async (): Promise<void> => {
+    for (const [p, pool] of opened.entries())
+      for (const i of pool.replaced)
+        await unmarkRebuild(native, outside.absolute((layouts[p] as PoolLayout).endpoints[i] as string));
+    for (const set of toRebuild) set.rebuilding.clear();
+  };
   const close = async (): Promise<void> => {
     await healQueue.stop();
     await background.idle();
     for (const drive of opened.flatMap((p) => p.drives)) await drive?.close();
   };
-  return { codec, pool: native, pools, layouts, deploymentId, syncs, blocks, healQueue, background, toRebuild, close };
+  const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, blocks, healQueue, background };
+  return { ...parts, toRebuild, rebuilt, close };
 }
 
 function refuseUrls(layouts: readonly PoolLayout[]): void {
@@ -328,7 +338,7 @@ async function stopAll(parts: {
 
 async function rebuild(store: OpenedStore, outside: Outside, signal: AbortSignal): Promise<void> {
   try {
-    await healDrivesLogged(store.pools, {
+    const { failed } = await healDrivesLogged(store.pools, {
       deep: false,
       signal,
       sets: store.toRebuild,
@@ -336,7 +346,7 @@ async function rebuild(store: OpenedStore, outside: Outside, signal: AbortSignal
       clock: outside.clock,
       what: "replaced drive",
     });
-    for (const set of store.toRebuild) set.rebuilding.clear();
+    if (failed === 0) await store.rebuilt(); // else the next start, or `sherd heal`, goes on with it
   } catch (error) {
     if (!signal.aborted) throw error;
   }

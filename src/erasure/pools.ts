@@ -89,8 +89,29 @@ export class Pools implements Store {
       signal: NO_SIGNAL,
     });
     if (page.entries.length > 0) return "not-empty";
-    await this.onMostDrives("remove bucket", (drive) => drive.removeBucket(bucket), ["NotFound", "NotEmpty"]);
-    return "gone";
+    return (await this.removeBucketDirectories(bucket)) ? "gone" : "not-empty";
+  }
+
+  /** False if a drive of a quorum still holds something: an object came meanwhile, and the directories are made again. */
+  private async removeBucketDirectories(bucket: string): Promise<boolean> {
+    let isEmpty = true;
+    for (const set of this.allSets) {
+      const outcomes = await set.each((drive) => drive.removeBucket(bucket));
+      const count = (...codes: readonly string[]): number =>
+        outcomes.filter((o) => codes.includes(o.ok ? "ok" : o.error.code)).length;
+      const need = Math.floor(set.size / 2) + 1;
+      if (count("ok", "NotFound") >= need) continue; // what the others hold is not committed
+      if (count("NotEmpty") === 0) {
+        const reasons = outcomes.flatMap((o) => (o.ok ? [] : [o.error.message])).join("; ");
+        throw new QuorumError("WriteQuorum", `remove bucket: too few of ${need} needed drives: ${reasons}`, {
+          needed: need,
+        });
+      }
+      isEmpty = false;
+      break;
+    }
+    if (!isEmpty) await this.onMostDrives("keep bucket", (drive) => drive.makeBucket(bucket), ["Exists"]);
+    return isEmpty;
   }
 
   async bucketExists(bucket: string): Promise<boolean> {
@@ -337,9 +358,10 @@ export class Pools implements Store {
     const targets =
       change.kind === "patch"
         ? holders.slice(0, 1)
-        : (located?.pools ?? []).filter((p) =>
-            p.reading.merged.versions.some((v) => v.header.versionId === change.versionId),
-          );
+        : (located?.pools ?? [])
+            .filter((p) => p.reading.merged.versions.some((v) => v.header.versionId === change.versionId))
+            // The one that is shown goes last: if a pool refuses, no stale copy takes its place.
+            .sort((a, b) => Number(a.set === holders[0]?.set) - Number(b.set === holders[0]?.set));
     for (const { set, reading } of targets)
       stamp = await commitChange(
         set,

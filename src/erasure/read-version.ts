@@ -7,7 +7,7 @@ import { FormatError } from "../core/format-error.ts";
 import { XlMeta } from "../storage/xl-meta.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
-import { judgeDoubts, type Merged, mergeVersions, type MergedVersion, type View, writeQuorum } from "./quorum.ts";
+import { doubtQuorum, judgeDoubts, type Merged, mergeVersions, type MergedVersion, type View } from "./quorum.ts";
 
 export interface KeyReading {
   readonly key: ObjectPath;
@@ -43,7 +43,8 @@ export async function readKey(
   if (!all) {
     await ask(set, key, order.slice(0, few), states, how);
     const quick = agreeing(set, key, states, few);
-    if (quick !== null) return quick;
+    // That a key is absent is believed when all say so: drives may have lost it without knowing.
+    if (quick !== null && (quick.merged.versions.length > 0 || how !== plainRead)) return quick;
   }
   await ask(set, key, all ? order : order.slice(few), states, how);
   return judge(set, key, states);
@@ -98,7 +99,11 @@ function agreeing(
     if (state.promised > highest) highest = state.promised;
   }
   if (holders.length < few || first === undefined) return null;
-  const versions: MergedVersion[] = (first?.versions ?? []).map(({ header }) => ({ header, holders }));
+  const versions: MergedVersion[] = (first?.versions ?? []).map(({ header }) => ({
+    header,
+    holders,
+    copies: holders,
+  }));
   // A version of another shape may need more copies than were asked for.
   if (versions.some(({ header }) => header.ecM > few)) return null;
   return {
@@ -128,7 +133,7 @@ function sameVersions(a: XlMeta | null, b: XlMeta | null): boolean {
 
 function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[]): KeyReading {
   const answers = states.filter((s) => s !== undefined).length;
-  const verdict = judgeDoubts(states, writeQuorum(set.dataShards, set.standardParity));
+  const verdict = judgeDoubts(states, (state) => doubtQuorum(state, set.size, set.dataShards));
   if (verdict.kind === "unknown")
     throw new QuorumError(
       "ReadQuorum",

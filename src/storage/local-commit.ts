@@ -85,7 +85,7 @@ export class LocalCommit {
       const record = fitting[0];
       if (record === undefined) continue;
       this.inDoubt.set(name, {
-        key: record,
+        key: { bucket: record.bucket, path: record.path },
         stamp: record.stamp,
         prev: { meta: record.prevMeta, stamp: record.prevStamp },
         newDirs: record.newDirs,

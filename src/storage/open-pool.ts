@@ -20,6 +20,7 @@ import { FormatError } from "../core/format-error.ts";
 import { GroupSync } from "./group-sync.ts";
 import { LocalDrive } from "./local-drive.ts";
 import { SYSTEM_BUCKET } from "./paths.ts";
+import { isMarkedForRebuild, markRebuild, RebuildMarkError } from "./rebuild-mark.ts";
 
 export class StartError extends OperatingError<
   "SameDriveTwice" | "WrongDrive" | "NoQuorum" | "BadFormat" | "NoAccess"
@@ -42,7 +43,7 @@ export interface OpenedPool {
   readonly format: DriveFormat;
   /** By position; null = not usable now. */
   readonly drives: readonly (LocalDrive | null)[];
-  /** Positions whose drive came empty and must be rebuilt. */
+  /** Positions whose drive came empty, now or before its rebuild was done, and must be rebuilt. */
   readonly replaced: readonly number[];
 }
 
@@ -96,11 +97,13 @@ export async function openPool(options: OpenPoolOptions): Promise<OpenedPool> {
   const drives: (LocalDrive | null)[] = [];
   for (const [i, drive] of verdict.drives.entries()) {
     const root = roots[i] as Root;
-    if (drive.kind === "accepted") drives.push(await open(options, root, drive.format));
-    else if (drive.kind === "heal" && mayRebuild(options, root)) {
-      replaced.push(i);
-      await writeFormat(options, root, formatAt(reference, i));
-      drives.push(await open(options, root, formatAt(reference, i)));
+    if (drive.kind === "accepted") {
+      if (await isMarkedForRebuild(options.disk, root.path)) replaced.push(i);
+      drives.push(await open(options, root, drive.format));
+    } else if (drive.kind === "heal" && mayRebuild(options, root)) {
+      const opened = await takeReplacement(options, root, formatAt(reference, i));
+      if (opened !== null) replaced.push(i);
+      drives.push(opened);
     } else {
       if (drive.kind === "refused") options.warn(`${root.endpoint} is not used: ${drive.reason}`);
       if (drive.kind === "offline")
@@ -109,6 +112,21 @@ export async function openPool(options: OpenPoolOptions): Promise<OpenedPool> {
     }
   }
   return { format: reference, drives, replaced };
+}
+
+/** Marked first: a drive with a format and without the mark would count as whole. Null: it cannot be written. */
+async function takeReplacement(options: OpenPoolOptions, root: Root, format: DriveFormat): Promise<LocalDrive | null> {
+  try {
+    await markRebuild(options.disk, root.path);
+    await writeFormat(options, root, format);
+  } catch (error) {
+    if (!(error instanceof StartError) && !(error instanceof RebuildMarkError)) throw error;
+    options.warn(
+      `${root.endpoint} is empty and cannot be written, it is not used: ${error.message}; check its permissions and that it is not mounted read-only, and start again`,
+    );
+    return null;
+  }
+  return await open(options, root, format);
 }
 
 /** An empty drive among formatted ones: a replacement, or a mount point without its drive. */

@@ -159,6 +159,12 @@ export class SimulatedDisk implements Disk {
     const { files, names } = this.locate(path);
     files.resize(files.find(names), bytes);
   }
+  /** Takes a directory or file away behind everybody's back. */
+  discard(path: string): void {
+    const { files, names } = this.locate(path);
+    this.removeTree(files, names);
+    files.syncAll();
+  }
   /** Names below a directory, as paths relative to it; for looking at what is left over. */
   tree(path: string): string[] {
     const { files, names } = this.locate(path);
