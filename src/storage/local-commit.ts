@@ -8,7 +8,7 @@ import { assert } from "../core/assert.ts";
 import { bad, good } from "../core/fan-out.ts";
 import { KeyLock } from "../core/key-lock.ts";
 import { Errno, Ignore, step } from "../sys/disk.ts";
-import { type Applied, applyChange, stampOf } from "./apply-change.ts";
+import { type Applied, applyChange, dataDirsOf, stampOf } from "./apply-change.ts";
 import {
   type Change,
   type CommitAnswer,
@@ -62,6 +62,7 @@ export class LocalCommit {
   /** Settled by a successor's commit; their own settle, which tidies up, is still to come. */
   private readonly cleanups = new Map<string, Doubt>();
   private readonly memory = new Map<string, Memory>();
+  private movedBack = false;
   /** Every key's `promised` is at least this: what was forgotten of keys not in memory. */
   private floor: Stamp = 0n;
 
@@ -83,7 +84,11 @@ export class LocalCommit {
       const now = fingerprint(current.value);
       const fitting = records.filter((record) => record.wrote === now).sort((a, b) => (a.stamp < b.stamp ? 1 : -1));
       const record = fitting[0];
-      if (record === undefined) continue;
+      if (record === undefined) {
+        await this.takeBackUnseen(key, records, current.value);
+        continue;
+      }
+      await this.finishMove(key, record.newDirs);
       this.inDoubt.set(name, {
         key: { bucket: record.bucket, path: record.path },
         stamp: record.stamp,
@@ -94,7 +99,33 @@ export class LocalCommit {
       });
       this.remember(name, record.stamp).stamp = record.stamp;
     }
-    return good(undefined);
+    if (!this.movedBack) return good(undefined);
+    const error = await this.groupSync.sync();
+    return error === 0 ? good(undefined) : bad(this.files.error("sync", error));
+  }
+
+  /** A crash may keep the rename of xl.meta and lose the one of the data that went before it. */
+  private async finishMove(key: ObjectPath, dirs: readonly NewDirectory[]): Promise<void> {
+    const directory = this.files.objectDirectory(key);
+    for (const { name, from } of await this.notYetMoved(directory, dirs)) {
+      const { error } = await this.files.disk.run([step.rename(from, `${directory}/${name}`)]);
+      if (error === 0) this.movedBack = true; // else it is damage: reads and heals find it
+    }
+  }
+
+  /** Data directories that came with commits whose xl.meta did not: an upload gets its parts back. */
+  private async takeBackUnseen(
+    key: ObjectPath,
+    records: readonly UndoRecord[],
+    current: Uint8Array | null,
+  ): Promise<void> {
+    const used = dataDirsOf(current);
+    if (used === null) return;
+    const unseen = records.flatMap(({ newDirs }) => newDirs.filter(({ name }) => !used.has(name)));
+    const missing = await this.notYetMoved(this.files.objectDirectory(key), unseen);
+    if (missing.length === unseen.length) return;
+    this.movedBack = true;
+    await this.takeBackData(key, unseen);
   }
 
   async close(): Promise<void> {

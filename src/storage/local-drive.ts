@@ -70,16 +70,20 @@ export class LocalDrive implements Drive {
     const drive = new LocalDrive(options);
     const system = `${options.root}/${SYSTEM_BUCKET}`;
     const old = `${system}/tmp-old/${options.rng.uuid()}`;
-    const { error } = await options.disk.run([
+    const made = await options.disk.run([
       step.mkdirPath(`${system}/sherd/undo`, options.root),
-      step.mkdir(`${system}/tmp-old`, Ignore.eexist),
-      step.rename(`${system}/tmp`, old, Ignore.enoent),
       step.mkdirPath(`${system}/tmp/.trash`, options.root),
+      step.mkdir(`${system}/tmp-old`, Ignore.eexist),
       ...["multipart", "buckets", "config"].map((name) => step.mkdir(`${system}/${name}`, Ignore.eexist)),
     ]);
-    if (error !== 0) return bad(drive.files.error("prepare the system directories", error));
-    const recovered = await drive.commits.recover();
-    return recovered.ok ? good(drive) : recovered;
+    if (made.error !== 0) return bad(drive.files.error("prepare the system directories", made.error));
+    const recovered = await drive.commits.recover(); // before tmp goes: what a commit was moving may lie there
+    if (!recovered.ok) return recovered;
+    const { error } = await options.disk.run([
+      step.rename(`${system}/tmp`, old),
+      step.mkdirPath(`${system}/tmp/.trash`, options.root),
+    ]);
+    return error === 0 ? good(drive) : bad(drive.files.error("put away tmp", error));
   }
 
   /** Removes what `open` put away; may take long. */
