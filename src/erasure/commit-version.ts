@@ -17,6 +17,8 @@ const ATTEMPTS = 4;
 export interface CommitPlan {
   readonly key: ObjectPath;
   readonly quorum: number;
+  /** A drive that lacks the version has done its part. */
+  readonly removes: boolean;
   /** The change for the drive at a position at this stamp; null = this drive cannot take it (it failed while staging). */
   changeFor(position: number, stamp: Stamp): Change | null;
   /** What was read under the lock: makes the write conditional on it. null = blind. */
@@ -43,7 +45,7 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
             ? "untouched"
             : o.value.accepted
               ? "accepted"
-              : o.value.reason === "missing"
+              : o.value.reason === "missing" && plan.removes
                 ? "missing"
                 : "refused",
     );

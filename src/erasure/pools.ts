@@ -244,6 +244,10 @@ export class Pools implements Store {
       const data = version.isDeleteMarker
         ? { inline: null, stream: () => Promise.resolve() }
         : await openData(found.set, found.reading, found.merged);
+      if (data === null) {
+        unpin();
+        return await this.openVersion(bucket, key, versionId); // it was replaced meanwhile: what replaced it is the answer
+      }
       const dispose = (): Promise<void> => {
         unpin();
         return Promise.resolve();
@@ -325,7 +329,13 @@ export class Pools implements Store {
       const reading = located?.pools.find((p) => p.set === staged.set)?.reading ?? null;
       const stamp = await commitChange(
         staged.set,
-        { key: path, quorum: writeQuorum(staged.k, staged.m), changeFor: putStaged(staged, change), reading },
+        {
+          key: path,
+          quorum: writeQuorum(staged.k, staged.m),
+          removes: false,
+          changeFor: putStaged(staged, change),
+          reading,
+        },
         this.background,
       );
       return { versionId: change.versionId, modTimeNs: change.modTimeNs ?? stamp };
@@ -339,7 +349,13 @@ export class Pools implements Store {
       const reading = located?.pools.find((p) => p.set === set)?.reading ?? null;
       const stamp = await commitChange(
         set,
-        { key: path, quorum: deleteQuorum(set.size), changeFor: deleteMarkerChange(change.versionId), reading },
+        {
+          key: path,
+          quorum: deleteQuorum(set.size),
+          removes: false,
+          changeFor: deleteMarkerChange(change.versionId),
+          reading,
+        },
         this.background,
       );
       return { versionId: change.versionId, modTimeNs: stamp };
@@ -365,7 +381,13 @@ export class Pools implements Store {
     for (const { set, reading } of targets)
       stamp = await commitChange(
         set,
-        { key: path, quorum: deleteQuorum(set.size), changeFor: () => drop, reading },
+        {
+          key: path,
+          quorum: deleteQuorum(set.size),
+          removes: change.kind === "delete-version",
+          changeFor: () => drop,
+          reading,
+        },
         this.background,
       );
     return { versionId: change.versionId, modTimeNs: holders[0]?.merged.header.modTime ?? stamp };

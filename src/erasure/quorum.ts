@@ -76,6 +76,21 @@ export type DoubtVerdict =
   | { readonly kind: "unknown"; readonly stamp: Stamp };
 
 /**
+ * Does a state show the outcome of the operation that `doubt` is in doubt about? Stamps outlive a restart only where
+ * something is in doubt, so the versions tell: who has what it brought took it; who lacks what it removed may have.
+ */
+export function reflects(state: KeyState, doubt: KeyState): boolean {
+  if (state.stamp === doubt.stamp) return true;
+  const before = new Map(versionsOf(doubt.prev?.meta ?? null).map(({ header }) => [versionName(header), header]));
+  const after = new Map(versionsOf(doubt.meta).map(({ header }) => [versionName(header), header]));
+  const own = new Map(versionsOf(state.meta).map(({ header }) => [versionName(header), header.signature]));
+  const changed = [...after].filter(([name, header]) => before.get(name)?.signature !== header.signature);
+  if (changed.length > 0) return changed.every(([name, { signature }]) => own.get(name) === signature);
+  const removed = [...before.keys()].filter((name) => !after.has(name));
+  return removed.length > 0 && removed.every((name) => !own.has(name));
+}
+
+/**
  * Which doubtful operations count: those held by their W, settled anywhere, or outlived. Those that never can reach it are
  * looked behind. `quorumOf`: W of the operation in doubt.
  */
@@ -83,16 +98,17 @@ export function judgeDoubts(
   states: readonly (KeyState | undefined)[],
   quorumOf: (state: KeyState) => number,
 ): DoubtVerdict {
-  const known = states.filter((s) => s !== undefined);
+  let known = states.filter((s) => s !== undefined);
   const silent = states.length - known.length;
   const doubtful = new Map(known.filter((s) => s.prev !== null).map((s) => [s.stamp, s]));
   const rollBack = new Set<Stamp>();
-  for (const [stamp, state] of [...doubtful].sort(([a], [b]) => (a > b ? -1 : 1))) {
-    const holders = known.filter((s) => s.stamp === stamp).length;
-    const quorum = quorumOf(state);
+  for (const [stamp, doubt] of [...doubtful].sort(([a], [b]) => (a > b ? -1 : 1))) {
+    const holders = known.filter((s) => reflects(s, doubt)).length;
+    const quorum = quorumOf(doubt);
     if (holders >= quorum || isOutlived(known, stamp)) return { kind: "clear", rollBack };
     if (holders + silent >= quorum) return { kind: "unknown", stamp };
     rollBack.add(stamp);
+    known = known.map((s) => (s.stamp === stamp && s.prev !== null ? { ...s, ...s.prev, prev: null } : s));
   }
   return { kind: "clear", rollBack };
 }
@@ -119,6 +135,8 @@ export interface Merged {
   readonly undecided: readonly XlHeader[];
   /** Drives that answered and differ from the outcome. */
   readonly differing: readonly number[];
+  /** Some drive shows a version that does not count and that no newer one replaces: a trace, or a change while drives were asked. */
+  readonly hasTraces: boolean;
 }
 
 /**
@@ -138,10 +156,12 @@ export function mergeVersions(views: readonly View[], drives: number, defaultDat
   }
   const accepted = new Map<string, MergedVersion>();
   const undecided: XlHeader[] = [];
+  const dropped: XlHeader[] = [];
   for (const { votes } of groups.values()) {
     const { header, holders } = majority(votes);
     const need = versionQuorum(header, drives, defaultData);
     if (votes.length < need) {
+      dropped.push(header);
       if (votes.length + silent >= Math.max(need, ackQuorum(header, drives, defaultData))) undecided.push(header);
       continue;
     }
@@ -151,7 +171,8 @@ export function mergeVersions(views: readonly View[], drives: number, defaultDat
   }
   const versions = [...accepted.values()].sort((a, b) => compareHeaders(a.header, b.header));
   const differing = views.filter((view) => !holdsExactly(view, versions)).map((view) => view.drive);
-  return { versions, undecided, differing };
+  const hasTraces = dropped.some((header) => (accepted.get(header.versionId)?.header.modTime ?? -1n) < header.modTime);
+  return { versions, undecided, differing, hasTraces };
 }
 
 function majority(votes: readonly { header: XlHeader; drive: number }[]): { header: XlHeader; holders: number[] } {

@@ -24,6 +24,7 @@ export interface KeyReading {
   readonly partial: boolean;
 }
 
+const LOOKS_MAX = 16;
 const NONE: ReadonlySet<bigint> = new Set();
 
 /** How a drive is asked: by `read`, or by what brings more with it. */
@@ -47,7 +48,22 @@ export async function readKey(
     if (quick !== null && (quick.merged.versions.length > 0 || how !== plainRead)) return quick;
   }
   await ask(set, key, all ? order : order.slice(few), states, how);
-  return judge(set, key, states);
+  const reading = judge(set, key, states);
+  return reading.merged.hasTraces ? await lookAgain(set, reading, how) : reading;
+}
+
+/** Answers of different moments look like a version that too few drives have: only what is seen twice is a trace. */
+async function lookAgain(set: ErasureSet, first: KeyReading, how: Ask): Promise<KeyReading> {
+  let before = first;
+  for (let look = 1; look <= LOOKS_MAX; look++) {
+    const states = new Array<KeyState | undefined>(set.size).fill(undefined);
+    await ask(set, before.key, [...states.keys()], states, how);
+    const now = judge(set, before.key, states);
+    const isSame = states.every((state, i) => state?.stamp === before.states[i]?.stamp);
+    if (isSame || !now.merged.hasTraces) return now;
+    before = now;
+  }
+  throw new QuorumError("ReadQuorum", `${first.key.bucket}/${first.key.path} changes faster than it can be read`);
 }
 
 /** Drives that hold data shards first, so that an inline object comes with its metadata. */
@@ -110,7 +126,7 @@ function agreeing(
     key,
     states,
     metas,
-    merged: { versions, undecided: [], differing: [] },
+    merged: { versions, undecided: [], differing: [], hasTraces: false },
     highest,
     rolledBack: NONE,
     partial: true,
@@ -132,7 +148,6 @@ function sameVersions(a: XlMeta | null, b: XlMeta | null): boolean {
 }
 
 function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[]): KeyReading {
-  const answers = states.filter((s) => s !== undefined).length;
   const verdict = judgeDoubts(states, (state) => doubtQuorum(state, set.size, set.dataShards));
   if (verdict.kind === "unknown")
     throw new QuorumError(
@@ -148,10 +163,11 @@ function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[
     const behind = state.prev !== null && verdict.rollBack.has(state.stamp);
     const meta = decode(behind ? state.prev.meta : state.meta);
     metas[i] = meta ?? null;
-    views.push({ drive: i, stamp: state.stamp, inDoubt: state.prev !== null, meta: meta ?? null });
+    if (meta !== undefined) views.push({ drive: i, stamp: state.stamp, inDoubt: state.prev !== null, meta });
     if (state.stamp > highest) highest = state.stamp;
     if (state.promised > highest) highest = state.promised;
   }
+  const answers = views.length; // what cannot be read is no witness
   const silent = set.size - answers;
   const smallest = Math.min(set.dataShards, set.size - Math.floor(set.size / 2));
   const merged = mergeVersions(views, set.size, set.dataShards);
@@ -162,7 +178,9 @@ function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[
       { key, answers },
     );
   }
-  if (merged.differing.length > 0) set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "differs" });
+  const isDamaged = views.length < states.filter((s) => s !== undefined).length;
+  if (merged.differing.length > 0 || isDamaged)
+    set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "differs" });
   return { key, states, metas, merged, highest, rolledBack: verdict.rollBack, partial: false };
 }
 

@@ -5,7 +5,7 @@
  */
 import type { DriveOutcome, FenceAnswer, KeyState, ObjectPath, Stamp } from "../storage/drive.ts";
 import type { ErasureSet } from "./erasure-set.ts";
-import { doubtCopies, doubtQuorum, isOutlived } from "./quorum.ts";
+import { doubtCopies, doubtQuorum, isOutlived, reflects } from "./quorum.ts";
 
 export type Resolution = "settled" | "restored" | "clear" | "waiting";
 
@@ -69,9 +69,8 @@ function judge(
   for (const [position, answer] of answers.entries()) {
     if (!answer.ok) continue;
     const { promised, state } = answer.value;
-    if (state.stamp === doubt.stamp) {
-      if (promised) holders++;
-    } else if (state.meta === null && set.rebuilding.has(position)) lost++;
+    if (state.stamp !== doubt.stamp && state.meta === null && set.rebuilding.has(position)) lost++;
+    else if (reflects(state, doubt)) holders += promised ? 1 : 0;
     else if (promised) without++;
   }
   const states = answers.flatMap((answer) => (answer.ok ? [answer.value.state] : []));

@@ -272,7 +272,11 @@ export class LocalCommit {
   ): Promise<DriveOutcome<CommitAnswer>> {
     const name = nameOf(key);
     const applied = applyChange(state.meta, change);
-    if (applied === null) return refuse("missing");
+    if (applied === null) {
+      // An xl.meta that cannot be read does not say that the version is not here.
+      const isReadable = dataDirsOf(state.meta) !== null;
+      return isReadable ? refuse("missing") : bad(this.files.error(`read ${name}/xl.meta`, Errno.EBADMSG));
+    }
     const newDirs = this.files.sourceDirectories(change);
     const record: UndoRecord = {
       bucket: key.bucket,

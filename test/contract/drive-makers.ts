@@ -33,7 +33,7 @@ export interface DriveMaker {
 }
 
 const codec = loadCodec();
-const native = new NativePool(codec, { threads: 2, threadsMax: 16 });
+export const native: NativePool = new NativePool(codec, { threads: 2, threadsMax: 16 });
 const SIMULATED_ROOT = "/drive";
 
 export function must<T>(outcome: DriveOutcome<T>): T {

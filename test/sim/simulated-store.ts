@@ -22,6 +22,7 @@ export interface StoreShape {
   readonly pools?: readonly (readonly string[])[];
   readonly parity?: number;
   readonly reducedParity?: number;
+  readonly inlineBytesMax?: number;
   /** What stands between the set and a drive: a guard, a spy. */
   readonly wrap?: (drive: Drive, position: number) => Drive;
   /** Drives that are not there, by position in their pool. */
@@ -55,7 +56,7 @@ export async function simulatedStore(
     clock,
     rng,
     damage: { report: (found: DamageReport): number => damage.push(found) },
-    inlineBytesMax: 131_072,
+    inlineBytesMax: shape.inlineBytesMax ?? 131_072,
   };
   const sets: ErasureSet[] = [];
   const pools = [];
