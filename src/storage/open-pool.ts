@@ -82,7 +82,11 @@ export async function openPool(options: OpenPoolOptions): Promise<OpenedPool> {
     roots.map((r) => r.reading),
     options.setSize,
   );
-  if (verdict.kind === "fatal") throw new StartError("BadFormat", verdict.reason);
+  if (verdict.kind === "fatal")
+    throw new StartError(
+      "BadFormat",
+      `${verdict.reason}: give the arguments that the deployment was started with, every drive in its place`,
+    );
   if (verdict.kind === "wait")
     throw new StartError("NoQuorum", `${verdict.reason}; bring more of the drives back and start again`);
   if (verdict.kind === "fresh") return await formatPool(options, roots);
@@ -105,13 +109,19 @@ export async function openPool(options: OpenPoolOptions): Promise<OpenedPool> {
       if (opened !== null) replaced.push(i);
       drives.push(opened);
     } else {
-      if (drive.kind === "refused") options.warn(`${root.endpoint} is not used: ${drive.reason}`);
+      if (drive.kind === "refused") options.warn(`${root.endpoint} is not used: ${drive.reason}: ${adviceFor(root)}`);
       if (drive.kind === "offline")
         options.warn(`${root.endpoint} cannot be read: check that it is mounted and readable`);
       drives.push(null);
     }
   }
   return { format: reference, drives, replaced };
+}
+
+function adviceFor(root: Root): string {
+  return root.reading.kind === "corrupt"
+    ? "restore its format.json, or empty the drive to have it rebuilt"
+    : "check the order of the arguments and the mounts";
 }
 
 /** Marked first: a drive with a format and without the mark would count as whole. Null: it cannot be written. */
