@@ -9,11 +9,13 @@ import type {
   Drive,
   KeyState,
   ObjectPath,
+  ShardWriter,
   Stamp,
 } from "../../src/storage/drive.ts";
 import { headerOf } from "../../src/storage/xl-meta-header.ts";
 import { encodeDeleteMarker, encodeObjectVersionTemplate } from "../../src/storage/xl-meta-version.ts";
 import { XlMeta } from "../../src/storage/xl-meta.ts";
+import { PAGE_BYTES } from "../../src/sys/disk.ts";
 import { must } from "./drive-makers.ts";
 
 const codec = loadCodec();
@@ -138,6 +140,14 @@ export function shardFile(blocks: number, fill: number): Uint8Array {
 }
 export const SHARD_BYTES: number = BLOCK_BYTES / 2;
 
+/** Appends a piece of a file at its place, with the room before it that the drive fills. */
+export async function append(writer: ShardWriter, piece: Uint8Array, offset: number): Promise<void> {
+  const lead = offset % PAGE_BYTES;
+  const region = new Uint8Array(new ArrayBuffer(lead + piece.length + 1024)).subarray(0, lead + piece.length);
+  region.set(piece, lead);
+  must(await writer.append(region, lead));
+}
+
 /** Stages a shard file as part.N, by a writer in frames, or in one step if it has one block. */
 export async function stage(
   drive: Drive,
@@ -151,7 +161,7 @@ export async function stage(
   }
   const writer = must(await drive.stage(at.op, at.dataDir, part));
   for (let from = 0; from < file.length; from += 32 + SHARD_BYTES)
-    must(await writer.append(file.subarray(from, from + 32 + SHARD_BYTES)));
+    await append(writer, file.subarray(from, from + 32 + SHARD_BYTES), from);
   must(await writer.close());
 }
 
