@@ -136,9 +136,7 @@ export async function openStore(
   for (const drive of opened.flatMap((p) => p.drives))
     if (drive !== null) background.track(drive.sweep().then(() => undefined));
   const rebuilt = async (): Promise<void> => {
-    for (const [p, pool] of opened.entries())
-      for (const i of pool.replaced)
-        await unmarkRebuild(native, outside.absolute((layouts[p] as PoolLayout).endpoints[i] as string));
+    for (const root of replacedRoots(opened, layouts, outside)) await unmarkRebuild(native, root);
     for (const set of toRebuild) set.rebuilding.clear();
   };
   const close = async (): Promise<void> => {
@@ -205,6 +203,12 @@ async function decideDoubts(sets: readonly ErasureSet[], log: Log): Promise<void
     const { decided, waiting } = await resolveAll(set);
     if (decided > 0 || waiting.length > 0) log.info("operations in doubt", { decided, waiting: waiting.length });
   }
+}
+
+function replacedRoots(opened: readonly OpenedPool[], layouts: readonly PoolLayout[], outside: Outside): string[] {
+  return opened.flatMap((pool, p) =>
+    pool.replaced.map((i) => outside.absolute((layouts[p] as PoolLayout).endpoints[i] as string)),
+  );
 }
 
 /** Drives that came empty say nothing until they are rebuilt. Returns their sets. */

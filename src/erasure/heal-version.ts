@@ -130,7 +130,10 @@ async function verifyPart(
     const outcome = await drive.readFrames(file, [
       { slot: block.bytes.subarray(0, 32 + length), offset: b * (32 + full) },
     ]);
-    if (!outcome.ok) return false;
+    if (!outcome.ok) {
+      await outcome.error.letsGo; // the block is its own until then
+      return false;
+    }
   }
   return true;
 }
@@ -249,7 +252,10 @@ async function rebuildPart(
       const read = await drive.readFrames({ ...key, dataDir: place.dataDir, part: part.number }, [
         { slot, offset: b * (32 + full) },
       ]);
-      if (!read.ok) continue;
+      if (!read.ok) {
+        await read.error.letsGo; // the block is its own until then
+        continue;
+      }
       have |= 1 << shard;
       count++;
     }
@@ -265,7 +271,10 @@ async function rebuildPart(
       block.bytes.subarray(to.shard * stride, to.shard * stride + lead + 32 + shardBytes),
       lead,
     );
-    if (!appended.ok) throw appended.error;
+    if (!appended.ok) {
+      await appended.error.letsGo;
+      throw appended.error;
+    }
     written += shardBytes;
   }
   return written;

@@ -1,7 +1,20 @@
 /** Shard files, staging, uploads, directories, buckets and space: what every single drive does with data. */
 import { describe, expect, test } from "bun:test";
 import type { Drive } from "../../src/storage/drive.ts";
-import { append, commit, frame, KEY, marker, put, remove, settled, SHARD_BYTES, shardFile, stage, tags } from "./changes.ts";
+import {
+  append,
+  commit,
+  frame,
+  KEY,
+  marker,
+  put,
+  remove,
+  settled,
+  SHARD_BYTES,
+  shardFile,
+  stage,
+  tags,
+} from "./changes.ts";
 import { DRIVE_MAKERS, type DriveUnderTest, must } from "./drive-makers.ts";
 
 const D1 = "d1111111-1111-4111-8111-111111111111";
