@@ -72,7 +72,7 @@ function bytesOf(value: number): Buffer {
   return Buffer.alloc(200 + ((value * 977) % 3000), `${value}:`);
 }
 /** 0 = absent; throws on bytes that nobody wrote. */
-function valueOf(bytes: Buffer | null): number {
+function valueIn(bytes: Buffer | null): number {
   if (bytes === null) return 0;
   const value = Number.parseInt(bytes.toString("latin1"), 10);
   if (!bytesOf(value).equals(bytes)) throw new Error(`torn bytes: ${bytes.subarray(0, 20).toString()}…`);
@@ -126,7 +126,7 @@ async function perform(world: World, pools: Pools, key: string): Promise<void> {
   };
   world.histories.get(key)?.push(op);
   try {
-    if (kind === "get") op.value = valueOf(await getBytes(pools, key));
+    if (kind === "get") op.value = valueIn(await getBytes(pools, key));
     else if (kind !== "delete") await write(pools, key, op.value, kind === "create");
     else if (!(await remove(pools, key))) op.kind = "get"; // it saw that there is nothing
     op.outcome = "ok";
@@ -208,7 +208,7 @@ async function judgeEnd(world: World, disk: SimulatedDisk, clock: SimulatedClock
   for (const key of KEYS)
     for (let i = 0; i < 3; i++) {
       const start = world.now();
-      const value = valueOf(await getBytes(store.pools, key));
+      const value = valueIn(await getBytes(store.pools, key));
       world.histories.get(key)?.push({ kind: "get", value, start, end: world.now(), outcome: "ok" });
       await healKey(store.set, { bucket: "bucket", path: key }, store.pools.locks, true);
     }
