@@ -15,7 +15,7 @@ import { must } from "./drive-makers.ts";
 export const ROOT = "/drive";
 const codec = loadCodec();
 const STEPS_MAX = 300;
-const CUTS_EACH = 16;
+const CUTS_EACH = 24;
 
 export interface History {
   /** Done and synced before the part that is cut. */
