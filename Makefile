@@ -17,8 +17,8 @@ build: setup ## dist/sherd, one executable
 bench: build ## micro benchmarks, then load against a running server
 	@scripts/bench.sh $(ARGS)
 
-sim: setup ## SEED=n replays one run
-	@scripts/codec.sh && SHERD_SIM_SEED=$(SEED) scripts/test-summary.sh test/sim
+sim: setup ## SEED=n replays one run, SEEDS=n runs so many
+	@scripts/codec.sh && SHERD_SIM_SEED=$(SEED) SHERD_SIM_SEEDS=$(SEEDS) scripts/test-summary.sh test/sim
 
 fuzz: setup ## SECONDS_EACH=n bounds each target, SEED=n takes another sequence
 	@scripts/codec.sh && SHERD_FUZZ_SEED=$(SEED) SHERD_FUZZ_SECONDS=$(SECONDS_EACH) scripts/test-summary.sh test/fuzz

@@ -109,6 +109,7 @@ async function heal({ options, endpoints }: OnDrives): Promise<void> {
     clock: outside.clock,
     what: "all drives",
   });
+  if (done.failed === 0) await store.rebuilt();
   await store.close();
   process.exit(done.failed === 0 ? 0 : 1);
 }

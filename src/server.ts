@@ -29,6 +29,7 @@ import { readProcessUsage } from "./observe/process-usage.ts";
 import { bearerIsValid } from "./observe/prometheus-auth.ts";
 import { createS3Handler } from "./s3/pipeline.ts";
 import { SigningKeys } from "./s3/sigv4.ts";
+import { unmarkRebuild } from "./storage/rebuild-mark.ts";
 import { GuardedDrive } from "./storage/guarded-drive.ts";
 import type { LocalDrive } from "./storage/local-drive.ts";
 import { GroupSyncs, type OpenedPool, openPool, StartError } from "./storage/open-pool.ts";
@@ -68,6 +69,8 @@ export interface OpenedStore {
   readonly background: BackgroundWork;
   /** Sets with a drive that came empty. */
   readonly toRebuild: readonly ErasureSet[];
+  /** The drives that came empty have everything: from now on they count like the others, also after a restart. */
+  rebuilt(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -121,6 +124,7 @@ export async function openStore(
         }),
       ),
     });
+  const toRebuild = markReplaced(opened, layouts, sets); // before doubts: such a drive is no witness of what was not written
   await decideDoubts(sets.flat(), log);
   const pools = poolsWith(await suspendedPools(poolsWith(new Set()), layouts, clock));
   healer.run = async (damage) => {
@@ -129,15 +133,19 @@ export async function openStore(
       healed += (await healKey(set, damage, pools.locks, damage.why === "shard")).healed.length;
     return healed;
   };
-  const toRebuild = markReplaced(opened, layouts, sets);
   for (const drive of opened.flatMap((p) => p.drives))
     if (drive !== null) background.track(drive.sweep().then(() => undefined));
+  const rebuilt = async (): Promise<void> => {
+    for (const root of replacedRoots(opened, layouts, outside)) await unmarkRebuild(native, root);
+    for (const set of toRebuild) set.rebuilding.clear();
+  };
   const close = async (): Promise<void> => {
     await healQueue.stop();
     await background.idle();
     for (const drive of opened.flatMap((p) => p.drives)) await drive?.close();
   };
-  return { codec, pool: native, pools, layouts, deploymentId, syncs, blocks, healQueue, background, toRebuild, close };
+  const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, blocks, healQueue, background };
+  return { ...parts, toRebuild, rebuilt, close };
 }
 
 function refuseUrls(layouts: readonly PoolLayout[]): void {
@@ -195,6 +203,12 @@ async function decideDoubts(sets: readonly ErasureSet[], log: Log): Promise<void
     const { decided, waiting } = await resolveAll(set);
     if (decided > 0 || waiting.length > 0) log.info("operations in doubt", { decided, waiting: waiting.length });
   }
+}
+
+function replacedRoots(opened: readonly OpenedPool[], layouts: readonly PoolLayout[], outside: Outside): string[] {
+  return opened.flatMap((pool, p) =>
+    pool.replaced.map((i) => outside.absolute((layouts[p] as PoolLayout).endpoints[i] as string)),
+  );
 }
 
 /** Drives that came empty say nothing until they are rebuilt. Returns their sets. */
@@ -328,7 +342,7 @@ async function stopAll(parts: {
 
 async function rebuild(store: OpenedStore, outside: Outside, signal: AbortSignal): Promise<void> {
   try {
-    await healDrivesLogged(store.pools, {
+    const { failed } = await healDrivesLogged(store.pools, {
       deep: false,
       signal,
       sets: store.toRebuild,
@@ -336,7 +350,7 @@ async function rebuild(store: OpenedStore, outside: Outside, signal: AbortSignal
       clock: outside.clock,
       what: "replaced drive",
     });
-    for (const set of store.toRebuild) set.rebuilding.clear();
+    if (failed === 0) await store.rebuilt(); // else the next start, or `sherd heal`, goes on with it
   } catch (error) {
     if (!signal.aborted) throw error;
   }

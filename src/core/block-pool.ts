@@ -19,6 +19,17 @@ export class Block implements Disposable {
     private readonly giveBack: () => void,
   ) {}
 
+  /** One more holder until `done`, which does not fail. */
+  holdUntil(done: Promise<void>): void {
+    this.hold();
+    done.then(
+      () => this[Symbol.dispose](),
+      (error: unknown) => {
+        throw error;
+      },
+    );
+  }
+
   /** One more holder; each disposes once. */
   hold(): this {
     assert(this.holders > 0, "a released block was held");

@@ -10,12 +10,15 @@ import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import { type CommitVote, judgeCommit, voteOfError } from "./quorum.ts";
 import type { KeyReading } from "./read-version.ts";
+import { decideNewest } from "./resolve-doubt.ts";
 
 const ATTEMPTS = 4;
 
 export interface CommitPlan {
   readonly key: ObjectPath;
   readonly quorum: number;
+  /** A drive that lacks the version has done its part. */
+  readonly removes: boolean;
   /** The change for the drive at a position at this stamp; null = this drive cannot take it (it failed while staging). */
   changeFor(position: number, stamp: Stamp): Change | null;
   /** What was read under the lock: makes the write conditional on it. null = blind. */
@@ -42,7 +45,7 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
             ? "untouched"
             : o.value.accepted
               ? "accepted"
-              : o.value.reason === "missing"
+              : o.value.reason === "missing" && plan.removes
                 ? "missing"
                 : "refused",
     );
@@ -56,10 +59,14 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
     const reasons = outcomes.flatMap((o) => (o.ok ? [] : [o.error.message])).join("; ");
     const accepted = votes.filter((v) => v === "accepted").length;
     const refusedBy = outcomes.flatMap((o) => (o.ok && o.value !== null && !o.value.accepted ? [o.value] : []));
-    if (clean && refusedBy.length > 0 && refusedBy.every((r) => r.reason === "stale") && attempt < ATTEMPTS) {
+    const mayRetry =
+      refusedBy.every((r) => r.reason === "stale") ||
+      (refusedBy.some((r) => r.reason === "doubt") && (await decideDoubt(set, plan.key, background)));
+    if (clean && refusedBy.length > 0 && mayRetry && attempt < ATTEMPTS) {
       for (const refused of refusedBy) if (refused.stamp > floor) floor = refused.stamp;
       continue;
     }
+    if (!clean) set.resources.damage.report({ bucket: plan.key.bucket, path: plan.key.path, why: "missed-write" });
     const full = outcomes.some((o) => !o.ok && o.error.code === "NoSpace");
     const words = `${accepted} of ${plan.quorum} needed drives accepted the write${reasons === "" ? "" : `: ${reasons}`}`;
     if (!clean)
@@ -84,16 +91,41 @@ function nameOf(key: ObjectPath): string {
   return `${key.bucket}/${key.path}`;
 }
 
-/** The stamp that this drive showed, so that the change applies to what was read; silent drives are asked for nothing. */
+/**
+ * The stamp that this drive showed, or the one behind an operation that can never be committed, so that the change applies
+ * to what was read; silent drives are asked for nothing.
+ */
 function priorOf(reading: KeyReading | null, position: number): Stamp | null {
-  return reading?.states[position]?.stamp ?? null;
+  const state = reading?.states[position];
+  if (state === undefined) return null;
+  return state.prev !== null && reading?.rolledBack.has(state.stamp) === true ? state.prev.stamp : state.stamp;
 }
 
-async function settle(set: ErasureSet, key: ObjectPath, stamp: Stamp, votes: readonly CommitVote[]): Promise<void> {
-  if (votes.some((vote) => vote !== "accepted" && vote !== "missing"))
+/** An earlier write is in the way: decides it. True if it is not any more. */
+async function decideDoubt(set: ErasureSet, key: ObjectPath, background: BackgroundWork): Promise<boolean> {
+  const { kind, stamp } = await decideNewest(set, key);
+  if (kind !== "settled") return kind !== "waiting";
+  set.unsettled.set(nameOf(key), stamp);
+  background.track(settle(set, key, stamp, null));
+  return true;
+}
+
+/** `votes` null: not known. A drive that never had the stamp has nothing to settle. */
+async function settle(
+  set: ErasureSet,
+  key: ObjectPath,
+  stamp: Stamp,
+  votes: readonly CommitVote[] | null,
+): Promise<void> {
+  if (votes === null || votes.some((vote) => vote !== "accepted" && vote !== "missing"))
     set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "missed-write" });
   await set.unread(key); // what was replaced stays while somebody reads it
-  await set.each((drive, i) => (votes[i] === "accepted" ? drive.settle(key, stamp) : Promise.resolve(good(undefined))));
+  // One whose answer is not known may have taken it.
+  await set.each((drive, i) =>
+    votes === null || votes[i] === "accepted" || votes[i] === "unknown"
+      ? drive.settle(key, stamp)
+      : Promise.resolve(good(undefined)),
+  );
   if (set.unsettled.get(nameOf(key)) === stamp) set.unsettled.delete(nameOf(key));
 }
 

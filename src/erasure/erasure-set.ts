@@ -96,6 +96,10 @@ export class ErasureSet {
     };
   }
 
+  isRead(key: ObjectPath): boolean {
+    return this.readers.has(`${key.bucket}/${key.path}`);
+  }
+
   /** Resolves when nobody reads the key. */
   unread(key: ObjectPath): Promise<void> {
     const name = `${key.bucket}/${key.path}`;

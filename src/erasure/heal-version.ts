@@ -7,13 +7,14 @@ import { decodeInline, encodeInline, framedFileBytes, shardBytesOf } from "../co
 import { present } from "../core/assert.ts";
 import type { KeyLock } from "../core/key-lock.ts";
 import { PAGE_BYTES, step } from "../sys/disk.ts";
-import type { Drive, ObjectPath, ShardWriter } from "../storage/drive.ts";
+import { type Drive, DriveError, type ObjectPath, type ShardWriter, type Stamp } from "../storage/drive.ts";
 import { decodeVersion, encodeVersion, type ObjectVersion } from "../storage/xl-meta-version.ts";
 import { XlMeta } from "../storage/xl-meta.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import type { MergedVersion } from "./quorum.ts";
 import { type KeyReading, readKey } from "./read-version.ts";
+import { isInDoubt, resolveDoubt } from "./resolve-doubt.ts";
 import { type ShardSources, shardSources } from "./stored-version.ts";
 import { appendStrideOf } from "./write-shards.ts";
 
@@ -25,18 +26,41 @@ export interface HealOutcome {
 
 /** `deep`: read and verify every shard, not just look whether it is there. */
 export async function healKey(set: ErasureSet, key: ObjectPath, locks: KeyLock, deep: boolean): Promise<HealOutcome> {
+  if (isInDoubt(set, key)) {
+    using _ = await locks.acquire(`${key.bucket}/${key.path}`);
+    if ((await resolveDoubt(set, key)) === "waiting")
+      throw new QuorumError("ReadQuorum", `a write of ${key.bucket}/${key.path} is in doubt and cannot be decided yet`);
+  }
   using _pin = set.pin(key);
   const reading = await readKey(set, key, true);
   const healed: number[] = [];
   let bytes = 0;
+  const failures: DriveError[] = [];
   for (const [position, drive] of set.drives.entries()) {
-    if (drive === null || reading.states[position] === undefined) continue;
+    if (drive === null) continue;
+    const stamp = reading.states[position]?.stamp ?? (await stampOfReplaced(set, key, position));
+    if (stamp === null) continue;
     const lacking = await lackingVersions(set, reading, position, deep);
     if (lacking.length === 0) continue;
-    bytes += await healDrive(set, reading, { drive, position, lacking, locks });
-    healed.push(position);
+    try {
+      const written = await healDrive(set, reading, { drive, position, stamp, lacking, locks });
+      if (written === null) continue;
+      bytes += written;
+      healed.push(position);
+    } catch (error) {
+      if (!(error instanceof DriveError)) throw error;
+      failures.push(error); // the others are healed all the same
+    }
   }
+  if (failures[0] !== undefined) throw failures[0];
   return { healed, bytes };
+}
+
+/** A replaced drive is no witness of what there is, but the first to be given it. Null: it does not answer, or is none. */
+async function stampOfReplaced(set: ErasureSet, key: ObjectPath, position: number): Promise<Stamp | null> {
+  if (!set.rebuilding.has(position)) return null;
+  const state = await set.drives[position]?.read(key);
+  return state?.ok === true && state.value.meta === null ? state.value.stamp : null;
 }
 
 /** Agreed versions that this drive lacks in its metadata or data. */
@@ -106,7 +130,10 @@ async function verifyPart(
     const outcome = await drive.readFrames(file, [
       { slot: block.bytes.subarray(0, 32 + length), offset: b * (32 + full) },
     ]);
-    if (!outcome.ok) return false;
+    if (!outcome.ok) {
+      await outcome.error.letsGo; // the block is its own until then
+      return false;
+    }
   }
   return true;
 }
@@ -118,11 +145,14 @@ function bodyOn(reading: KeyReading, version: MergedVersion, position: number): 
 interface Target {
   readonly drive: Drive;
   readonly position: number;
+  /** What it holds now. */
+  readonly stamp: Stamp;
   readonly lacking: readonly MergedVersion[];
   readonly locks: KeyLock;
 }
 
-async function healDrive(set: ErasureSet, reading: KeyReading, target: Target): Promise<number> {
+/** Bytes written; null = the key changed meanwhile, and the drive was given nothing. */
+async function healDrive(set: ErasureSet, reading: KeyReading, target: Target): Promise<number | null> {
   const op = set.resources.rng.uuid();
   const own = reading.metas[target.position];
   const meta = own === undefined || own === null ? XlMeta.empty() : own;
@@ -150,11 +180,11 @@ async function healDrive(set: ErasureSet, reading: KeyReading, target: Target): 
         meta.putBody(encodeVersion(fresh), undefined, version.header);
       }
     }
-    await commitHealed(set, reading, target, { op, dataDirs, meta: meta.encode() });
+    const taken = await commitHealed(set, reading, target, { op, dataDirs, meta: meta.encode() });
+    return taken ? bytes : null;
   } finally {
     await target.drive.unstage(op);
   }
-  return bytes;
 }
 
 /** The shard to rebuild must not be its own source. */
@@ -185,7 +215,12 @@ async function rebuildFiles(
   for (const part of sources.layout.parts) {
     const opened = await to.drive.stage(to.op, to.dataDir, part.number);
     if (!opened.ok) throw opened.error;
-    bytes += await rebuildPart(set, sources, part, { writer: opened.value, shard: to.shard });
+    try {
+      bytes += await rebuildPart(set, sources, part, { writer: opened.value, shard: to.shard });
+    } catch (error) {
+      await opened.value.abort();
+      throw error;
+    }
     const closed = await opened.value.close();
     if (!closed.ok) throw closed.error;
   }
@@ -217,7 +252,10 @@ async function rebuildPart(
       const read = await drive.readFrames({ ...key, dataDir: place.dataDir, part: part.number }, [
         { slot, offset: b * (32 + full) },
       ]);
-      if (!read.ok) continue;
+      if (!read.ok) {
+        await read.error.letsGo; // the block is its own until then
+        continue;
+      }
       have |= 1 << shard;
       count++;
     }
@@ -233,7 +271,10 @@ async function rebuildPart(
       block.bytes.subarray(to.shard * stride, to.shard * stride + lead + 32 + shardBytes),
       lead,
     );
-    if (!appended.ok) throw appended.error;
+    if (!appended.ok) {
+      await appended.error.letsGo;
+      throw appended.error;
+    }
     written += shardBytes;
   }
   return written;
@@ -244,23 +285,29 @@ async function commitHealed(
   before: KeyReading,
   target: Target,
   fresh: { op: string; dataDirs: readonly string[]; meta: Uint8Array },
-): Promise<void> {
+): Promise<boolean> {
   const { key } = before;
   using _ = await target.locks.acquire(`${key.bucket}/${key.path}`);
   const now = await target.drive.read(key);
   if (!now.ok) throw now.error;
-  if (now.value.stamp !== before.states[target.position]?.stamp || (await changed(set, before))) return; // a newer report will come
-  const stamp = max(set.resources.clock.nowNs(), max(now.value.promised, now.value.stamp) + 1n);
-  const answer = await target.drive.commit(
-    key,
-    { kind: "replace", ...fresh },
-    { stamp, prior: now.value.stamp, settles: [] },
-  );
-  if (!answer.ok) throw answer.error;
-  if (answer.value.accepted) {
-    const settled = await target.drive.settle(key, stamp);
-    if (!settled.ok) throw settled.error;
+  if (now.value.stamp !== target.stamp || (await changed(set, before))) {
+    set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "differs" }); // look again later
+    return false;
   }
+  const stamp = max(set.resources.clock.nowNs(), max(now.value.promised, now.value.stamp) + 1n);
+  const terms = { stamp, prior: now.value.stamp, settles: [] };
+  const take = (): ReturnType<Drive["commit"]> => target.drive.commit(key, { kind: "replace", ...fresh }, terms);
+  let answer = await take();
+  if (!answer.ok && answer.error.code === "NotFound") {
+    // A drive that came empty, or missed the making of the bucket.
+    const made = await target.drive.makeBucket(key.bucket);
+    if (made.ok || made.error.code === "Exists") answer = await take();
+  }
+  if (!answer.ok) throw answer.error;
+  if (!answer.value.accepted) return false;
+  const settled = await target.drive.settle(key, stamp);
+  if (!settled.ok) throw settled.error;
+  return true;
 }
 
 async function changed(set: ErasureSet, before: KeyReading): Promise<boolean> {

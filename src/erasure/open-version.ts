@@ -15,7 +15,12 @@ export interface OpenedData {
   stream(sink: ByteSink, offset: number, length: number): Promise<void>;
 }
 
-export async function openData(set: ErasureSet, reading: KeyReading, merged: MergedVersion): Promise<OpenedData> {
+/** Null: the version is not there any more. */
+export async function openData(
+  set: ErasureSet,
+  reading: KeyReading,
+  merged: MergedVersion,
+): Promise<OpenedData | null> {
   const sources = shardSources(reading, merged);
   if (sources.sizeBytes === 0) return { inline: new Uint8Array(0), stream: () => Promise.resolve() };
   const content = inlineContent(set, sources);
@@ -27,7 +32,8 @@ export async function openData(set: ErasureSet, reading: KeyReading, merged: Mer
     };
   // Some shards are inline, but too few good ones among the drives asked so far: ask all, then mix with files.
   const all = reading.partial ? await readKey(set, reading.key, true) : reading;
-  const again = pickVersion(all, merged.header.versionId)?.found ?? merged;
+  const again = pickVersion(all, merged.header.versionId)?.found;
+  if (again?.header.modTime !== merged.header.modTime) return null;
   const fuller = shardSources(all, again);
   const whole = inlineContent(set, fuller) ?? (await mixedContent(set, fuller));
   return fromMemory(whole);

@@ -89,8 +89,29 @@ export class Pools implements Store {
       signal: NO_SIGNAL,
     });
     if (page.entries.length > 0) return "not-empty";
-    await this.onMostDrives("remove bucket", (drive) => drive.removeBucket(bucket), ["NotFound", "NotEmpty"]);
-    return "gone";
+    return (await this.removeBucketDirectories(bucket)) ? "gone" : "not-empty";
+  }
+
+  /** False if a drive of a quorum still holds something: an object came meanwhile, and the directories are made again. */
+  private async removeBucketDirectories(bucket: string): Promise<boolean> {
+    let isEmpty = true;
+    for (const set of this.allSets) {
+      const outcomes = await set.each((drive) => drive.removeBucket(bucket));
+      const count = (...codes: readonly string[]): number =>
+        outcomes.filter((o) => codes.includes(o.ok ? "ok" : o.error.code)).length;
+      const need = Math.floor(set.size / 2) + 1;
+      if (count("ok", "NotFound") >= need) continue; // what the others hold is not committed
+      if (count("NotEmpty") === 0) {
+        const reasons = outcomes.flatMap((o) => (o.ok ? [] : [o.error.message])).join("; ");
+        throw new QuorumError("WriteQuorum", `remove bucket: too few of ${need} needed drives: ${reasons}`, {
+          needed: need,
+        });
+      }
+      isEmpty = false;
+      break;
+    }
+    if (!isEmpty) await this.onMostDrives("keep bucket", (drive) => drive.makeBucket(bucket), ["Exists"]);
+    return isEmpty;
   }
 
   async bucketExists(bucket: string): Promise<boolean> {
@@ -223,6 +244,10 @@ export class Pools implements Store {
       const data = version.isDeleteMarker
         ? { inline: null, stream: () => Promise.resolve() }
         : await openData(found.set, found.reading, found.merged);
+      if (data === null) {
+        unpin();
+        return await this.openVersion(bucket, key, versionId); // it was replaced meanwhile: what replaced it is the answer
+      }
       const dispose = (): Promise<void> => {
         unpin();
         return Promise.resolve();
@@ -304,7 +329,13 @@ export class Pools implements Store {
       const reading = located?.pools.find((p) => p.set === staged.set)?.reading ?? null;
       const stamp = await commitChange(
         staged.set,
-        { key: path, quorum: writeQuorum(staged.k, staged.m), changeFor: putStaged(staged, change), reading },
+        {
+          key: path,
+          quorum: writeQuorum(staged.k, staged.m),
+          removes: false,
+          changeFor: putStaged(staged, change),
+          reading,
+        },
         this.background,
       );
       return { versionId: change.versionId, modTimeNs: change.modTimeNs ?? stamp };
@@ -318,7 +349,13 @@ export class Pools implements Store {
       const reading = located?.pools.find((p) => p.set === set)?.reading ?? null;
       const stamp = await commitChange(
         set,
-        { key: path, quorum: deleteQuorum(set.size), changeFor: deleteMarkerChange(change.versionId), reading },
+        {
+          key: path,
+          quorum: deleteQuorum(set.size),
+          removes: false,
+          changeFor: deleteMarkerChange(change.versionId),
+          reading,
+        },
         this.background,
       );
       return { versionId: change.versionId, modTimeNs: stamp };
@@ -337,13 +374,20 @@ export class Pools implements Store {
     const targets =
       change.kind === "patch"
         ? holders.slice(0, 1)
-        : (located?.pools ?? []).filter((p) =>
-            p.reading.merged.versions.some((v) => v.header.versionId === change.versionId),
-          );
+        : (located?.pools ?? [])
+            .filter((p) => p.reading.merged.versions.some((v) => v.header.versionId === change.versionId))
+            // The one that is shown goes last: if a pool refuses, no stale copy takes its place.
+            .sort((a, b) => Number(a.set === holders[0]?.set) - Number(b.set === holders[0]?.set));
     for (const { set, reading } of targets)
       stamp = await commitChange(
         set,
-        { key: path, quorum: deleteQuorum(set.size), changeFor: () => drop, reading },
+        {
+          key: path,
+          quorum: deleteQuorum(set.size),
+          removes: change.kind === "delete-version",
+          changeFor: () => drop,
+          reading,
+        },
         this.background,
       );
     return { versionId: change.versionId, modTimeNs: holders[0]?.merged.header.modTime ?? stamp };

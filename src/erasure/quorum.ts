@@ -4,7 +4,9 @@
  * k answers contain a copy of every committed write.
  */
 import type { DriveError, KeyState, Stamp } from "../storage/drive.ts";
-import type { XlMeta } from "../storage/xl-meta.ts";
+import { FormatError } from "../core/format-error.ts";
+import { XlMeta } from "../storage/xl-meta.ts";
+import type { XlVersion } from "../storage/xl-meta-container.ts";
 import { compareHeaders, type XlHeader } from "../storage/xl-meta-header.ts";
 
 export function writeQuorum(k: number, m: number): number {
@@ -34,28 +36,97 @@ export interface View {
   readonly meta: XlMeta | null;
 }
 
+/**
+ * W of the operation that a state is in doubt about, told by what it brought: an object needs the drives of its own class,
+ * markers, removals and metadata changes half of them and one.
+ */
+export function doubtQuorum(state: KeyState, drives: number, defaultData: number): number {
+  return Math.max(deleteQuorum(drives), ...brought(state).map((header) => ackQuorum(header, drives, defaultData)));
+}
+
+/** Copies without which what the operation brought is not seen. */
+export function doubtCopies(state: KeyState, drives: number, defaultData: number): number {
+  return Math.max(1, ...brought(state).map((header) => versionQuorum(header, drives, defaultData)));
+}
+
+function brought(state: KeyState): readonly XlHeader[] {
+  const before = new Set(versionsOf(state.prev?.meta ?? null).map(({ header }) => versionName(header)));
+  return versionsOf(state.meta)
+    .map(({ header }) => header)
+    .filter((header) => !before.has(versionName(header)));
+}
+
+function versionName(header: XlHeader): string {
+  return `${header.versionId} ${header.type} ${header.modTime}`;
+}
+
+/** An unreadable xl.meta has none. */
+function versionsOf(meta: Uint8Array | null): readonly XlVersion[] {
+  if (meta === null) return [];
+  try {
+    return XlMeta.decode(meta).versions;
+  } catch (error) {
+    if (error instanceof FormatError) return [];
+    throw error;
+  }
+}
+
 export type DoubtVerdict =
   | { readonly kind: "clear"; readonly rollBack: ReadonlySet<Stamp> }
   | { readonly kind: "unknown"; readonly stamp: Stamp };
 
-/** Which doubtful operations count: those held by W, or settled anywhere. Those that never can reach W are looked behind. */
-export function judgeDoubts(states: readonly (KeyState | undefined)[], quorum: number): DoubtVerdict {
-  const silent = states.filter((s) => s === undefined).length;
+/**
+ * Does a state show the outcome of the operation that `doubt` is in doubt about? Stamps outlive a restart only where
+ * something is in doubt, so the versions tell: who has what it brought took it; who lacks what it removed may have.
+ */
+export function reflects(state: KeyState, doubt: KeyState): boolean {
+  if (state.stamp === doubt.stamp) return true;
+  const before = new Map(versionsOf(doubt.prev?.meta ?? null).map(({ header }) => [versionName(header), header]));
+  const after = new Map(versionsOf(doubt.meta).map(({ header }) => [versionName(header), header]));
+  const own = new Map(versionsOf(state.meta).map(({ header }) => [versionName(header), header.signature]));
+  const changed = [...after].filter(([name, header]) => before.get(name)?.signature !== header.signature);
+  if (changed.length > 0) return changed.every(([name, { signature }]) => own.get(name) === signature);
+  const removed = [...before.keys()].filter((name) => !after.has(name));
+  return removed.length > 0 && removed.every((name) => !own.has(name));
+}
+
+/**
+ * Which doubtful operations count: those held by their W, settled anywhere, or outlived. Those that never can reach it are
+ * looked behind. `quorumOf`: W of the operation in doubt.
+ */
+export function judgeDoubts(
+  states: readonly (KeyState | undefined)[],
+  quorumOf: (state: KeyState) => number,
+): DoubtVerdict {
+  let known = states.filter((s) => s !== undefined);
+  const silent = states.length - known.length;
+  const doubtful = new Map(known.filter((s) => s.prev !== null).map((s) => [s.stamp, s]));
   const rollBack = new Set<Stamp>();
-  for (const state of states) {
-    if (state === undefined || state.prev === null || rollBack.has(state.stamp)) continue;
-    const holders = states.filter((s) => s?.stamp === state.stamp);
-    if (holders.length >= quorum || holders.some((s) => s?.prev === null)) continue;
-    if (holders.length + silent >= quorum) return { kind: "unknown", stamp: state.stamp };
-    rollBack.add(state.stamp);
+  for (const [stamp, doubt] of [...doubtful].sort(([a], [b]) => (a > b ? -1 : 1))) {
+    const holders = known.filter((s) => reflects(s, doubt)).length;
+    const quorum = quorumOf(doubt);
+    if (holders >= quorum || isOutlived(known, stamp)) return { kind: "clear", rollBack };
+    if (holders + silent >= quorum) return { kind: "unknown", stamp };
+    rollBack.add(stamp);
+    known = known.map((s) => (s.stamp === stamp && s.prev !== null ? { ...s, ...s.prev, prev: null } : s));
   }
   return { kind: "clear", rollBack };
+}
+
+/**
+ * Some drive has it settled, or something newer that is: nothing is accepted over a doubt. A drive that still is in doubt
+ * about it lags behind, and taking it back there would take a copy that others may count on.
+ */
+export function isOutlived(states: readonly KeyState[], stamp: Stamp): boolean {
+  return states.some((s) => (s.prev === null ? s.stamp >= stamp : s.prev.stamp === stamp));
 }
 
 export interface MergedVersion {
   readonly header: XlHeader;
   /** Drives that hold exactly this version. */
   readonly holders: readonly number[];
+  /** Drives that hold its data: also those that missed a change of its metadata. */
+  readonly copies: readonly number[];
 }
 export interface Merged {
   /** Newest first, free versions included. */
@@ -64,6 +135,8 @@ export interface Merged {
   readonly undecided: readonly XlHeader[];
   /** Drives that answered and differ from the outcome. */
   readonly differing: readonly number[];
+  /** Some drive shows a version that does not count and that no newer one replaces: a trace, or a change while drives were asked. */
+  readonly hasTraces: boolean;
 }
 
 /**
@@ -75,7 +148,7 @@ export function mergeVersions(views: readonly View[], drives: number, defaultDat
   const groups = new Map<string, { header: XlHeader; votes: { header: XlHeader; drive: number }[] }>();
   for (const view of views) {
     for (const { header } of view.meta?.versions ?? []) {
-      const key = `${header.versionId} ${header.type} ${header.modTime}`;
+      const key = versionName(header);
       const group = groups.get(key);
       if (group === undefined) groups.set(key, { header, votes: [{ header, drive: view.drive }] });
       else group.votes.push({ header, drive: view.drive });
@@ -83,20 +156,23 @@ export function mergeVersions(views: readonly View[], drives: number, defaultDat
   }
   const accepted = new Map<string, MergedVersion>();
   const undecided: XlHeader[] = [];
+  const dropped: XlHeader[] = [];
   for (const { votes } of groups.values()) {
     const { header, holders } = majority(votes);
     const need = versionQuorum(header, drives, defaultData);
     if (votes.length < need) {
+      dropped.push(header);
       if (votes.length + silent >= Math.max(need, ackQuorum(header, drives, defaultData))) undecided.push(header);
       continue;
     }
     const other = accepted.get(header.versionId);
     if (other === undefined || other.header.modTime < header.modTime)
-      accepted.set(header.versionId, { header, holders });
+      accepted.set(header.versionId, { header, holders, copies: votes.map((vote) => vote.drive) });
   }
   const versions = [...accepted.values()].sort((a, b) => compareHeaders(a.header, b.header));
   const differing = views.filter((view) => !holdsExactly(view, versions)).map((view) => view.drive);
-  return { versions, undecided, differing };
+  const hasTraces = dropped.some((header) => (accepted.get(header.versionId)?.header.modTime ?? -1n) < header.modTime);
+  return { versions, undecided, differing, hasTraces };
 }
 
 function majority(votes: readonly { header: XlHeader; drive: number }[]): { header: XlHeader; holders: number[] } {

@@ -107,8 +107,11 @@ function nextBlock(
 }
 
 class ReadBlock {
+  /** Does a drive that hangs still hold the block? */
+  private isShared = false;
+
   private constructor(
-    private readonly block: Block,
+    private block: Block,
     private readonly piece: Piece,
     private readonly shardBytes: number,
     private readonly stride: number,
@@ -122,7 +125,7 @@ class ReadBlock {
     try {
       await result.gather(set, layout, broken);
     } catch (error) {
-      block[Symbol.dispose]();
+      result.release();
       throw error;
     }
     return result;
@@ -156,6 +159,7 @@ class ReadBlock {
         { have: count, needed: k },
       );
     }
+    if (this.isShared) await this.moveAway(set);
     const want = ((1 << k) - 1) & ~have;
     if (want === 0) return;
     const plan = set.resources.codec.plan(k, m);
@@ -174,7 +178,19 @@ class ReadBlock {
     const outcome = await drive.readFrames({ ...layout.key, dataDir: place.dataDir, part: this.piece.part }, [
       { slot, offset: this.piece.block * (HASH_BYTES + full) },
     ]);
+    if (!outcome.ok && outcome.error.letsGo !== null) {
+      this.isShared = true;
+      this.block.holdUntil(outcome.error.letsGo);
+    }
     return outcome.ok;
+  }
+
+  /** A drive that hangs may still write into its slot: what is sent lies elsewhere. */
+  private async moveAway(set: ErasureSet): Promise<void> {
+    const fresh = await set.resources.blocks.acquire(this.block.bytes.length);
+    fresh.bytes.set(this.block.bytes.subarray(0, fresh.bytes.length));
+    this.release();
+    this.block = fresh;
   }
 
   async send(sink: ByteSink): Promise<void> {

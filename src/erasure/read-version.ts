@@ -7,7 +7,7 @@ import { FormatError } from "../core/format-error.ts";
 import { XlMeta } from "../storage/xl-meta.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
-import { judgeDoubts, type Merged, mergeVersions, type MergedVersion, type View, writeQuorum } from "./quorum.ts";
+import { doubtQuorum, judgeDoubts, type Merged, mergeVersions, type MergedVersion, type View } from "./quorum.ts";
 
 export interface KeyReading {
   readonly key: ObjectPath;
@@ -24,6 +24,7 @@ export interface KeyReading {
   readonly partial: boolean;
 }
 
+const LOOKS_MAX = 16;
 const NONE: ReadonlySet<bigint> = new Set();
 
 /** How a drive is asked: by `read`, or by what brings more with it. */
@@ -43,10 +44,26 @@ export async function readKey(
   if (!all) {
     await ask(set, key, order.slice(0, few), states, how);
     const quick = agreeing(set, key, states, few);
-    if (quick !== null) return quick;
+    // That a key is absent is believed when all say so: drives may have lost it without knowing.
+    if (quick !== null && (quick.merged.versions.length > 0 || how !== plainRead)) return quick;
   }
   await ask(set, key, all ? order : order.slice(few), states, how);
-  return judge(set, key, states);
+  const reading = judge(set, key, states);
+  return reading.merged.hasTraces ? await lookAgain(set, reading, how) : reading;
+}
+
+/** Answers of different moments look like a version that too few drives have: only what is seen twice is a trace. */
+async function lookAgain(set: ErasureSet, first: KeyReading, how: Ask): Promise<KeyReading> {
+  let before = first;
+  for (let look = 1; look <= LOOKS_MAX; look++) {
+    const states = new Array<KeyState | undefined>(set.size).fill(undefined);
+    await ask(set, before.key, [...states.keys()], states, how);
+    const now = judge(set, before.key, states);
+    const isSame = states.every((state, i) => state?.stamp === before.states[i]?.stamp);
+    if (isSame || !now.merged.hasTraces) return now;
+    before = now;
+  }
+  throw new QuorumError("ReadQuorum", `${first.key.bucket}/${first.key.path} changes faster than it can be read`);
 }
 
 /** Drives that hold data shards first, so that an inline object comes with its metadata. */
@@ -98,14 +115,18 @@ function agreeing(
     if (state.promised > highest) highest = state.promised;
   }
   if (holders.length < few || first === undefined) return null;
-  const versions: MergedVersion[] = (first?.versions ?? []).map(({ header }) => ({ header, holders }));
+  const versions: MergedVersion[] = (first?.versions ?? []).map(({ header }) => ({
+    header,
+    holders,
+    copies: holders,
+  }));
   // A version of another shape may need more copies than were asked for.
   if (versions.some(({ header }) => header.ecM > few)) return null;
   return {
     key,
     states,
     metas,
-    merged: { versions, undecided: [], differing: [] },
+    merged: { versions, undecided: [], differing: [], hasTraces: false },
     highest,
     rolledBack: NONE,
     partial: true,
@@ -127,8 +148,7 @@ function sameVersions(a: XlMeta | null, b: XlMeta | null): boolean {
 }
 
 function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[]): KeyReading {
-  const answers = states.filter((s) => s !== undefined).length;
-  const verdict = judgeDoubts(states, writeQuorum(set.dataShards, set.standardParity));
+  const verdict = judgeDoubts(states, (state) => doubtQuorum(state, set.size, set.dataShards));
   if (verdict.kind === "unknown")
     throw new QuorumError(
       "ReadQuorum",
@@ -143,10 +163,11 @@ function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[
     const behind = state.prev !== null && verdict.rollBack.has(state.stamp);
     const meta = decode(behind ? state.prev.meta : state.meta);
     metas[i] = meta ?? null;
-    views.push({ drive: i, stamp: state.stamp, inDoubt: state.prev !== null, meta: meta ?? null });
+    if (meta !== undefined) views.push({ drive: i, stamp: state.stamp, inDoubt: state.prev !== null, meta });
     if (state.stamp > highest) highest = state.stamp;
     if (state.promised > highest) highest = state.promised;
   }
+  const answers = views.length; // what cannot be read is no witness
   const silent = set.size - answers;
   const smallest = Math.min(set.dataShards, set.size - Math.floor(set.size / 2));
   const merged = mergeVersions(views, set.size, set.dataShards);
@@ -157,7 +178,9 @@ function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[
       { key, answers },
     );
   }
-  if (merged.differing.length > 0) set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "differs" });
+  const isDamaged = views.length < states.filter((s) => s !== undefined).length;
+  if (merged.differing.length > 0 || isDamaged)
+    set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "differs" });
   return { key, states, metas, merged, highest, rolledBack: verdict.rollBack, partial: false };
 }
 

@@ -1,21 +1,48 @@
 /**
- * Resolve (engine.md §3): decide the fate of an operation that a crash or a lost drive left in doubt. Fence every drive;
- * held by W or settled anywhere: settle all; never able to reach W: restore; else the key waits for a drive.
+ * Resolve (engine.md §3): decide the fate of operations that a crash, a lost drive or a failed write left in doubt. Fence
+ * every drive; held by W or settled anywhere: settle all; never able to reach W: restore; else the key waits for a drive.
+ * Call it under the key's lock.
  */
-import type { ObjectPath, Stamp } from "../storage/drive.ts";
+import type { DriveOutcome, FenceAnswer, KeyState, ObjectPath, Stamp } from "../storage/drive.ts";
 import type { ErasureSet } from "./erasure-set.ts";
-import { writeQuorum } from "./quorum.ts";
+import { doubtCopies, doubtQuorum, isOutlived, reflects } from "./quorum.ts";
 
 export type Resolution = "settled" | "restored" | "clear" | "waiting";
 
+/** Does a drive of the set have an operation of this key in doubt? */
+export function isInDoubt(set: ErasureSet, key: ObjectPath): boolean {
+  return set.drives.some(
+    (drive) => drive?.doubts().some(({ bucket, path }) => bucket === key.bucket && path === key.path) === true,
+  );
+}
+
+/** Drives may be in doubt about different operations: one after the other, the newest first. */
 export async function resolveDoubt(set: ErasureSet, key: ObjectPath): Promise<Resolution> {
+  let last: Resolution = "clear";
+  for (let round = 0; round < set.size; round++) {
+    const { kind, stamp } = await decideNewest(set, key);
+    if (kind === "waiting") return kind;
+    if (kind === "clear") break;
+    if (kind === "settled" && !(await settleEverywhere(set, key, stamp))) return "waiting";
+    last = kind;
+  }
+  return last;
+}
+
+/** The fate of the newest operation in doubt. What is to be settled is left to the caller, what cannot stay is taken back. */
+export async function decideNewest(
+  set: ErasureSet,
+  key: ObjectPath,
+): Promise<{ readonly kind: Resolution; readonly stamp: Stamp }> {
   const seen = await set.each((drive) => drive.read(key));
   const states = seen.map((o) => (o.ok ? o.value : undefined));
-  const doubtful = states.reduce<Stamp>(
-    (top, s) => (s !== undefined && s.prev !== null && s.stamp > top ? s.stamp : top),
-    0n,
+  const newest = states.reduce<(typeof states)[number]>(
+    (top, s) => (s !== undefined && s.prev !== null && (top === undefined || s.stamp > top.stamp) ? s : top),
+    undefined,
   );
-  if (doubtful === 0n) return "clear";
+  if (newest === undefined) return { kind: "clear", stamp: 0n };
+  const { stamp } = newest;
+  if (set.unsettled.get(`${key.bucket}/${key.path}`) === stamp) return { kind: "settled", stamp };
   let highest: Stamp = 0n;
   for (const state of states) {
     for (const seenStamp of state === undefined ? [] : [state.promised, state.stamp])
@@ -23,26 +50,43 @@ export async function resolveDoubt(set: ErasureSet, key: ObjectPath): Promise<Re
   }
   const now = set.resources.clock.nowNs();
   const fence = now > highest ? now : highest + 1n;
-  const answers = await set.each((drive) => drive.fence(key, fence));
-  const W = writeQuorum(set.dataShards, set.standardParity);
+  const kind = judge(set, await set.each((drive) => drive.fence(key, fence)), newest);
+  if (kind !== "restored") return { kind, stamp };
+  const back = await set.each((drive) => drive.restore(key, fence, stamp));
+  // A drive that could not do it keeps its doubt: it is asked again another time.
+  return { kind: back.every((o, i) => set.drives[i] === null || (o.ok && o.value)) ? kind : "waiting", stamp };
+}
+
+function judge(
+  set: ErasureSet,
+  answers: readonly DriveOutcome<FenceAnswer>[],
+  doubt: KeyState,
+): "settled" | "restored" | "waiting" {
+  const quorum = doubtQuorum(doubt, set.size, set.dataShards);
   let holders = 0;
   let without = 0;
-  let settledSomewhere = false;
-  for (const answer of answers) {
+  let lost = 0;
+  for (const [position, answer] of answers.entries()) {
     if (!answer.ok) continue;
-    if (answer.value.state.stamp === doubtful) {
-      if (answer.value.promised) holders++;
-      if (answer.value.state.prev === null) settledSomewhere = true;
-    } else if (answer.value.promised) without++;
+    const { promised, state } = answer.value;
+    if (state.stamp !== doubt.stamp && state.meta === null && set.rebuilding.has(position)) lost++;
+    else if (reflects(state, doubt)) holders += promised ? 1 : 0;
+    else if (promised) without++;
   }
-  if (settledSomewhere || holders >= W) {
-    await set.each((drive) => drive.settle(key, doubtful));
-    if (holders < set.size) set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "missed-write" });
-    return "settled";
-  }
-  if (without < set.size - W + 1) return "waiting";
-  await set.each((drive) => drive.restore(key, fence, doubtful));
-  return "restored";
+  const states = answers.flatMap((answer) => (answer.ok ? [answer.value.state] : []));
+  if (holders >= quorum || isOutlived(states, doubt.stamp)) return "settled";
+  if (without >= set.size - quorum + 1) return "restored";
+  // What a replaced drive had is gone for good. With it the operation may have been acknowledged: it stays if it can.
+  if (holders + lost >= quorum && holders >= doubtCopies(doubt, set.size, set.dataShards)) return "settled";
+  return holders + without + lost === set.size ? "restored" : "waiting";
+}
+
+/** False if a drive could not, or somebody reads what was replaced. */
+async function settleEverywhere(set: ErasureSet, key: ObjectPath, stamp: Stamp): Promise<boolean> {
+  if (set.isRead(key)) return false;
+  const done = await set.each((drive) => drive.settle(key, stamp));
+  set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "missed-write" });
+  return done.every((o, i) => set.drives[i] === null || o.ok);
 }
 
 /** At start: every operation in doubt on any drive of the set. Returns what could not be decided yet. */

@@ -84,9 +84,9 @@ export interface ShardSources {
   readonly sizeBytes: number;
 }
 
-/** Where the shards of an object version are, by its holders' own metadata. */
+/** Where the shards of an object version are, by the metadata of the drives that have them. */
 export function shardSources(reading: KeyReading, merged: MergedVersion): ShardSources {
-  const bodies = merged.holders.map((position) => ({
+  const bodies = merged.copies.map((position) => ({
     position,
     meta: present(reading.metas[position], "xl.meta") as XlMeta,
     body: decodeVersion(bodyOn(reading, merged, position)),

@@ -94,7 +94,7 @@ export class Uploads {
     const changeFor = putChange(version, () => ({ kind: "inline", bytes: new Uint8Array(0) }));
     await commitChange(
       set,
-      { key: systemKey(place.path), quorum: writeQuorum(place.k, m), changeFor, reading: null },
+      { key: systemKey(place.path), quorum: writeQuorum(place.k, m), removes: false, changeFor, reading: null },
       this.pools.background,
     );
     const uploadId = encodeUploadId(this.options.deploymentId, uploadDir);
@@ -278,7 +278,7 @@ export class Uploads {
     );
     const stamp = await commitChange(
       place.set,
-      { key: object, quorum: writeQuorum(place.k, place.parity), changeFor, reading },
+      { key: object, quorum: writeQuorum(place.k, place.parity), removes: false, changeFor, reading },
       this.pools.background,
     );
     this.pools.background.track(this.remove(place));

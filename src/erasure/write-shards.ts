@@ -130,6 +130,12 @@ class ShardFiles {
     this.check();
   }
   private readonly failed: boolean[];
+  private readonly stragglers: Promise<void>[] = [];
+
+  /** Drives that hang and still hold the block that was written last. */
+  takeStragglers(): Promise<void>[] {
+    return this.stragglers.splice(0);
+  }
 
   holders(): Set<number> {
     return new Set([...this.failed.keys()].filter((i) => this.failed[i] === false));
@@ -183,6 +189,7 @@ class ShardFiles {
         this.failed[i] = true;
         this.alive--;
         this.failures.push(outcome.error);
+        if (outcome.error.letsGo !== null) this.stragglers.push(outcome.error.letsGo);
       }),
     );
     this.check();
@@ -325,8 +332,12 @@ class BlockInSlots {
       const start = ((coding.options.dist[position] as number) - 1) * stride;
       return this.block.bytes.subarray(start, start + lead + HASH_BYTES + shardBytes);
     };
-    if (only) await files.writeOnly(regionOf);
-    else await files.append(regionOf, lead);
+    try {
+      if (only) await files.writeOnly(regionOf);
+      else await files.append(regionOf, lead);
+    } finally {
+      for (const letsGo of files.takeStragglers()) this.block.holdUntil(letsGo);
+    }
   }
 
   release(): void {

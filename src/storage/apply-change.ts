@@ -50,6 +50,17 @@ function decodeOrEmpty(bytes: Uint8Array): XlMeta {
   }
 }
 
+/** Data directories that an xl.meta refers to; null = it cannot be read. */
+export function dataDirsOf(meta: Uint8Array | null): ReadonlySet<string> | null {
+  if (meta === null) return new Set();
+  try {
+    return XlMeta.decode(meta).dataDirs();
+  } catch (error) {
+    if (error instanceof FormatError) return null;
+    throw error;
+  }
+}
+
 /** Newest modTime of the versions: the stamp of a state that MinIO or a previous run left. 0 = absent or unreadable. */
 export function stampOf(meta: Uint8Array | null): bigint {
   if (meta === null) return 0n;

@@ -18,7 +18,10 @@ export type DriveErrorCode =
   | "Exists"
   | "NotEmpty"
   | "Denied"; // EACCES, a file where a directory should be
-export class DriveError extends OperatingError<DriveErrorCode> {}
+export class DriveError extends OperatingError<DriveErrorCode> {
+  /** Of a call that was given up while the drive still holds the caller's buffers: resolves when it lets them go. */
+  letsGo: Promise<void> | null = null;
+}
 export type DriveOutcome<T> = Outcome<T, DriveError>;
 
 export type DriveState = "ok" | "suspect" | "faulty";

@@ -1,7 +1,7 @@
 /**
  * GuardedDrive: a Drive with deadlines and health. A metadata call that does not answer in time is a Timeout outcome (of a
- * commit: unknown, which the protocol knows). Calls that hold the caller's buffers are never abandoned, since the drive may
- * still write into them: they end when the drive does. A drive that hangs or keeps failing is taken out of use and answers
+ * commit: unknown, which the protocol knows). One that holds the caller's buffers is given up too, but tells when the drive
+ * lets them go (DriveError.letsGo): until then they are not the caller's. A drive that hangs or keeps failing is taken out of use and answers
  * Faulty at once; a probe brings it back. In-flight calls are capped, so that a slow drive cannot pile up work.
  */
 import { bad } from "../core/fan-out.ts";
@@ -69,13 +69,18 @@ export class GuardedDrive implements Drive {
     return this.timed("make bucket", () => this.inner.makeBucket(bucket));
   }
   removeBucket(bucket: string): Promise<DriveOutcome<void>> {
-    return this.held(() => this.inner.removeBucket(bucket)); // walks the bucket: as long as it takes
+    return this.unhurried(() => this.inner.removeBucket(bucket)); // walks the bucket: as long as it takes
   }
   listBuckets(): Promise<DriveOutcome<readonly { readonly name: string; readonly createdNs: bigint }[]>> {
     return this.timed("list buckets", () => this.inner.listBuckets());
   }
   async stage(op: string, dataDir: string, part: number): Promise<DriveOutcome<ShardWriter>> {
-    const writer = await this.held(() => this.inner.stage(op, dataDir, part));
+    const refusal = this.refusal();
+    if (refusal !== null) return bad(refusal);
+    const opening = this.run(() => this.inner.stage(op, dataDir, part));
+    const writer = await this.held(() => opening, true);
+    if (!writer.ok && writer.error.letsGo !== null)
+      opening.then((late) => (late.ok ? late.value.abort() : undefined), this.broken); // nobody waits for it any more
     if (!writer.ok) return writer;
     const { value } = writer;
     return {
@@ -83,7 +88,7 @@ export class GuardedDrive implements Drive {
       value: {
         append: (region, lead) => this.held(() => value.append(region, lead)),
         close: () => this.held(() => value.close()),
-        abort: () => value.abort(),
+        abort: () => this.aborted(value),
       },
     };
   }
@@ -150,8 +155,35 @@ export class GuardedDrive implements Drive {
     return await promise;
   }
 
-  /** A call that holds buffers of the caller's: it ends when the drive does. */
-  private async held<T>(work: () => Promise<DriveOutcome<T>>): Promise<DriveOutcome<T>> {
+  /** A call that holds buffers of the caller's. `counted`: it is under way already. */
+  private async held<T>(work: () => Promise<DriveOutcome<T>>, counted = false): Promise<DriveOutcome<T>> {
+    const refusal = counted ? null : this.refusal();
+    if (refusal !== null) return bad(refusal);
+    const { promise, resolve } = Promise.withResolvers<DriveOutcome<T>>();
+    const deadlineMs = this.options.deadlineMs ?? DEADLINE_MS;
+    const running = counted ? work() : this.run(work);
+    const stop = this.options.clock.after(deadlineMs, () => {
+      this.become("faulty");
+      const error = new DriveError("Timeout", `${this.endpoint}: data did not pass in ${deadlineMs} ms`);
+      error.letsGo = running.then(() => undefined, this.broken);
+      resolve(bad(error));
+    });
+    running.then((outcome) => {
+      stop();
+      resolve(outcome);
+    }, this.broken);
+    return await promise;
+  }
+
+  /** A drive that hangs closes its file when it can. */
+  private async aborted(writer: ShardWriter): Promise<void> {
+    const closing = writer.abort();
+    if (this.health !== "faulty") await closing;
+    else closing.then(undefined, this.broken);
+  }
+
+  /** A call that takes as long as it takes; the drive is out of use when it is far beyond the deadline. */
+  private async unhurried<T>(work: () => Promise<DriveOutcome<T>>): Promise<DriveOutcome<T>> {
     const refusal = this.refusal();
     if (refusal !== null) return bad(refusal);
     const deadlineMs = this.options.deadlineMs ?? DEADLINE_MS;
@@ -185,7 +217,7 @@ export class GuardedDrive implements Drive {
     const max = this.options.inFlightMax ?? IN_FLIGHT_MAX;
     return this.inFlight < max
       ? null
-      : new DriveError("Timeout", `${this.endpoint}: ${max} calls are under way already`);
+      : new DriveError("Faulty", `${this.endpoint}: ${max} calls are under way already`);
   }
 
   private judge(error: DriveError | null): void {

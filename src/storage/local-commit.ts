@@ -7,19 +7,19 @@
 import { assert } from "../core/assert.ts";
 import { bad, good } from "../core/fan-out.ts";
 import { KeyLock } from "../core/key-lock.ts";
-import { Errno, Ignore, type Step, step } from "../sys/disk.ts";
-import { type Applied, applyChange, stampOf } from "./apply-change.ts";
-import type {
-  Change,
-  CommitAnswer,
-  CommitTerms,
-  DriveOutcome,
-  FenceAnswer,
-  KeyState,
-  ObjectPath,
-  Stamp,
+import { Errno, Ignore, step } from "../sys/disk.ts";
+import { type Applied, applyChange, dataDirsOf, stampOf } from "./apply-change.ts";
+import {
+  type Change,
+  type CommitAnswer,
+  type CommitTerms,
+  DriveError,
+  type DriveOutcome,
+  type FenceAnswer,
+  type KeyState,
+  type ObjectPath,
+  type Stamp,
 } from "./drive.ts";
-import type { DriveError } from "./drive.ts";
 import type { DriveFiles } from "./drive-files.ts";
 import type { GroupSync } from "./group-sync.ts";
 import { fingerprint, type NewDirectory, type UndoLog, type UndoRecord, type UndoTicket } from "./undo-log.ts";
@@ -43,6 +43,15 @@ interface Memory {
   fenced: Stamp;
   last: Stamp;
   accepted: Stamp[];
+  /** Counts changes of what the key shows; odd while one is under way. */
+  changes: number;
+}
+
+/** What happened to a change that was moved into place. */
+interface Published {
+  readonly ticket: UndoTicket;
+  /** It shows, but its sync failed. */
+  readonly failed: DriveError | null;
 }
 
 const NO_TICKET: UndoTicket = { release: () => undefined };
@@ -53,6 +62,7 @@ export class LocalCommit {
   /** Settled by a successor's commit; their own settle, which tidies up, is still to come. */
   private readonly cleanups = new Map<string, Doubt>();
   private readonly memory = new Map<string, Memory>();
+  private movedBack = false;
   /** Every key's `promised` is at least this: what was forgotten of keys not in memory. */
   private floor: Stamp = 0n;
 
@@ -62,15 +72,25 @@ export class LocalCommit {
     private readonly groupSync: GroupSync,
   ) {}
 
-  /** Finds the operations that a crash left in doubt here. */
-  async recover(): Promise<void> {
-    const newest = new Map<string, UndoRecord>();
-    for (const record of await this.undo.load()) newest.set(nameOf(record), record);
-    for (const [name, record] of newest) {
-      const current = await this.files.readMeta(record);
-      if (!current.ok || fingerprint(current.value) !== record.wrote) continue;
+  /** Finds the operations that a crash left in doubt here; an error if that cannot be known. */
+  async recover(): Promise<DriveOutcome<void>> {
+    const loaded = await this.undo.load();
+    if (loaded.error !== 0) return bad(this.files.error("read the undo log", loaded.error));
+    const byKey = Map.groupBy(loaded.records, nameOf);
+    for (const [name, records] of byKey) {
+      const key = records[0] as UndoRecord;
+      const current = await this.files.readMeta(key);
+      if (!current.ok) continue;
+      const now = fingerprint(current.value);
+      const fitting = records.filter((record) => record.wrote === now).sort((a, b) => (a.stamp < b.stamp ? 1 : -1));
+      const record = fitting[0];
+      if (record === undefined) {
+        await this.takeBackUnseen(key, records, current.value);
+        continue;
+      }
+      await this.finishMove(key, record.newDirs);
       this.inDoubt.set(name, {
-        key: record,
+        key: { bucket: record.bucket, path: record.path },
         stamp: record.stamp,
         prev: { meta: record.prevMeta, stamp: record.prevStamp },
         newDirs: record.newDirs,
@@ -79,6 +99,33 @@ export class LocalCommit {
       });
       this.remember(name, record.stamp).stamp = record.stamp;
     }
+    if (!this.movedBack) return good(undefined);
+    const error = await this.groupSync.sync();
+    return error === 0 ? good(undefined) : bad(this.files.error("sync", error));
+  }
+
+  /** A crash may keep the rename of xl.meta and lose the one of the data that went before it. */
+  private async finishMove(key: ObjectPath, dirs: readonly NewDirectory[]): Promise<void> {
+    const directory = this.files.objectDirectory(key);
+    for (const { name, from } of await this.notYetMoved(directory, dirs)) {
+      const { error } = await this.files.disk.run([step.rename(from, `${directory}/${name}`)]);
+      if (error === 0) this.movedBack = true; // else it is damage: reads and heals find it
+    }
+  }
+
+  /** Data directories that came with commits whose xl.meta did not: an upload gets its parts back. */
+  private async takeBackUnseen(
+    key: ObjectPath,
+    records: readonly UndoRecord[],
+    current: Uint8Array | null,
+  ): Promise<void> {
+    const used = dataDirsOf(current);
+    if (used === null) return;
+    const unseen = records.flatMap(({ newDirs }) => newDirs.filter(({ name }) => !used.has(name)));
+    const missing = await this.notYetMoved(this.files.objectDirectory(key), unseen);
+    if (missing.length === unseen.length) return;
+    this.movedBack = true;
+    await this.takeBackData(key, unseen);
   }
 
   async close(): Promise<void> {
@@ -90,8 +137,19 @@ export class LocalCommit {
   }
 
   async read(key: ObjectPath): Promise<DriveOutcome<KeyState>> {
+    const name = nameOf(key);
+    const before = this.changesOf(name);
     const current = await this.files.readMeta(key);
-    return current.ok ? good(this.state(nameOf(key), current.value)) : current;
+    if (before % 2 === 0 && this.changesOf(name) === before)
+      return current.ok ? good(this.state(name, current.value)) : current;
+    // It changes right now: file and memory may belong to different moments.
+    using _ = await this.locks.acquire(name);
+    const again = await this.files.readMeta(key);
+    return again.ok ? good(this.state(name, again.value)) : again;
+  }
+
+  private changesOf(name: string): number {
+    return this.memory.get(name)?.changes ?? 0;
   }
 
   async commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
@@ -161,23 +219,32 @@ export class LocalCommit {
     const memory = this.remember(name, expect);
     if (state.stamp !== expect || doubt === undefined || stamp < memory.fenced) return good(state.stamp !== expect);
     const tmp = this.files.newTmpPath();
-    const put = await this.writeNew(tmp, doubt.prev.meta, []);
-    if (put !== null) return bad(put);
-    const moved = await this.move(key, tmp, doubt.prev.meta !== null);
-    if (moved !== null) return bad(moved);
-    for (const dir of doubt.newDirs) {
-      // An upload gets its parts back: a failed Complete can be repeated.
-      const gone =
-        dir.keepParts === null
-          ? await this.files.discardDirectory(key, dir.name)
-          : await this.files.giveBackDirectory(key, dir);
+    const put = await this.writeNew(tmp, doubt.prev.meta);
+    if (!put.ok) return put;
+    memory.changes++;
+    try {
+      const moved = await this.move(key, tmp, doubt.prev.meta !== null);
+      if (moved !== null) return bad(moved);
+      this.drop(name, doubt);
+      memory.accepted = memory.accepted.filter((s) => s !== expect);
+      memory.stamp = doubt.prev.stamp;
+      memory.promised = max(memory.promised, expect);
+    } finally {
+      memory.changes++;
+    }
+    const back = await this.takeBackData(key, doubt.newDirs);
+    return back.ok ? good(true) : back;
+  }
+
+  /** New data go to where they came from, so that the operation can be repeated; what cannot, to the trash. */
+  private async takeBackData(key: ObjectPath, dirs: readonly NewDirectory[]): Promise<DriveOutcome<void>> {
+    for (const dir of dirs) {
+      const back = await this.files.giveBackDirectory(key, dir);
+      if (!back.ok) return back;
+      const gone = await this.files.discardDirectory(key, dir.name);
       if (!gone.ok) return gone;
     }
-    this.drop(name, doubt);
-    memory.accepted = memory.accepted.filter((s) => s !== expect);
-    memory.stamp = doubt.prev.stamp;
-    memory.promised = max(memory.promised, expect);
-    return good(true);
+    return good(undefined);
   }
 
   async help(key: ObjectPath, fence: Stamp, stamp: Stamp, change: Change): Promise<DriveOutcome<boolean>> {
@@ -205,7 +272,11 @@ export class LocalCommit {
   ): Promise<DriveOutcome<CommitAnswer>> {
     const name = nameOf(key);
     const applied = applyChange(state.meta, change);
-    if (applied === null) return refuse("missing");
+    if (applied === null) {
+      // An xl.meta that cannot be read does not say that the version is not here.
+      const isReadable = dataDirsOf(state.meta) !== null;
+      return isReadable ? refuse("missing") : bad(this.files.error(`read ${name}/xl.meta`, Errno.EBADMSG));
+    }
     const newDirs = this.files.sourceDirectories(change);
     const record: UndoRecord = {
       bucket: key.bucket,
@@ -217,23 +288,29 @@ export class LocalCommit {
       newDirs,
       oldDirs: applied.freedDirs,
     };
-    const written = await this.publish(key, applied, { record, heals: change.kind === "replace" });
-    if (!written.ok) return written;
-    this.inDoubt.set(name, {
-      key,
-      stamp,
-      prev: { meta: state.meta, stamp: state.stamp },
-      newDirs,
-      oldDirs: applied.freedDirs,
-      ticket: written.value,
-    });
     const memory = this.remember(name, stamp);
-    memory.stamp = stamp;
-    memory.last = max(memory.last, stamp);
-    memory.promised = max(memory.promised, stamp);
-    memory.accepted.push(stamp);
-    if (memory.accepted.length > ACCEPTED_MAX) memory.accepted.shift();
-    return good({ accepted: true });
+    memory.changes++;
+    try {
+      const written = await this.publish(key, applied, { record, heals: change.kind === "replace" });
+      if (!written.ok) return written;
+      this.inDoubt.set(name, {
+        key,
+        stamp,
+        prev: { meta: state.meta, stamp: state.stamp },
+        newDirs,
+        oldDirs: applied.freedDirs,
+        ticket: written.value.ticket,
+      });
+      memory.stamp = stamp;
+      memory.last = max(memory.last, stamp);
+      memory.promised = max(memory.promised, stamp);
+      if (written.value.failed !== null) return bad(written.value.failed);
+      memory.accepted.push(stamp);
+      if (memory.accepted.length > ACCEPTED_MAX) memory.accepted.shift();
+      return good({ accepted: true });
+    } finally {
+      memory.changes++;
+    }
   }
 
   /**
@@ -244,28 +321,43 @@ export class LocalCommit {
     key: ObjectPath,
     applied: Applied,
     change: { readonly record: UndoRecord; readonly heals: boolean },
-  ): Promise<DriveOutcome<UndoTicket>> {
+  ): Promise<DriveOutcome<Published>> {
     const { record, heals } = change;
-    const { steps, ticket } = heals ? { steps: [], ticket: NO_TICKET } : this.undo.prepare(record);
     const tmp = this.files.newTmpPath();
+    const written = await this.writeNew(tmp, applied.meta, heals ? null : record);
+    if (!written.ok) return written;
+    const ticket = written.value;
     const source = record.newDirs.map((dir) => ({ ...dir, replaces: heals }));
-    const failed =
-      (await this.writeNew(tmp, applied.meta, steps)) ?? (await this.move(key, tmp, applied.meta !== null, source));
-    if (failed === null) return good(ticket);
+    const failed = await this.move(key, tmp, applied.meta !== null, source);
+    if (failed === null) return good({ ticket, failed });
+    const now = await this.files.readMeta(key);
+    if (!now.ok || fingerprint(now.value) === record.wrote) {
+      // It shows, and may not last: in doubt like what was accepted, but not to be counted. "Io" says that it is unknown.
+      const unknown = new DriveError("Io", failed.message, failed.detail);
+      return good({ ticket, failed: unknown });
+    }
+    const back = await this.takeBackData(key, record.newDirs);
     ticket.release();
     await this.files.disk.run([step.unlink(tmp, Ignore.any)], true); // what is left is swept at the next start
-    return bad(failed);
+    return back.ok ? bad(failed) : back;
   }
 
   /** (a) and (b): the new file, or nothing for a removal, and the undo record, durable. */
-  private async writeNew(tmp: string, meta: Uint8Array | null, undoSteps: readonly Step[]): Promise<DriveError | null> {
-    const steps = meta === null ? [...undoSteps] : [step.writeFile(tmp, meta, { exclusive: true }), ...undoSteps];
-    if (steps.length > 0) {
-      const { error } = await this.files.disk.run(steps, true);
-      if (error !== 0) return this.files.error("write new xl.meta", error);
-    }
-    const error = await this.groupSync.sync();
-    return error === 0 ? null : this.files.error("sync", error);
+  private async writeNew(
+    tmp: string,
+    meta: Uint8Array | null,
+    record: UndoRecord | null = null,
+  ): Promise<DriveOutcome<UndoTicket>> {
+    const [file, ticket] = await Promise.all([
+      meta === null ? null : this.files.disk.run([step.writeFile(tmp, meta, { exclusive: true })], true),
+      record === null ? NO_TICKET : this.undo.append(record),
+    ]);
+    const failed = typeof ticket === "number" ? ticket : (file?.error ?? 0);
+    const error = failed !== 0 ? failed : await this.groupSync.sync();
+    if (typeof ticket !== "number" && error === 0) return good(ticket);
+    if (typeof ticket !== "number") ticket.release();
+    await this.files.disk.run([step.unlink(tmp, Ignore.any)], true);
+    return bad(this.files.error("write new xl.meta", error));
   }
 
   /** (c) and (d): the rename that makes it visible, durable. */
@@ -277,16 +369,16 @@ export class LocalCommit {
   ): Promise<DriveError | null> {
     const directory = this.files.objectDirectory(key);
     const base = this.files.bucketDirectory(key.bucket);
+    let left = source;
     for (let attempt = 1; ; attempt++) {
-      const again = attempt > 1 ? Ignore.enoent : 0; // what an earlier attempt moved is there already
       const steps = keeps
         ? [
             step.mkdirPath(directory, base),
             // A heal replaces a damaged directory of the same name.
-            ...source
+            ...left
               .filter(({ replaces }) => replaces && attempt === 1)
               .map(({ name }) => step.rename(`${directory}/${name}`, this.files.trash(), Ignore.enoent)),
-            ...source.map(({ name, from }) => step.rename(from, `${directory}/${name}`, again)),
+            ...left.map(({ name, from }) => step.rename(from, `${directory}/${name}`)),
             step.rename(tmp, `${directory}/xl.meta`),
           ]
         : [step.unlink(`${directory}/xl.meta`, Ignore.enoent), step.rmdirUp(directory, base)];
@@ -295,9 +387,15 @@ export class LocalCommit {
       // Another key's removal may take an empty parent away between mkdir and rename: make it again.
       if (error !== Errno.ENOENT || attempt === MOVE_ATTEMPTS)
         return this.files.error(`commit ${key.bucket}/${key.path}`, error);
+      left = await this.notYetMoved(directory, left);
     }
     const synced = await this.groupSync.sync();
     return synced === 0 ? null : this.files.error("sync", synced);
+  }
+
+  private async notYetMoved<T extends NewDirectory>(directory: string, dirs: readonly T[]): Promise<readonly T[]> {
+    const there = await Promise.all(dirs.map(({ name }) => this.files.disk.run([step.stat(`${directory}/${name}`)])));
+    return dirs.filter((_, i) => there[i]?.error !== 0);
   }
 
   private state(name: string, meta: Uint8Array | null): KeyState {
@@ -314,7 +412,7 @@ export class LocalCommit {
       this.memory.set(name, known);
       return known;
     }
-    const fresh: Memory = { stamp: 0n, promised: this.floor, fenced: 0n, last: 0n, accepted: [] };
+    const fresh: Memory = { stamp: 0n, promised: this.floor, fenced: 0n, last: 0n, accepted: [], changes: 0 };
     this.memory.set(name, fresh);
     assert(atLeast >= 0n, "a stamp is not negative");
     if (this.memory.size > REMEMBERED_MAX) this.forgetOldest();
@@ -323,7 +421,7 @@ export class LocalCommit {
 
   private forgetOldest(): void {
     for (const [name, memory] of this.memory) {
-      if (this.inDoubt.has(name)) continue;
+      if (this.inDoubt.has(name) || memory.changes % 2 === 1) continue;
       this.floor = max(this.floor, max(memory.promised, memory.last));
       this.memory.delete(name);
       return;

@@ -70,16 +70,20 @@ export class LocalDrive implements Drive {
     const drive = new LocalDrive(options);
     const system = `${options.root}/${SYSTEM_BUCKET}`;
     const old = `${system}/tmp-old/${options.rng.uuid()}`;
-    const { error } = await options.disk.run([
+    const made = await options.disk.run([
       step.mkdirPath(`${system}/sherd/undo`, options.root),
-      step.mkdir(`${system}/tmp-old`, Ignore.eexist),
-      step.rename(`${system}/tmp`, old, Ignore.enoent),
       step.mkdirPath(`${system}/tmp/.trash`, options.root),
+      step.mkdir(`${system}/tmp-old`, Ignore.eexist),
       ...["multipart", "buckets", "config"].map((name) => step.mkdir(`${system}/${name}`, Ignore.eexist)),
     ]);
-    if (error !== 0) return bad(drive.files.error("prepare the system directories", error));
-    await drive.commits.recover();
-    return good(drive);
+    if (made.error !== 0) return bad(drive.files.error("prepare the system directories", made.error));
+    const recovered = await drive.commits.recover(); // before tmp goes: what a commit was moving may lie there
+    if (!recovered.ok) return recovered;
+    const { error } = await options.disk.run([
+      step.rename(`${system}/tmp`, old),
+      step.mkdirPath(`${system}/tmp/.trash`, options.root),
+    ]);
+    return error === 0 ? good(drive) : bad(drive.files.error("put away tmp", error));
   }
 
   /** Removes what `open` put away; may take long. */
@@ -105,21 +109,24 @@ export class LocalDrive implements Drive {
     return this.outcome("sync", await this.groupSync.sync());
   }
 
+  /** By rmdir alone, from the bottom up: what a commit puts in meanwhile stays, or the commit finds no bucket. */
   async removeBucket(bucket: string): Promise<DriveOutcome<void>> {
-    const directory = this.files.bucketDirectory(bucket);
-    if (await this.holdsFile(directory)) return this.outcome(`remove bucket ${bucket}`, Errno.ENOTEMPTY);
-    const { error } = await this.disk.run([step.rename(directory, this.files.trash())]);
+    const error = await this.removeEmpty(this.files.bucketDirectory(bucket));
     if (error !== 0) return this.outcome(`remove bucket ${bucket}`, error);
     return this.outcome("sync", await this.groupSync.sync());
   }
 
-  /** Is there anything but empty directories? */
-  private async holdsFile(directory: string): Promise<boolean> {
+  /** Removes a directory in which there are at most empty ones; errno. */
+  private async removeEmpty(directory: string): Promise<number> {
+    const { error } = await this.disk.run([step.rmdir(directory)], true);
+    if (error !== Errno.ENOTEMPTY && error !== Errno.EEXIST) return error;
     const entries = await this.files.readDirectory(directory);
-    if (!entries.ok) return false;
-    for (const entry of entries.value)
-      if (!entry.isDirectory || (await this.holdsFile(`${directory}/${entry.name}`))) return true;
-    return false;
+    if (!entries.ok || entries.value.some((e) => !e.isDirectory)) return Errno.ENOTEMPTY;
+    for (const { name } of entries.value) {
+      const below = await this.removeEmpty(`${directory}/${name}`);
+      if (below !== 0 && below !== Errno.ENOENT) return below;
+    }
+    return (await this.disk.run([step.rmdir(directory)], true)).error;
   }
 
   async listBuckets(): Promise<DriveOutcome<readonly { name: string; createdNs: bigint }[]>> {

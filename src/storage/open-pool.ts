@@ -20,6 +20,7 @@ import { FormatError } from "../core/format-error.ts";
 import { GroupSync } from "./group-sync.ts";
 import { LocalDrive } from "./local-drive.ts";
 import { SYSTEM_BUCKET } from "./paths.ts";
+import { isMarkedForRebuild, markRebuild, RebuildMarkError } from "./rebuild-mark.ts";
 
 export class StartError extends OperatingError<
   "SameDriveTwice" | "WrongDrive" | "NoQuorum" | "BadFormat" | "NoAccess"
@@ -42,7 +43,7 @@ export interface OpenedPool {
   readonly format: DriveFormat;
   /** By position; null = not usable now. */
   readonly drives: readonly (LocalDrive | null)[];
-  /** Positions whose drive came empty and must be rebuilt. */
+  /** Positions whose drive came empty, now or before its rebuild was done, and must be rebuilt. */
   readonly replaced: readonly number[];
 }
 
@@ -81,7 +82,11 @@ export async function openPool(options: OpenPoolOptions): Promise<OpenedPool> {
     roots.map((r) => r.reading),
     options.setSize,
   );
-  if (verdict.kind === "fatal") throw new StartError("BadFormat", verdict.reason);
+  if (verdict.kind === "fatal")
+    throw new StartError(
+      "BadFormat",
+      `${verdict.reason}: give the arguments that the deployment was started with, every drive in its place`,
+    );
   if (verdict.kind === "wait")
     throw new StartError("NoQuorum", `${verdict.reason}; bring more of the drives back and start again`);
   if (verdict.kind === "fresh") return await formatPool(options, roots);
@@ -96,19 +101,42 @@ export async function openPool(options: OpenPoolOptions): Promise<OpenedPool> {
   const drives: (LocalDrive | null)[] = [];
   for (const [i, drive] of verdict.drives.entries()) {
     const root = roots[i] as Root;
-    if (drive.kind === "accepted") drives.push(await open(options, root, drive.format));
-    else if (drive.kind === "heal" && mayRebuild(options, root)) {
-      replaced.push(i);
-      await writeFormat(options, root, formatAt(reference, i));
-      drives.push(await open(options, root, formatAt(reference, i)));
+    if (drive.kind === "accepted") {
+      if (await isMarkedForRebuild(options.disk, root.path)) replaced.push(i);
+      drives.push(await open(options, root, drive.format));
+    } else if (drive.kind === "heal" && mayRebuild(options, root)) {
+      const opened = await takeReplacement(options, root, formatAt(reference, i));
+      if (opened !== null) replaced.push(i);
+      drives.push(opened);
     } else {
-      if (drive.kind === "refused") options.warn(`${root.endpoint} is not used: ${drive.reason}`);
+      if (drive.kind === "refused") options.warn(`${root.endpoint} is not used: ${drive.reason}: ${adviceFor(root)}`);
       if (drive.kind === "offline")
         options.warn(`${root.endpoint} cannot be read: check that it is mounted and readable`);
       drives.push(null);
     }
   }
   return { format: reference, drives, replaced };
+}
+
+function adviceFor(root: Root): string {
+  return root.reading.kind === "corrupt"
+    ? "restore its format.json, or empty the drive to have it rebuilt"
+    : "check the order of the arguments and the mounts";
+}
+
+/** Marked first: a drive with a format and without the mark would count as whole. Null: it cannot be written. */
+async function takeReplacement(options: OpenPoolOptions, root: Root, format: DriveFormat): Promise<LocalDrive | null> {
+  try {
+    await markRebuild(options.disk, root.path);
+    await writeFormat(options, root, format);
+  } catch (error) {
+    if (!(error instanceof StartError) && !(error instanceof RebuildMarkError)) throw error;
+    options.warn(
+      `${root.endpoint} is empty and cannot be written, it is not used: ${error.message}; check its permissions and that it is not mounted read-only, and start again`,
+    );
+    return null;
+  }
+  return await open(options, root, format);
 }
 
 /** An empty drive among formatted ones: a replacement, or a mount point without its drive. */

@@ -51,6 +51,8 @@ export function fingerprint(meta: Uint8Array | null): bigint {
 export class UndoLog {
   private readonly segments: readonly [Segment, Segment];
   private active = 0;
+  private readonly waiting: { readonly bytes: Uint8Array; resolve(result: UndoTicket | number): void }[] = [];
+  private writing: Promise<void> | null = null;
 
   constructor(
     private readonly disk: Disk,
@@ -62,14 +64,15 @@ export class UndoLog {
     ];
   }
 
-  /** Reads what a previous run left; both segments start anew after the caller has dealt with it. */
-  async load(): Promise<UndoRecord[]> {
-    const found: UndoRecord[] = [];
+  /** Reads what a previous run left; both segments start anew after the caller has dealt with it. `error`: errno, 0 = none. */
+  async load(): Promise<{ readonly error: number; readonly records: readonly UndoRecord[] }> {
+    const records: UndoRecord[] = [];
     for (const segment of this.segments) {
-      const bytes = await this.readSegment(segment.file);
-      found.push(...parse(bytes));
+      const { error, bytes } = await this.readSegment(segment.file);
+      if (error !== 0) return { error, records };
+      records.push(...parse(bytes));
     }
-    return found;
+    return { error: 0, records };
   }
 
   /** Empties both segments; nothing may be in doubt. */
@@ -79,25 +82,33 @@ export class UndoLog {
     }
   }
 
-  /** The steps of one append (register 3), for a task of the caller; durable with the next sync. Release the ticket when settled. */
-  prepare(record: UndoRecord): { steps: ReturnType<typeof step.pwrite>[]; ticket: UndoTicket } {
-    const segment = this.choose();
-    const bytes = serialize(record);
-    const at = segment.offset;
-    segment.offset += bytes.length;
-    segment.live++;
-    let released = false;
-    return {
-      steps: [step.openAppend(segment.file, 3), step.pwrite(bytes, at, 3), step.close(3)],
-      ticket: {
-        release() {
-          if (released) return;
-          released = true;
-          segment.live--;
-          if (segment.live === 0) segment.offset = 0;
-        },
-      },
-    };
+  /**
+   * Appends a record, durable with the next sync: a ticket to release when it is settled, or the errno. Records that come
+   * while one is written go together after it: what lies before a record in its segment is always written before it, so
+   * that reading from the start finds every record whose sync ended.
+   */
+  append(record: UndoRecord): Promise<UndoTicket | number> {
+    return new Promise((resolve) => {
+      this.waiting.push({ bytes: serialize(record), resolve });
+      this.writing ??= this.write();
+    });
+  }
+
+  private async write(): Promise<void> {
+    for (let batch = this.waiting.splice(0); batch.length > 0; batch = this.waiting.splice(0)) {
+      const segment = this.choose();
+      const at = segment.offset;
+      const bytes = joined(batch.map((one) => one.bytes));
+      segment.live += batch.length;
+      const { error } = await this.disk.run(
+        [step.openAppend(segment.file), step.pwrite(bytes, at), step.close()],
+        true,
+      );
+      if (error === 0) segment.offset = at + bytes.length;
+      else segment.live -= batch.length;
+      for (const { resolve } of batch) resolve(error === 0 ? ticketOf(segment) : error);
+    }
+    this.writing = null;
   }
 
   private choose(): Segment {
@@ -109,16 +120,40 @@ export class UndoLog {
     return this.segments[this.active] as Segment;
   }
 
-  private async readSegment(file: string): Promise<Uint8Array> {
+  private async readSegment(file: string): Promise<{ readonly error: number; readonly bytes: Uint8Array }> {
     for (let room = SEGMENT_BYTES; ; ) {
       const buffer = new Uint8Array(new ArrayBuffer(room));
       const { error, results } = await this.disk.run([step.readFile(file, buffer)]);
       const size = results[0] ?? 0;
-      if (error === 0) return buffer.subarray(0, size);
-      if (error !== Errno.E2BIG) return new Uint8Array(0);
+      if (error === 0) return { error, bytes: buffer.subarray(0, size) };
+      if (error !== Errno.E2BIG) return { error: error === Errno.ENOENT ? 0 : error, bytes: new Uint8Array(0) };
       room = size + 1;
     }
   }
+}
+
+function ticketOf(segment: Segment): UndoTicket {
+  let released = false;
+  return {
+    release() {
+      if (released) return;
+      released = true;
+      segment.live--;
+      if (segment.live === 0) segment.offset = 0;
+    },
+  };
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0] as Uint8Array;
+  const total = parts.reduce((sum, part) => sum + part.length, 0);
+  const out = new Uint8Array(new ArrayBuffer(Math.max(total, 1024))).subarray(0, total);
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
 }
 
 function serialize(record: UndoRecord): Uint8Array {

@@ -154,6 +154,17 @@ export class SimulatedDisk implements Disk {
     const { bytes } = files.find(names);
     bytes[offset] = (bytes[offset] as number) ^ 1;
   }
+  /** Cuts a file short behind everybody's back. */
+  cut(path: string, bytes: number): void {
+    const { files, names } = this.locate(path);
+    files.resize(files.find(names), bytes);
+  }
+  /** Takes a directory or file away behind everybody's back. */
+  discard(path: string): void {
+    const { files, names } = this.locate(path);
+    this.removeTree(files, names);
+    files.syncAll();
+  }
   /** Names below a directory, as paths relative to it; for looking at what is left over. */
   tree(path: string): string[] {
     const { files, names } = this.locate(path);
@@ -439,7 +450,7 @@ export class SimulatedDisk implements Disk {
         files.create(names, true);
         return 0;
       case Op.mkdirPath:
-        return this.makePath(files, names);
+        return this.makePath(path, s.a[1] as number);
       case Op.rename:
       case Op.link: {
         const to = this.locate(s.a[1] as string);
@@ -474,8 +485,11 @@ export class SimulatedDisk implements Disk {
     }
   }
 
-  private makePath(files: SimulatedFiles, names: readonly string[]): number {
-    for (let i = 1; i <= names.length; i++) {
+  /** mkdir -p below the first `base` bytes of the path, which must exist. */
+  private makePath(path: string, base: number): number {
+    const { files, names } = this.locate(path);
+    const above = this.locate(Buffer.from(path).subarray(0, base).toString()).names.length;
+    for (let i = Math.max(1, above + 1); i <= names.length; i++) {
       try {
         files.create(names.slice(0, i), true);
       } catch (error) {

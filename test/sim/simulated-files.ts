@@ -164,6 +164,13 @@ export class SimulatedFiles {
 
   // ---- the end of the world
 
+  /** Everything that is durably reachable. */
+  private attached(): Set<Node> {
+    const found = new Set<Node>([this.root]);
+    for (const node of found) for (const child of node.durableEntries.values()) found.add(child);
+    return found;
+  }
+
   /** What is on the medium after a power cut now. */
   crash(rng: Rng, order: CrashOrder): SimulatedFiles {
     const survivors =
@@ -177,7 +184,15 @@ export class SimulatedFiles {
       if (entries === undefined) view.set(dir, (entries = new Map(dir.durableEntries)));
       return entries;
     };
-    for (const change of survivors) applyTo(change, entriesOf);
+    const attached = this.attached();
+    for (const change of survivors) {
+      const into = change.kind === "move" ? change.to : change.dir;
+      if (!attached.has(into)) continue; // the directory itself was lost
+      applyTo(change, entriesOf);
+      if (change.kind === "add") attached.add(change.node);
+      if (change.kind === "remove" && entriesOf(change.dir).get(change.name) === undefined)
+        attached.delete(change.node);
+    }
     const copies = new Map<Node, Node>();
     const copy = (node: Node, into: Node): void => {
       copies.set(node, into);

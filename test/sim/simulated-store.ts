@@ -1,12 +1,14 @@
-/** A store of four drives, 2+2, on one simulated disk, as a process finds it at start: doubts decided, nothing in memory. */
+/** A store on one simulated disk, as a process finds it at start: doubts decided, nothing in memory. Four drives, 2+2, if not told otherwise. */
 import type { Codec } from "../../src/codec/native.ts";
 import { BlockPool } from "../../src/core/block-pool.ts";
 import { sourceOf } from "../../src/core/byte-stream.ts";
 import { BackgroundWork } from "../../src/erasure/background-work.ts";
+import type { DamageReport } from "../../src/erasure/damage.ts";
 import { DigestLanes } from "../../src/erasure/digest-lanes.ts";
 import { ErasureSet } from "../../src/erasure/erasure-set.ts";
 import { Pools } from "../../src/erasure/pools.ts";
 import { resolveAll } from "../../src/erasure/resolve-doubt.ts";
+import type { Drive } from "../../src/storage/drive.ts";
 import { GroupSyncs, openPool } from "../../src/storage/open-pool.ts";
 import type { Clock } from "../../src/sys/clock.ts";
 import type { Rng } from "../../src/sys/rng.ts";
@@ -15,28 +17,37 @@ import type { SimulatedDisk } from "./simulated-disk.ts";
 export const DRIVES = ["/d1", "/d2", "/d3", "/d4"];
 export const NO_SIGNAL: AbortSignal = new AbortController().signal;
 
+export interface StoreShape {
+  /** Of each pool; mount points of the disk. */
+  readonly pools?: readonly (readonly string[])[];
+  readonly parity?: number;
+  readonly reducedParity?: number;
+  readonly inlineBytesMax?: number;
+  /** What stands between the set and a drive: a guard, a spy. */
+  readonly wrap?: (drive: Drive, position: number) => Drive;
+  /** Drives that are not there, by position in their pool. */
+  readonly without?: readonly number[];
+}
 export interface SimulatedStore {
   readonly pools: Pools;
+  /** The set of the first pool. */
   readonly set: ErasureSet;
+  readonly sets: readonly ErasureSet[];
+  readonly damage: DamageReport[];
+}
+
+export function mounts(count: number, prefix = "d"): string[] {
+  return Array.from({ length: count }, (_, i) => `/${prefix}${i + 1}`);
 }
 
 export async function simulatedStore(
   codec: Codec,
   disk: SimulatedDisk,
   outside: { clock: Clock; rng: Rng },
+  shape: StoreShape = {},
 ): Promise<SimulatedStore> {
   const { clock, rng } = outside;
-  const opened = await openPool({
-    endpoints: DRIVES,
-    paths: DRIVES,
-    setSize: 4,
-    deploymentId: null,
-    allowRootDrive: true,
-    disk,
-    rng,
-    syncs: new GroupSyncs(disk),
-    warn: () => undefined,
-  });
+  const damage: DamageReport[] = [];
   const resources = {
     codec,
     jobs: disk,
@@ -44,24 +55,53 @@ export async function simulatedStore(
     blocks: new BlockPool(64 * 1024 * 1024),
     clock,
     rng,
-    damage: { report: () => undefined },
-    inlineBytesMax: 131_072,
+    damage: { report: (found: DamageReport): number => damage.push(found) },
+    inlineBytesMax: shape.inlineBytesMax ?? 131_072,
   };
-  const set = new ErasureSet(0, 0, opened.drives, 2, 1, resources);
-  await resolveAll(set);
-  const pool = { sets: [set], placement: opened.format.distribution, isSuspended: false };
+  const sets: ErasureSet[] = [];
+  const pools = [];
+  let deploymentId: string | null = null;
+  for (const [index, paths] of (shape.pools ?? [DRIVES]).entries()) {
+    const opened = await openPool({
+      endpoints: paths,
+      paths,
+      setSize: paths.length,
+      deploymentId,
+      allowRootDrive: true,
+      disk,
+      rng,
+      syncs: new GroupSyncs(disk),
+      warn: () => undefined,
+    });
+    deploymentId = opened.format.deploymentId;
+    const drives = opened.drives.map((drive, i) =>
+      drive === null || shape.without?.includes(i) === true ? null : (shape.wrap?.(drive, i) ?? drive),
+    );
+    const set = new ErasureSet(index, 0, drives, shape.parity ?? 2, shape.reducedParity ?? 1, resources);
+    for (const position of opened.replaced) set.rebuilding.add(position);
+    await resolveAll(set);
+    sets.push(set);
+    pools.push({ sets: [set], placement: opened.format.distribution, isSuspended: false });
+  }
   const background = new BackgroundWork(() => undefined);
-  return { set, pools: new Pools({ pools: [pool], deploymentId: opened.format.deploymentId, background }) };
+  const store = new Pools({ pools, deploymentId: deploymentId ?? "", background });
+  return { set: sets[0] as ErasureSet, sets, damage, pools: store };
 }
 
-export async function putBytes(pools: Pools, key: string, bytes: Uint8Array, versionId = "null"): Promise<void> {
+export async function putBytes(
+  pools: Pools,
+  key: string,
+  bytes: Uint8Array,
+  versionId = "null",
+  storageClass = "STANDARD",
+): Promise<void> {
   await using staged = await pools.stage({
     bucket: "bucket",
     key,
     body: sourceOf(bytes),
     sizeBytes: bytes.length,
     digests: 1,
-    storageClass: "STANDARD",
+    storageClass,
     inline: "unversioned",
     signal: NO_SIGNAL,
   });
@@ -96,4 +136,21 @@ export async function deleteKey(pools: Pools, key: string): Promise<void> {
     signal: NO_SIGNAL,
     decide: (current) => (current === null ? null : { kind: "delete-version", versionId: current.versionId }),
   });
+}
+
+/** Sets the tag of the latest version. */
+export async function tagKey(pools: Pools, key: string, tag: string): Promise<void> {
+  await pools.commit({
+    bucket: "bucket",
+    key,
+    reads: "latest",
+    signal: NO_SIGNAL,
+    decide: (current) =>
+      current === null
+        ? null
+        : { kind: "patch", versionId: current.versionId, metaUsr: new Map([["X-Amz-Tagging", tag]]) },
+  });
+}
+export async function tagOf(pools: Pools, key: string): Promise<string | undefined> {
+  return (await pools.readVersion("bucket", key))?.metaUsr.get("X-Amz-Tagging");
 }

@@ -1,10 +1,10 @@
 /** A drive that lost everything, or a part, is given it back: real drives, a census of files before and after. */
 import { afterEach, expect, test } from "bun:test";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type HealProgress, healDrives, healDrivesLogged } from "../../../src/background/drive-healer.ts";
-import { isMarkedForRebuild, markRebuild, unmarkRebuild } from "../../../src/background/rebuild-mark.ts";
+import { isMarkedForRebuild, markRebuild, unmarkRebuild } from "../../../src/storage/rebuild-mark.ts";
 import { loadCodec } from "../../../src/codec/native.ts";
 import { NativePool } from "../../../src/codec/pool.ts";
 import { BlockPool } from "../../../src/core/block-pool.ts";
@@ -19,6 +19,7 @@ import { GroupSyncs, openPool } from "../../../src/storage/open-pool.ts";
 import { XlMeta } from "../../../src/storage/xl-meta.ts";
 import { realClock } from "../../../src/sys/clock.ts";
 import { realRng } from "../../../src/sys/rng.ts";
+import { seededRng } from "../../sim/seeded.ts";
 
 const codec = loadCodec();
 const disk = new NativePool(codec, { threads: 2, threadsMax: 32 });
@@ -70,6 +71,7 @@ async function open(paths: readonly string[], without: readonly number[] = []) {
     deploymentId: pool.format.deploymentId,
     background: new BackgroundWork(failed),
   });
+  for (const position of pool.replaced) set.rebuilding.add(position);
   await resolveAll(set); // as a server does at start
   return { store, replaced: pool.replaced };
 }
@@ -259,6 +261,106 @@ test("an aborted walk stops", async () => {
   expect(healing).rejects.toThrow("stopped");
   await healing.catch((error: unknown) => expect(error).toBeInstanceOf(Error));
 });
+
+test("a rebuild that was interrupted goes on after a restart, also a second time", async () => {
+  const paths = freshDrives();
+  await filled(paths);
+  const before = paths.map(census);
+  rmSync(paths[2] as string, { recursive: true });
+  for (let stopAfter = 1; ; stopAfter += 2) {
+    const { store, replaced } = await open(paths);
+    expect(replaced).toEqual([2]);
+    const stop = new AbortController();
+    const onProgress = ({ keys }: HealProgress): void => {
+      if (keys >= stopAfter && stopAfter < 4) stop.abort(new Error("stopped"));
+    };
+    const outcome = await healDrives(store, { deep: false, signal: stop.signal, keysAtOnce: 1, onProgress }).then(
+      ({ failed }) => failed,
+      (error: unknown) => (error as Error).message,
+    );
+    if (outcome === 0) break;
+    expect(outcome).toBe("stopped");
+    await expectReadable(store);
+  }
+  expect(paths.map(census)).toEqual(before);
+  await unmarkRebuild(disk, paths[2] as string);
+  expect((await open(paths)).replaced).toEqual([]);
+});
+
+test("what only a minority of the drives holds is kept by a heal", async () => {
+  const paths = freshDrives();
+  const store = await filled(paths);
+  for (const path of paths.slice(1)) rmSync(join(path, "bkt/versions"), { recursive: true });
+  const before = census(paths[0] as string);
+  expect(await healDrives(store, { deep: true, signal })).toMatchObject({ healed: 0 });
+  expect(census(paths[0] as string)).toEqual(before);
+});
+
+test("an uploaded object of many parts and a random half of everything is rebuilt, byte for byte", async () => {
+  const paths = freshDrives();
+  const store = await filled(paths);
+  await uploaded(store, "uploaded", [bytesOf(5 << 20), bytesOf(2_000_001), bytesOf(17)]);
+  const before = paths.map(census);
+  for (let seed = 1; seed <= 6; seed++) {
+    const rng = seededRng(seed);
+    const victims = [0, 1, 2, 3].sort(() => rng.next() - 0.5).slice(0, 2);
+    for (const victim of victims) damageRandomly(paths[victim] as string, rng.next);
+    const progress: number[] = [];
+    const done = await healDrives(store, { deep: true, signal, onProgress: ({ keys }) => progress.push(keys) });
+    expect({ seed, failed: done.failed }).toEqual({ seed, failed: 0 });
+    expect(progress.length).toBeGreaterThan(8);
+    expect(progress).toEqual([...progress].sort((a, b) => a - b));
+    expect({ seed, whole: Bun.deepEquals(paths.map(census), before) }).toEqual({ seed, whole: true });
+  }
+});
+
+async function uploaded(store: Pools, key: string, parts: readonly Uint8Array[]): Promise<void> {
+  const metaUsr = new Map([["etag", "e"]]);
+  const common = { bucket: "bkt", key, versionId: "null", storageClass: "STANDARD", metaUsr, metaSys: new Map() };
+  const { ref } = await store.createUpload(common);
+  for (const [i, data] of parts.entries()) {
+    await using staged = await store.stage({
+      bucket: "bkt",
+      key,
+      body: sourceOf(data),
+      sizeBytes: data.length,
+      digests: 1,
+      storageClass: "STANDARD",
+      inline: "never",
+      signal,
+      upload: ref,
+    });
+    const checksums = new Map<string, string>();
+    const part = { number: i + 1, etag: "p", sizeBytes: data.length, actualBytes: data.length, checksums };
+    await store.putPart(ref, staged, part);
+  }
+  const listed = await store.listParts(ref);
+  const check = (): void => undefined;
+  await store.completeUpload({ ...common, ref, parts: listed, check, readsLatest: false, signal });
+  await store.background.idle();
+}
+
+/** About half of the files below the bucket: gone, cut short, or with a wrong bit; one directory in eight goes whole. */
+function damageRandomly(drive: string, next: () => number): void {
+  const entries = readdirSync(join(drive, "bkt"), { recursive: true, withFileTypes: true });
+  for (const entry of entries) {
+    const path = join(entry.parentPath, entry.name);
+    if (!existsSync(path)) continue;
+    if (entry.isDirectory()) {
+      if (next() < 0.125) rmSync(path, { recursive: true });
+      continue;
+    }
+    const bytes = readFileSync(path);
+    const kind = next();
+    if (kind < 0.17) rmSync(path);
+    else if (kind < 0.34) writeFileSync(path, bytes.subarray(0, Math.floor(next() * bytes.length)));
+    else if (kind < 0.5) {
+      const at = Math.floor(next() * bytes.length);
+      bytes[at] = (bytes[at] as number) ^ 8;
+      writeFileSync(path, bytes);
+    }
+  }
+}
 
 test("the mark of an unfinished rebuild outlives a restart and goes when it is done", async () => {
   const paths = freshDrives();

@@ -8,7 +8,10 @@ import type { Clock } from "../../../src/sys/clock.ts";
 const KEY = { bucket: "b", path: "k" };
 const SPACE = { totalBytes: 1, freeBytes: 1, usedBytes: 0, freeInodes: 1, totalInodes: 1 };
 
-function setup(answers: Partial<Drive>): { drive: GuardedDrive; fire: () => void; states: DriveState[] } {
+function setup(
+  answers: Partial<Drive>,
+  inFlightMax = 100,
+): { drive: GuardedDrive; fire: () => void; states: DriveState[] } {
   const timers = new Set<() => void>();
   const clock = {
     after(_ms: number, run: () => void) {
@@ -18,7 +21,7 @@ function setup(answers: Partial<Drive>): { drive: GuardedDrive; fire: () => void
   } as unknown as Clock;
   const states: DriveState[] = [];
   const inner = { id: "id", endpoint: "/d", state: "ok", doubts: () => [], ...answers } as unknown as Drive;
-  const drive = new GuardedDrive(inner, { clock, onState: (_endpoint, state) => states.push(state) });
+  const drive = new GuardedDrive(inner, { clock, inFlightMax, onState: (_endpoint, state) => states.push(state) });
   const fire = (): void => {
     for (const run of [...timers]) {
       timers.delete(run);
@@ -48,19 +51,65 @@ test("a metadata call that hangs is a Timeout, the next ones fail at once, and a
   expect([drive.state, states]).toEqual(["ok", ["faulty", "ok"]]);
 });
 
-test("a read into the caller's buffers is never given up, but its drive is taken out of use", async () => {
+test("a read into the caller's buffers is given up at the deadline, and tells when the buffers are the caller's again", async () => {
   const { promise, resolve } = Promise.withResolvers<ReturnType<typeof good<void>>>();
   const { drive, fire } = setup({ readFrames: () => promise });
-  let ended = false;
-  const reading = drive.readFrames({ ...KEY, dataDir: "d", part: 1 }, []).then((outcome) => {
-    ended = true;
-    return outcome;
-  });
+  const reading = drive.readFrames({ ...KEY, dataDir: "d", part: 1 }, []);
   fire();
+  const outcome = await reading;
+  expect([codeOf(outcome), drive.state]).toEqual(["Timeout", "faulty"]);
+  const letsGo = outcome.ok ? null : outcome.error.letsGo;
+  let isFree = false;
+  const freed = letsGo?.then(() => {
+    isFree = true;
+  });
   await Promise.resolve();
-  expect([ended, drive.state]).toEqual([false, "faulty"]);
+  expect(isFree).toBe(false);
   resolve(good(undefined));
-  expect((await reading).ok).toBe(true);
+  await freed;
+  expect(isFree).toBe(true);
+});
+
+test("a writer that hangs is given up, also in its abort; one that opens too late is closed", async () => {
+  let aborted = 0;
+  const abort = (): Promise<void> => {
+    aborted++;
+    return never;
+  };
+  const writer = { append: () => never, close: () => never, abort };
+  const first = setup({ stage: () => Promise.resolve(good(writer)) });
+  const staged = await first.drive.stage("op", "d", 1);
+  if (!staged.ok) throw staged.error;
+  const appending = staged.value.append(new Uint8Array(1), 0);
+  first.fire();
+  expect(codeOf(await appending)).toBe("Timeout");
+  await staged.value.abort();
+  expect(aborted).toBe(1);
+  const { promise, resolve } = Promise.withResolvers<ReturnType<typeof good<typeof writer>>>();
+  const late = setup({ stage: () => promise });
+  const opening = late.drive.stage("op", "d", 1);
+  late.fire();
+  expect(codeOf(await opening)).toBe("Timeout");
+  resolve(good(writer));
+  await promise;
+  await Promise.resolve();
+  await Promise.resolve();
+  expect(aborted).toBe(2);
+});
+
+test("beyond its cap of calls a drive refuses untouched, and takes calls again when some have ended", async () => {
+  const ends: (() => void)[] = [];
+  const read = (): Promise<never> =>
+    new Promise((resolve) => ends.push(() => resolve(bad(new DriveError("NotFound", "x")) as never)));
+  const { drive } = setup({ read }, 2);
+  const both = [drive.read(KEY), drive.read(KEY)];
+  expect(codeOf(await drive.read(KEY))).toBe("Faulty");
+  expect(drive.state).toBe("ok");
+  for (const end of ends) end();
+  expect((await Promise.all(both)).map(codeOf)).toEqual(["NotFound", "NotFound"]);
+  const again = drive.read(KEY);
+  ends[2]?.();
+  expect(codeOf(await again)).toBe("NotFound");
 });
 
 test("errors in a row make a drive suspect and then faulty; a missing file is no error", async () => {

@@ -4,7 +4,7 @@
  * Made and removed durably; throws RebuildMarkError with the errno otherwise.
  */
 import { OperatingError } from "../core/errors.ts";
-import { SYSTEM_BUCKET, SYSTEM_PATHS } from "../storage/paths.ts";
+import { SYSTEM_BUCKET, SYSTEM_PATHS } from "./paths.ts";
 import { type Disk, Errno, Ignore, step } from "../sys/disk.ts";
 
 export class RebuildMarkError extends OperatingError<"CannotMark"> {}
@@ -18,6 +18,7 @@ function pathOf(root: string): string {
 /** `root`: absolute path of the drive. */
 export async function markRebuild(disk: Disk, root: string): Promise<void> {
   const { error } = await disk.run([
+    step.mkdirPath(pathOf(root).slice(0, -"/rebuild".length), root),
     step.writeFile(pathOf(root), new TextEncoder().encode(TEXT), { sync: true }),
     step.syncfs(root),
   ]);

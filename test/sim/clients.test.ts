@@ -1,0 +1,268 @@
+/**
+ * Clients that put, create, delete and get the same few keys at once, with a healer beside them, on drives that fail, hang
+ * and lose power. What they were told must be linearizable for each key. SHERD_SIM_SEED replays one seed,
+ * SHERD_SIM_SEEDS sets how many are run (`make sim SEED=… SEEDS=…`).
+ */
+import { describe, expect, test } from "bun:test";
+import { loadCodec } from "../../src/codec/native.ts";
+import { sourceOf } from "../../src/core/byte-stream.ts";
+import { QuorumError } from "../../src/core/quorum-error.ts";
+import { healKey } from "../../src/erasure/heal-version.ts";
+import type { Pools } from "../../src/erasure/pools.ts";
+import { DriveError } from "../../src/storage/drive.ts";
+import { Errno, Op } from "../../src/sys/disk.ts";
+import type { Rng } from "../../src/sys/rng.ts";
+import { describeHistory, isLinearizable, type Operation } from "./linearizable.ts";
+import { seededRng, SimulatedClock } from "./seeded.ts";
+import { SimulatedDisk } from "./simulated-disk.ts";
+import {
+  getBytes,
+  mounts,
+  NO_SIGNAL,
+  type SimulatedStore,
+  simulatedStore,
+  type StoreShape,
+} from "./simulated-store.ts";
+
+const codec = loadCodec();
+const SEEDS_DEFAULT = 120;
+const KEYS = ["a/k", "b"] as const;
+const CLIENTS = 3;
+const OPERATIONS_EACH = 5;
+const EPOCHS = 3;
+const START_MS = 1_700_000_000_000;
+
+class Exists extends Error {}
+
+/** Everything that one seed decides and remembers. */
+class World {
+  readonly rng: Rng;
+  readonly histories = new Map<string, Operation[]>(KEYS.map((key) => [key, []]));
+  readonly problems: string[] = [];
+  readonly shape: StoreShape;
+  private tick = 0;
+  private nextValue = 0;
+
+  constructor(readonly seed: number) {
+    this.rng = seededRng(seed);
+    const [drives, parity] = this.pick([
+      [4, 2],
+      [4, 1],
+      [6, 2],
+      [3, 1],
+      [2, 1],
+    ] as const);
+    this.shape = { pools: [mounts(drives)], parity, reducedParity: parity, inlineBytesMax: this.pick([0, 4096]) };
+  }
+  get paths(): readonly string[] {
+    return this.shape.pools?.[0] ?? [];
+  }
+  pick<T>(of: readonly T[]): T {
+    return of[Math.floor(this.rng.next() * of.length)] as T;
+  }
+  now(): number {
+    return this.tick++;
+  }
+  value(): number {
+    return ++this.nextValue;
+  }
+}
+
+function bytesOf(value: number): Buffer {
+  return Buffer.alloc(200 + ((value * 977) % 3000), `${value}:`);
+}
+/** 0 = absent; throws on bytes that nobody wrote. */
+function valueIn(bytes: Buffer | null): number {
+  if (bytes === null) return 0;
+  const value = Number.parseInt(bytes.toString("latin1"), 10);
+  if (!bytesOf(value).equals(bytes)) throw new Error(`torn bytes: ${bytes.subarray(0, 20).toString()}…`);
+  return value;
+}
+
+async function write(pools: Pools, key: string, value: number, onlyIfAbsent: boolean): Promise<void> {
+  const bytes = bytesOf(value);
+  await using staged = await pools.stage({
+    bucket: "bucket",
+    key,
+    body: sourceOf(bytes),
+    sizeBytes: bytes.length,
+    digests: 1,
+    storageClass: "STANDARD",
+    inline: "unversioned",
+    signal: NO_SIGNAL,
+  });
+  await pools.commit({
+    bucket: "bucket",
+    key,
+    reads: onlyIfAbsent ? "latest" : "none",
+    signal: NO_SIGNAL,
+    decide(current) {
+      if (onlyIfAbsent && current !== null) throw new Exists();
+      return { kind: "put", versionId: "null", staged, metaUsr: new Map(), metaSys: new Map() };
+    },
+  });
+}
+
+/** False: there was nothing to delete. */
+async function remove(pools: Pools, key: string): Promise<boolean> {
+  const done = await pools.commit({
+    bucket: "bucket",
+    key,
+    reads: "latest",
+    signal: NO_SIGNAL,
+    decide: (current) => (current === null ? null : { kind: "delete-version", versionId: "null" }),
+  });
+  return done !== null;
+}
+
+async function perform(world: World, pools: Pools, key: string): Promise<void> {
+  const kind = world.pick(["put", "put", "create", "delete", "get", "get", "get"] as const);
+  const op: { -readonly [K in keyof Operation]: Operation[K] } = {
+    kind,
+    value: kind === "put" || kind === "create" ? world.value() : 0,
+    start: world.now(),
+    end: Number.POSITIVE_INFINITY,
+    outcome: "unknown",
+  };
+  world.histories.get(key)?.push(op);
+  try {
+    if (kind === "get") op.value = valueIn(await getBytes(pools, key));
+    else if (kind !== "delete") await write(pools, key, op.value, kind === "create");
+    else if (!(await remove(pools, key))) op.kind = "get"; // it saw that there is nothing
+    op.outcome = "ok";
+  } catch (error) {
+    if (error instanceof Exists) op.outcome = "exists";
+    else if (!(error instanceof QuorumError)) world.problems.push(`${kind} of ${key}: ${String(error)}`);
+    else if (error.code !== "OutcomeUnknown") op.outcome = "failed";
+  }
+  const ended = world.now();
+  if (op.outcome !== "unknown") op.end = ended;
+}
+
+async function client(world: World, store: SimulatedStore): Promise<void> {
+  for (let i = 0; i < OPERATIONS_EACH; i++) {
+    const key = world.pick(KEYS);
+    if (world.rng.next() < 0.85) await perform(world, store.pools, key);
+    else await heal(world, store, key);
+  }
+}
+
+async function heal(world: World, store: SimulatedStore, path: string): Promise<void> {
+  try {
+    await healKey(store.set, { bucket: "bucket", path }, store.pools.locks, world.rng.next() < 0.5);
+  } catch (error) {
+    if (!(error instanceof QuorumError) && !(error instanceof DriveError))
+      world.problems.push(`heal: ${String(error)}`);
+  }
+}
+
+/** Faults come and go until the clients are done. What hangs is let go in the end. */
+async function trouble(world: World, disk: SimulatedDisk, isOver: () => boolean): Promise<void> {
+  const active: (() => void)[] = [];
+  while (!isOver()) {
+    for (let turns = Math.floor(world.rng.next() * 300); turns > 0 && !isOver(); turns--) await Promise.resolve();
+    if (active.length > 0 && world.rng.next() < 0.6) active.splice(0, 1)[0]?.();
+    else if (active.length < 2)
+      active.push(
+        disk.fail({
+          prefix: world.pick(world.paths),
+          effect: world.pick([Errno.EIO, Errno.ENOSPC, Errno.EROFS, "hang", "flip"] as const),
+          ...(world.rng.next() < 0.4 ? { ops: [world.pick([Op.syncfs, Op.rename, Op.writeFile, Op.unlink])] } : {}),
+          ...(world.rng.next() < 0.3 ? { times: 1 } : {}),
+        }),
+      );
+  }
+  for (const lift of active) lift();
+}
+
+async function runSeed(seed: number): Promise<string[]> {
+  const world = new World(seed);
+  const clockAt = (epoch: number): SimulatedClock =>
+    new SimulatedClock(START_MS + epoch * world.pick([-1000, 1, 60_000]));
+  let disk = SimulatedDisk.create(codec, seed, world.paths);
+  const first = await simulatedStore(codec, disk, { clock: clockAt(0), rng: world.rng }, world.shape);
+  await first.pools.makeBucket("bucket");
+  for (let epoch = 1; epoch <= EPOCHS; epoch++) {
+    const store = await simulatedStore(codec, disk, { clock: clockAt(epoch), rng: world.rng }, world.shape);
+    const last = epoch === EPOCHS;
+    if (!last) disk.crashAt(Math.floor(world.rng.next() * 250));
+    let over = false;
+    const work = Promise.all(Array.from({ length: CLIENTS }, () => client(world, store))).then(() => {
+      over = true;
+    });
+    const troubled = world.rng.next() < 0.7;
+    const chaos = troubled ? trouble(world, disk, () => over || disk.hasCrashed) : Promise.resolve();
+    await Promise.race([work, disk.crashed]);
+    await chaos;
+    if (!last) {
+      disk.crash();
+      disk = disk.afterCrash(Math.floor(world.rng.next() * 1e9), world.pick(["ordered", "any"]));
+    } else await store.pools.background.idle();
+  }
+  return await judgeEnd(world, disk, clockAt(EPOCHS));
+}
+
+/** At the end every drive answers: both keys are read twice, healed, and read again. */
+async function judgeEnd(world: World, disk: SimulatedDisk, clock: SimulatedClock): Promise<string[]> {
+  const store = await simulatedStore(codec, disk.fork(1), { clock, rng: world.rng }, world.shape);
+  for (const key of KEYS)
+    for (let i = 0; i < 3; i++) {
+      const start = world.now();
+      const value = valueIn(await getBytes(store.pools, key));
+      world.histories.get(key)?.push({ kind: "get", value, start, end: world.now(), outcome: "ok" });
+      await healKey(store.set, { bucket: "bucket", path: key }, store.pools.locks, true);
+    }
+  for (const drive of store.set.drives)
+    if (drive?.doubts().length !== 0) world.problems.push("an operation is in doubt for ever");
+  for (const [key, history] of world.histories)
+    if (!isLinearizable(history)) world.problems.push(`${key} is not linearizable:\n${describeHistory(history)}`);
+  return world.problems.map((problem) => `seed ${world.seed}: ${problem}`);
+}
+
+describe("the checker", () => {
+  const op = (
+    kind: Operation["kind"],
+    value: number,
+    span: [number, number],
+    outcome: Operation["outcome"] = "ok",
+  ) => ({
+    kind,
+    value,
+    start: span[0],
+    end: outcome === "unknown" ? Number.POSITIVE_INFINITY : span[1],
+    outcome,
+  });
+  test.each<[string, boolean, Operation[]]>([
+    ["read what was written", true, [op("put", 1, [0, 1]), op("get", 1, [2, 3])]],
+    ["a lost write", false, [op("put", 1, [0, 1]), op("get", 0, [2, 3])]],
+    [
+      "a write that overlaps may be seen or not",
+      true,
+      [op("put", 1, [0, 5]), op("get", 0, [1, 2]), op("get", 1, [3, 4])],
+    ],
+    ["back and forth", false, [op("put", 1, [0, 5]), op("get", 1, [1, 2]), op("get", 0, [3, 4])]],
+    ["unknown, later", true, [op("put", 1, [0, 1], "unknown"), op("get", 0, [2, 3]), op("get", 1, [4, 5])]],
+    ["unknown, twice", false, [op("put", 1, [0, 1], "unknown"), op("get", 1, [2, 3]), op("get", 0, [4, 5])]],
+    ["failed, and seen", false, [op("put", 1, [0, 1], "failed"), op("get", 1, [2, 3])]],
+    ["two creates", false, [op("create", 1, [0, 3]), op("create", 2, [1, 4])]],
+    ["exists without anything", false, [op("create", 1, [0, 1], "exists")]],
+    ["a delete that comes back", false, [op("put", 1, [0, 1]), op("delete", 0, [2, 3]), op("get", 1, [4, 5])]],
+  ])("%s: %p", (_, verdict, history) => {
+    expect(isLinearizable(history)).toBe(verdict);
+  });
+});
+
+test("what clients see of a key is linearizable, whatever drives and power do", async () => {
+  const only = Number(process.env["SHERD_SIM_SEED"] ?? "");
+  const count = Number(process.env["SHERD_SIM_SEEDS"] ?? "") || SEEDS_DEFAULT;
+  const seeds = only > 0 ? [only] : Array.from({ length: count }, (_, i) => i + 1);
+  const problems: string[] = [];
+  for (const seed of seeds) {
+    const found = await runSeed(seed).catch((error: unknown) => [
+      `seed ${seed}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    ]);
+    problems.push(...found);
+    if (problems.length > 2) break;
+  }
+  expect(problems.join("\n\n")).toBe("");
+}, 600_000);
