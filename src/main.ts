@@ -76,6 +76,7 @@ async function serve({ options, endpoints }: OnDrives): Promise<void> {
       (error: unknown) => fail(error),
     );
   };
+  process.on("SIGHUP", () => server.lookAtCertificates());
   process.on("SIGTERM", () => stop("SIGTERM"));
   process.on("SIGINT", () => stop("SIGINT"));
 }

@@ -2,6 +2,7 @@
  * The composition root: builds every object of a running server, in order, and stops them in reverse. Nothing else wires
  * objects together; nothing imports this but main.ts.
  */
+import { CertificateWatch, described } from "./background/certificate-watch.ts";
 import { healDrivesLogged } from "./background/drive-healer.ts";
 import { HealQueue } from "./background/heal-queue.ts";
 import { BucketCatalog } from "./bucket/catalog.ts";
@@ -34,7 +35,7 @@ import type { LocalDrive } from "./storage/local-drive.ts";
 import { GroupSyncs, type OpenedPool, openPool, StartError } from "./storage/open-pool.ts";
 import type { HttpExchange, RunningServer } from "./sys/http.ts";
 import { startHttpServer } from "./sys/http.ts";
-import { readCertificates } from "./sys/tls.ts";
+import { CertificateFolder } from "./sys/tls.ts";
 import type { Clock } from "./sys/clock.ts";
 import type { Rng } from "./sys/rng.ts";
 
@@ -237,6 +238,8 @@ export interface RunningSherd {
   readonly url: string;
   /** Drains and stops; true if every request in flight finished. */
   stop(): Promise<boolean>;
+  /** Looks for renewed certificates now. */
+  lookAtCertificates(): void;
 }
 
 export async function startServer(
@@ -289,7 +292,7 @@ export async function startServer(
         nowMs: () => clock.nowMs(),
       }),
   });
-  const certificates = options.certsDir === null ? null : readCertificates(options.certsDir);
+  const certificates = options.certsDir === null ? null : await openCertificates(options.certsDir, log);
   const failed = (error: unknown): void =>
     log.error("handler failed", { message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
   const http = await startHttpServer({
@@ -302,25 +305,39 @@ export async function startServer(
     failed,
   });
   lag.start();
+  const renewed = (): void => http.certificatesRenewed();
+  const watch = certificates === null ? null : new CertificateWatch({ folder: certificates, clock, log, renewed });
+  watch?.start();
   const stopRebuild = new AbortController();
   if (store.toRebuild.length > 0) store.background.track(rebuild(store, outside, stopRebuild.signal));
   const scheme = certificates === null ? "http" : "https";
   const shown = options.address.host === "" || options.address.host === "0.0.0.0" ? "127.0.0.1" : options.address.host;
   return {
     url: `${scheme}://${shown}:${http.port}`,
-    stop: () => stopAll({ http, store, lag, stopRebuild, drainMs: options.drainTimeoutMs }),
+    stop: () => stopAll({ http, store, lag, watch, stopRebuild, drainMs: options.drainTimeoutMs }),
+    lookAtCertificates: () => watch?.lookNow(),
   };
+}
+
+/** Throws when the folder has no usable pair of its own; a broken pair for further names is told and left out. */
+async function openCertificates(directory: string, log: Log): Promise<CertificateFolder> {
+  const { folder, refused } = await CertificateFolder.open(directory);
+  for (const message of refused) log.error("certificate not used", { message });
+  log.info("certificate", described(folder.main));
+  return folder;
 }
 
 async function stopAll(parts: {
   http: RunningServer;
   store: OpenedStore;
   lag: EventLoopLag;
+  watch: CertificateWatch | null;
   stopRebuild: AbortController;
   drainMs: number;
 }): Promise<boolean> {
   const finished = await parts.http.stop(parts.drainMs);
   parts.lag.stop();
+  parts.watch?.stop();
   parts.stopRebuild.abort(new Error("the server stops"));
   await parts.store.close();
   return finished;
