@@ -14,6 +14,7 @@ import { measureCodec } from "./codec/speed.ts";
 import { openStore, type Outside, startServer, VERSION } from "./server.ts";
 import { realClock } from "./sys/clock.ts";
 import { coreCount } from "./sys/machine.ts";
+import { exitFlushed, holdProcess } from "./sys/process-life.ts";
 import { realRng } from "./sys/rng.ts";
 
 async function main(): Promise<void> {
@@ -57,6 +58,7 @@ function outsideOf(options: ServerOptions): Outside & { readonly log: Log } {
 }
 
 async function serve({ options, endpoints }: OnDrives): Promise<void> {
+  holdProcess();
   const outside = outsideOf(options);
   const server = await startServer(options, endpoints, outside);
   if (options.json) process.stdout.write(`${JSON.stringify({ event: "listening", address: server.url })}\n`);
@@ -71,7 +73,7 @@ async function serve({ options, endpoints }: OnDrives): Promise<void> {
     server.stop().then(
       (finished) => {
         if (!finished) outside.log.warn("some requests did not finish in time");
-        process.exit(0);
+        exitFlushed(0);
       },
       (error: unknown) => fail(error),
     );
@@ -101,6 +103,7 @@ function greeting(url: string, options: ServerOptions): string {
 }
 
 async function heal({ options, endpoints }: OnDrives): Promise<void> {
+  holdProcess();
   const outside = outsideOf(options);
   const store = await openStore(options, endpoints, outside);
   const done = await healDrivesLogged(store.pools, {
@@ -111,7 +114,7 @@ async function heal({ options, endpoints }: OnDrives): Promise<void> {
     what: "all drives",
   });
   await store.close();
-  process.exit(done.failed === 0 ? 0 : 1);
+  exitFlushed(done.failed === 0 ? 0 : 1);
 }
 
 function showCodec(options: ServerOptions): void {

@@ -265,8 +265,10 @@ export async function startServer(
   const metrics = new Metrics({ sources: metricSources(store, outside), clock, lag, server: host, version: VERSION });
   const secretOf = (accessKey: string): string | undefined =>
     accessKey === options.rootUser ? options.rootPassword : undefined;
-  const lookup = (accessKey: string): { secretKey: string } | null =>
-    accessKey === options.rootUser ? { secretKey: options.rootPassword } : null;
+  const lookup = (accessKey: string): { secretKey: string } | null => {
+    const secretKey = secretOf(accessKey);
+    return secretKey === undefined ? null : { secretKey };
+  };
   const idBytes = new Uint8Array(8);
   const handle = createS3Handler({
     objects,
@@ -293,8 +295,6 @@ export async function startServer(
       }),
   });
   const certificates = options.certsDir === null ? null : await openCertificates(options.certsDir, log);
-  const failed = (error: unknown): void =>
-    log.error("handler failed", { message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
   const http = await startHttpServer({
     host: options.address.host === "" ? "0.0.0.0" : options.address.host,
     port: options.address.port,
@@ -302,12 +302,10 @@ export async function startServer(
     headerBytesMax: HEADER_BYTES_MAX,
     bodyIdleMs: BODY_IDLE_MS,
     handle,
-    failed,
+    failed: (error) => log.error("handler failed", { message: stackOf(error) }),
   });
   lag.start();
-  const renewed = (): void => http.certificatesRenewed();
-  const watch = certificates === null ? null : new CertificateWatch({ folder: certificates, clock, log, renewed });
-  watch?.start();
+  const watch = certificates === null ? null : watchCertificates(certificates, http, outside);
   const stopRebuild = new AbortController();
   if (store.toRebuild.length > 0) store.background.track(rebuild(store, outside, stopRebuild.signal));
   const scheme = certificates === null ? "http" : "https";
@@ -317,6 +315,16 @@ export async function startServer(
     stop: () => stopAll({ http, store, lag, watch, stopRebuild, drainMs: options.drainTimeoutMs }),
     lookAtCertificates: () => watch?.lookNow(),
   };
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function watchCertificates(folder: CertificateFolder, http: RunningServer, { clock, log }: Outside): CertificateWatch {
+  const watch = new CertificateWatch({ folder, clock, log, renewed: () => http.certificatesRenewed() });
+  watch.start();
+  return watch;
 }
 
 /** Throws when the folder has no usable pair of its own; a broken pair for further names is told and left out. */

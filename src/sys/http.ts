@@ -10,7 +10,7 @@ import { OperatingError } from "../core/errors.ts";
 import type { CertificateFolder } from "./tls.ts";
 import { pauseSocketWithBody, tlsListener } from "./tls-listener.ts";
 
-export class HttpError extends OperatingError<"ClientGone" | "BodyTimeout"> {}
+export class HttpError extends OperatingError<"ClientGone" | "BodyTimeout" | "CannotListen"> {}
 
 export interface HttpRequest {
   readonly method: string;
@@ -70,7 +70,10 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
   const running = new Set<Promise<void>>();
   let stopping = false;
   const onRequest = (message: IncomingMessage, reply: ServerResponse): void => {
-    if (stopping) return refuseWhileStopping(reply);
+    if (stopping) {
+      refuseWhileStopping(reply);
+      return;
+    }
     const exchange = new NodeExchange(message, reply, options);
     if (options.tls !== null && exchange.request.body !== EMPTY) pauseSocketWithBody(message);
     const work = options.handle(exchange).catch((error: unknown) => {
@@ -97,7 +100,10 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
       server.once("error", reject);
       server.listen(options.port, options.host, () => resolve((server.address() as AddressInfo).port));
     });
-  const port = tls === null ? await listenPlain() : await tls.listen(options.port, options.host);
+  const listening = tls === null ? listenPlain() : tls.listen(options.port, options.host);
+  const port = await listening.catch((error: unknown) => {
+    throw cannotListen(options, error);
+  });
   return {
     port,
     get inFlight() {
@@ -114,6 +120,11 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
       return finished;
     },
   };
+}
+
+function cannotListen({ host, port }: HttpServerOptions, error: unknown): HttpError {
+  const words = error instanceof Error ? error.message : String(error);
+  return new HttpError("CannotListen", `--address ${host}:${port} cannot be listened on: ${words}`, { host, port });
 }
 
 /** True when all settled in time. */
