@@ -92,7 +92,11 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
     { maxHeaderSize: options.headerBytesMax, requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: 75_000 },
     onRequest,
   );
-  server.on("checkContinue", onRequest);
+  server.on("checkContinue", (message, reply) => {
+    // There is nothing to ask for. But botocore takes a final answer without it for that of its next request too, and hangs.
+    if (message.headers["content-length"] === "0") reply.writeContinue();
+    onRequest(message, reply);
+  });
   server.setTimeout(0); // a body may pause for long while others have the drives; bodyIdleMs is the limit
   const tls = options.tls === null ? null : tlsListener(server, options.tls);
   const listenPlain = (): Promise<number> =>

@@ -127,3 +127,13 @@ test("a request that never ends does not hold the stop longer than --shutdown-ti
   expect((await again.client.get("/drain/stuck")).status).toBe(404);
   expect(await again.stop()).toBe(0);
 });
+
+test("an empty body that was announced with Expect: 100-continue gets its 100", async () => {
+  await using server = await ServerProcess.start({ cwd: root });
+  const connection = await RawConnection.open(server.url);
+  connection.send(server.client, "PUT", "/drain/empty", { "content-length": "0", expect: "100-continue" });
+  await connection.until((received) => received.includes("ETag"));
+  expect(connection.received.toString()).toStartWith("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n");
+  connection.socket.destroy();
+  expect(await server.stop()).toBe(0);
+});
