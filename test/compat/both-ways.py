@@ -297,6 +297,8 @@ def same_shape(topology, scratch):
         shapes[kind] = json.loads(subprocess.run(script, check=True, capture_output=True).stdout)
         shutil.rmtree(folder)
     for name in sorted(shapes["minio"].keys() | shapes["sherd"].keys()):
+        if name.endswith("/never-was"):
+            continue  # sherd keeps a delete marker of a key that never was, as AWS does; MinIO keeps nothing
         check(f"{topology}: xl.meta of {name}", shapes["minio"].get(name), shapes["sherd"].get(name))
 
 

@@ -30,10 +30,13 @@ function anonymous(text: string): string {
   return text.replaceAll(UUID, "<id>").replaceAll(TIME, "<time>");
 }
 
+function isNothing(value: unknown): boolean {
+  return value === "" || value === 0n || value === undefined;
+}
+
 /** A decoded value as JSON shows it. */
 function plain(value: unknown, name = ""): unknown {
-  if (TIMES_AND_IDS.has(name))
-    return (value === "" || value === 0n || value === undefined) && name !== "writerRelease" ? "none" : `<${name}>`;
+  if (TIMES_AND_IDS.has(name)) return isNothing(value) && name !== "writerRelease" ? "none" : `<${name}>`;
   if (name === "id" && value instanceof Uint8Array) return value.every((byte) => byte === 0) ? "null" : "<id>";
   if (typeof value === "bigint") return value > 1_600_000_000_000_000_000n ? "<time>" : String(value);
   if (typeof value === "string") return anonymous(value);
