@@ -136,6 +136,7 @@ export async function openStore(
   const close = async (): Promise<void> => {
     await healQueue.stop();
     await background.idle();
+    await Promise.all(syncs.all().map((sync) => sync.sync())); // what is settled is known on all drives before one forgets it
     for (const drive of opened.flatMap((p) => p.drives)) await drive?.close();
   };
   return { codec, pool: native, pools, layouts, deploymentId, syncs, blocks, healQueue, background, toRebuild, close };

@@ -22,7 +22,14 @@ import type {
 import type { DriveError } from "./drive.ts";
 import type { DriveFiles } from "./drive-files.ts";
 import type { GroupSync } from "./group-sync.ts";
-import { fingerprint, type NewDirectory, type UndoLog, type UndoRecord, type UndoTicket } from "./undo-log.ts";
+import {
+  fingerprint,
+  type LoadedRecord,
+  type NewDirectory,
+  type UndoLog,
+  type UndoRecord,
+  type UndoTicket,
+} from "./undo-log.ts";
 
 const REMEMBERED_MAX = 65_536;
 const ACCEPTED_MAX = 16;
@@ -35,6 +42,8 @@ interface Doubt {
   readonly newDirs: readonly NewDirectory[];
   readonly oldDirs: readonly string[];
   readonly ticket: UndoTicket | null;
+  /** The new xl.meta does not show the stamp (removals, metadata): the undo record must tell that it is settled. */
+  readonly isHidden: boolean;
 }
 /** What is remembered of a key beyond its file. */
 interface Memory {
@@ -45,7 +54,7 @@ interface Memory {
   accepted: Stamp[];
 }
 
-const NO_TICKET: UndoTicket = { release: () => undefined };
+const NO_TICKET: UndoTicket = { settled: () => [], release: () => undefined };
 
 export class LocalCommit {
   private readonly locks = new KeyLock();
@@ -64,11 +73,16 @@ export class LocalCommit {
 
   /** Finds the operations that a crash left in doubt here. */
   async recover(): Promise<void> {
-    const newest = new Map<string, UndoRecord>();
+    const newest = new Map<string, LoadedRecord>();
     for (const record of await this.undo.load()) newest.set(nameOf(record), record);
     for (const [name, record] of newest) {
       const current = await this.files.readMeta(record);
       if (!current.ok || fingerprint(current.value) !== record.wrote) continue;
+      if (record.settled) {
+        this.remember(name, record.stamp).stamp = record.stamp;
+        await this.tidyUp(record, record); // the crash may have come between the mark and this
+        continue;
+      }
       this.inDoubt.set(name, {
         key: record,
         stamp: record.stamp,
@@ -76,6 +90,7 @@ export class LocalCommit {
         newDirs: record.newDirs,
         oldDirs: record.oldDirs,
         ticket: null,
+        isHidden: false,
       });
       this.remember(name, record.stamp).stamp = record.stamp;
     }
@@ -123,8 +138,20 @@ export class LocalCommit {
     const inDoubt = this.inDoubt.get(name);
     const doubt = inDoubt?.stamp === stamp ? inDoubt : this.cleanups.get(`${name} ${stamp}`);
     if (doubt === undefined) return good(undefined);
+    if (doubt === inDoubt && doubt.isHidden && doubt.ticket !== null) {
+      const { error } = await this.files.disk.run(doubt.ticket.settled(), true);
+      if (error !== 0) return bad(this.files.error("settle", error));
+    }
     if (doubt === inDoubt) this.drop(name, doubt);
     else this.cleanups.delete(`${name} ${stamp}`);
+    return await this.tidyUp(key, doubt);
+  }
+
+  /** What a settled operation does not need any more; nothing is done twice. */
+  private async tidyUp(
+    key: ObjectPath,
+    doubt: { readonly newDirs: readonly NewDirectory[]; readonly oldDirs: readonly string[] },
+  ): Promise<DriveOutcome<void>> {
     for (const dir of doubt.newDirs) {
       const tidy =
         dir.keepParts === null ? good(undefined) : await this.files.keepOnlyParts(key, dir.name, dir.keepParts);
@@ -226,6 +253,7 @@ export class LocalCommit {
       newDirs,
       oldDirs: applied.freedDirs,
       ticket: written.value,
+      isHidden: stampOf(applied.meta) !== stamp,
     });
     const memory = this.remember(name, stamp);
     memory.stamp = stamp;
