@@ -6,6 +6,7 @@ import { resolve } from "node:path";
 import { loadCodec, TIER_NAMES } from "./codec/native.ts";
 import { layoutPools } from "./config/endpoints.ts";
 import { type Command, helpText, parseCommandLine, type ServerOptions } from "./config/options.ts";
+import { planText } from "./config/plan-text.ts";
 import { storageClassesOf } from "./config/storage-class.ts";
 import { OperatingError } from "./core/errors.ts";
 import { createLog, type Log } from "./observe/log.ts";
@@ -13,6 +14,7 @@ import { healDrivesLogged } from "./background/drive-healer.ts";
 import { measureCodec } from "./codec/speed.ts";
 import { openStore, type Outside, startServer, VERSION } from "./server.ts";
 import { realClock } from "./sys/clock.ts";
+import { lookAtDrive } from "./sys/drive-facts.ts";
 import { coreCount } from "./sys/machine.ts";
 import { exitFlushed, holdProcess } from "./sys/process-life.ts";
 import { realRng } from "./sys/rng.ts";
@@ -133,23 +135,7 @@ function showPlan({ options, endpoints }: OnDrives): void {
     layouts.map((l) => l.setSize),
     { standard: options.standardClass, reduced: options.reducedClass },
   );
-  for (const [i, layout] of layouts.entries()) {
-    const data = layout.setSize - classes.standardParity;
-    const write = data === classes.standardParity ? data + 1 : data;
-    process.stdout.write(
-      [
-        `pool ${i + 1}: ${layout.argument}`,
-        `  ${layout.endpoints.length} drives, ${layout.setCount} erasure set${layout.setCount === 1 ? "" : "s"} of ${layout.setSize}`,
-        `  EC:${classes.standardParity}: ${data} data + ${classes.standardParity} parity shards, ${((100 * data) / layout.setSize).toFixed(0)} % of the bytes usable (REDUCED_REDUNDANCY EC:${classes.reducedParity})`,
-        `  of each set ${classes.standardParity} drive${classes.standardParity === 1 ? "" : "s"} may fail for reads, ${layout.setSize - write} for writes`,
-        ...Array.from(
-          { length: layout.setCount },
-          (_, s) => `  set ${s + 1}: ${layout.endpoints.slice(s * layout.setSize, (s + 1) * layout.setSize).join(" ")}`,
-        ),
-        "",
-      ].join("\n"),
-    );
-  }
+  process.stdout.write(planText(layouts, classes, (endpoint) => lookAtDrive(resolve(endpoint))));
 }
 
 function fail(error: unknown): void {
