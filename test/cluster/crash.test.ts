@@ -14,7 +14,7 @@ const root = mkdtempSync(join(tmpdir(), "sherd-crash-"));
 const ENTRY = join(import.meta.dir, "crashing-server.ts");
 const STEPS_MAX = 400;
 /** Steps left out between two that are tried; 1 = every step is tried. */
-const STRIDE = Number(process.env["CRASH_STRIDE"] ?? "5");
+const STRIDE = Number(process.env["CRASH_STRIDE"] ?? "9");
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const SMALL = { old: Buffer.alloc(3000, "old"), next: Buffer.alloc(3500, "new") };
