@@ -62,27 +62,20 @@ function outsideOf(options: ServerOptions): Outside & { readonly log: Log } {
 async function serve({ options, endpoints }: OnDrives): Promise<void> {
   holdProcess();
   const outside = outsideOf(options);
+  const { promise: stopAsked, resolve: askToStop } = Promise.withResolvers<string>();
+  // Before anything is started: a signal during the start stops in order, too.
+  process.on("SIGTERM", () => askToStop("SIGTERM"));
+  process.on("SIGINT", () => askToStop("SIGINT"));
   const server = await startServer(options, endpoints, outside);
+  process.on("SIGHUP", () => server.lookAtCertificates());
   if (options.json) process.stdout.write(`${JSON.stringify({ event: "listening", address: server.url })}\n`);
   else if (!options.quiet) process.stdout.write(greeting(server.url, options));
   if (options.ignoredEnvironment.length > 0)
     outside.log.info("environment without effect", { names: options.ignoredEnvironment.join(" ") });
-  let stopping = false;
-  const stop = (signal: string): void => {
-    if (stopping) return;
-    stopping = true;
-    outside.log.info("stopping", { signal });
-    server.stop().then(
-      (finished) => {
-        if (!finished) outside.log.warn("some requests did not finish in time");
-        exitFlushed(0);
-      },
-      (error: unknown) => fail(error),
-    );
-  };
-  process.on("SIGHUP", () => server.lookAtCertificates());
-  process.on("SIGTERM", () => stop("SIGTERM"));
-  process.on("SIGINT", () => stop("SIGINT"));
+  outside.log.info("stopping", { signal: await stopAsked });
+  const finished = await server.stop();
+  if (!finished) outside.log.warn("some requests did not finish in time");
+  exitFlushed(0);
 }
 
 function greeting(url: string, options: ServerOptions): string {

@@ -137,3 +137,13 @@ test("an empty body that was announced with Expect: 100-continue gets its 100", 
   connection.socket.destroy();
   expect(await server.stop()).toBe(0);
 });
+
+test("a SIGTERM that comes while the server starts, or at once after, stops it in order", async () => {
+  const codes: number[] = [];
+  for (let i = 0; i < 6; i++) {
+    await using server = ServerProcess.spawn({ cwd: root });
+    await server.until((line) => line.event === "listening");
+    codes.push(await server.stop());
+  }
+  expect(codes).toEqual([0, 0, 0, 0, 0, 0]);
+});
