@@ -1,6 +1,6 @@
 # Targets only; what they do is in scripts/. Every target installs what it needs first (Bun and the dev tools, from npm).
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/node_modules/.bin:$(PATH)
-.PHONY: run test check build bench sim fuzz native compat ci setup format clean
+.PHONY: run test check build bench sim fuzz native crash memory compat ci setup format clean
 
 run: build ## a server on ./data{1...4}
 	@scripts/run.sh
@@ -25,6 +25,12 @@ fuzz: setup ## SECONDS_EACH=n bounds each target, SEED=n takes another sequence
 
 native: ## the codec's C tests: every tier, with sanitizers, and for arm64 under qemu
 	@scripts/codec-native.sh
+
+crash: setup ## kill -9 before every step of every operation, then under load for KILL_SECONDS (default 60)
+	@scripts/codec.sh && CRASH_STRIDE=1 KILL_SECONDS=$${KILL_SECONDS:-60} scripts/test-summary.sh test/cluster/crash.test.ts test/cluster/kill-loop.test.ts
+
+memory: setup ## 64 slow uploads and downloads, a PUT of 5 GiB, 10,000 parts: under 4 minutes, 12 GB below TMPDIR
+	@scripts/codec.sh && bun test/memory/main.ts
 
 compat: build ## real clients and MinIO's drives against dist/sherd; SUITES="aws rclone" picks some
 	@test/compat/run.sh $(SUITES)

@@ -6,6 +6,7 @@ import { resolve } from "node:path";
 import { loadCodec, TIER_NAMES } from "./codec/native.ts";
 import { layoutPools } from "./config/endpoints.ts";
 import { type Command, helpText, parseCommandLine, type ServerOptions } from "./config/options.ts";
+import { planText } from "./config/plan-text.ts";
 import { storageClassesOf } from "./config/storage-class.ts";
 import { OperatingError } from "./core/errors.ts";
 import { createLog, type Log } from "./observe/log.ts";
@@ -13,7 +14,9 @@ import { healDrivesLogged } from "./background/drive-healer.ts";
 import { measureCodec } from "./codec/speed.ts";
 import { openStore, type Outside, startServer, VERSION } from "./server.ts";
 import { realClock } from "./sys/clock.ts";
+import { lookAtDrive } from "./sys/drive-facts.ts";
 import { coreCount } from "./sys/machine.ts";
+import { exitFlushed, holdProcess } from "./sys/process-life.ts";
 import { realRng } from "./sys/rng.ts";
 
 async function main(): Promise<void> {
@@ -57,27 +60,22 @@ function outsideOf(options: ServerOptions): Outside & { readonly log: Log } {
 }
 
 async function serve({ options, endpoints }: OnDrives): Promise<void> {
+  holdProcess();
   const outside = outsideOf(options);
+  const { promise: stopAsked, resolve: askToStop } = Promise.withResolvers<string>();
+  // Before anything is started: a signal during the start stops in order, too.
+  process.on("SIGTERM", () => askToStop("SIGTERM"));
+  process.on("SIGINT", () => askToStop("SIGINT"));
   const server = await startServer(options, endpoints, outside);
+  process.on("SIGHUP", () => server.lookAtCertificates());
   if (options.json) process.stdout.write(`${JSON.stringify({ event: "listening", address: server.url })}\n`);
   else if (!options.quiet) process.stdout.write(greeting(server.url, options));
   if (options.ignoredEnvironment.length > 0)
     outside.log.info("environment without effect", { names: options.ignoredEnvironment.join(" ") });
-  let stopping = false;
-  const stop = (signal: string): void => {
-    if (stopping) return;
-    stopping = true;
-    outside.log.info("stopping", { signal });
-    server.stop().then(
-      (finished) => {
-        if (!finished) outside.log.warn("some requests did not finish in time");
-        process.exit(0);
-      },
-      (error: unknown) => fail(error),
-    );
-  };
-  process.on("SIGTERM", () => stop("SIGTERM"));
-  process.on("SIGINT", () => stop("SIGINT"));
+  outside.log.info("stopping", { signal: await stopAsked });
+  const finished = await server.stop();
+  if (!finished) outside.log.warn("some requests did not finish in time");
+  exitFlushed(0);
 }
 
 function greeting(url: string, options: ServerOptions): string {
@@ -100,6 +98,7 @@ function greeting(url: string, options: ServerOptions): string {
 }
 
 async function heal({ options, endpoints }: OnDrives): Promise<void> {
+  holdProcess();
   const outside = outsideOf(options);
   const store = await openStore(options, endpoints, outside);
   const done = await healDrivesLogged(store.pools, {
@@ -111,7 +110,7 @@ async function heal({ options, endpoints }: OnDrives): Promise<void> {
   });
   if (done.failed === 0) await store.rebuilt();
   await store.close();
-  process.exit(done.failed === 0 ? 0 : 1);
+  exitFlushed(done.failed === 0 ? 0 : 1);
 }
 
 function showCodec(options: ServerOptions): void {
@@ -130,23 +129,7 @@ function showPlan({ options, endpoints }: OnDrives): void {
     layouts.map((l) => l.setSize),
     { standard: options.standardClass, reduced: options.reducedClass },
   );
-  for (const [i, layout] of layouts.entries()) {
-    const data = layout.setSize - classes.standardParity;
-    const write = data === classes.standardParity ? data + 1 : data;
-    process.stdout.write(
-      [
-        `pool ${i + 1}: ${layout.argument}`,
-        `  ${layout.endpoints.length} drives, ${layout.setCount} erasure set${layout.setCount === 1 ? "" : "s"} of ${layout.setSize}`,
-        `  EC:${classes.standardParity}: ${data} data + ${classes.standardParity} parity shards, ${((100 * data) / layout.setSize).toFixed(0)} % of the bytes usable (REDUCED_REDUNDANCY EC:${classes.reducedParity})`,
-        `  of each set ${classes.standardParity} drive${classes.standardParity === 1 ? "" : "s"} may fail for reads, ${layout.setSize - write} for writes`,
-        ...Array.from(
-          { length: layout.setCount },
-          (_, s) => `  set ${s + 1}: ${layout.endpoints.slice(s * layout.setSize, (s + 1) * layout.setSize).join(" ")}`,
-        ),
-        "",
-      ].join("\n"),
-    );
-  }
+  process.stdout.write(planText(layouts, classes, (endpoint) => lookAtDrive(resolve(endpoint))));
 }
 
 function fail(error: unknown): void {

@@ -2,6 +2,7 @@
  * The composition root: builds every object of a running server, in order, and stops them in reverse. Nothing else wires
  * objects together; nothing imports this but main.ts.
  */
+import { CertificateWatch, described } from "./background/certificate-watch.ts";
 import { healDrivesLogged } from "./background/drive-healer.ts";
 import { HealQueue } from "./background/heal-queue.ts";
 import { BucketCatalog } from "./bucket/catalog.ts";
@@ -35,7 +36,7 @@ import type { LocalDrive } from "./storage/local-drive.ts";
 import { GroupSyncs, type OpenedPool, openPool, StartError } from "./storage/open-pool.ts";
 import type { HttpExchange, RunningServer } from "./sys/http.ts";
 import { startHttpServer } from "./sys/http.ts";
-import { readCertificates } from "./sys/tls.ts";
+import { CertificateFolder } from "./sys/tls.ts";
 import type { Clock } from "./sys/clock.ts";
 import type { Rng } from "./sys/rng.ts";
 
@@ -142,6 +143,7 @@ export async function openStore(
   const close = async (): Promise<void> => {
     await healQueue.stop();
     await background.idle();
+    await Promise.all(syncs.all().map((sync) => sync.sync())); // what is settled is known on all drives before one forgets it
     for (const drive of opened.flatMap((p) => p.drives)) await drive?.close();
   };
   const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, blocks, healQueue, background };
@@ -251,6 +253,8 @@ export interface RunningSherd {
   readonly url: string;
   /** Drains and stops; true if every request in flight finished. */
   stop(): Promise<boolean>;
+  /** Looks for renewed certificates now. */
+  lookAtCertificates(): void;
 }
 
 export async function startServer(
@@ -276,8 +280,10 @@ export async function startServer(
   const metrics = new Metrics({ sources: metricSources(store, outside), clock, lag, server: host, version: VERSION });
   const secretOf = (accessKey: string): string | undefined =>
     accessKey === options.rootUser ? options.rootPassword : undefined;
-  const lookup = (accessKey: string): { secretKey: string } | null =>
-    accessKey === options.rootUser ? { secretKey: options.rootPassword } : null;
+  const lookup = (accessKey: string): { secretKey: string } | null => {
+    const secretKey = secretOf(accessKey);
+    return secretKey === undefined ? null : { secretKey };
+  };
   const idBytes = new Uint8Array(8);
   const handle = createS3Handler({
     objects,
@@ -303,9 +309,7 @@ export async function startServer(
         nowMs: () => clock.nowMs(),
       }),
   });
-  const certificates = options.certsDir === null ? null : readCertificates(options.certsDir);
-  const failed = (error: unknown): void =>
-    log.error("handler failed", { message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  const certificates = options.certsDir === null ? null : await openCertificates(options.certsDir, log);
   const http = await startHttpServer({
     host: options.address.host === "" ? "0.0.0.0" : options.address.host,
     port: options.address.port,
@@ -313,28 +317,50 @@ export async function startServer(
     headerBytesMax: HEADER_BYTES_MAX,
     bodyIdleMs: BODY_IDLE_MS,
     handle,
-    failed,
+    failed: (error) => log.error("handler failed", { message: stackOf(error) }),
   });
   lag.start();
+  const watch = certificates === null ? null : watchCertificates(certificates, http, outside);
   const stopRebuild = new AbortController();
   if (store.toRebuild.length > 0) store.background.track(rebuild(store, outside, stopRebuild.signal));
   const scheme = certificates === null ? "http" : "https";
   const shown = options.address.host === "" || options.address.host === "0.0.0.0" ? "127.0.0.1" : options.address.host;
   return {
     url: `${scheme}://${shown}:${http.port}`,
-    stop: () => stopAll({ http, store, lag, stopRebuild, drainMs: options.drainTimeoutMs }),
+    stop: () => stopAll({ http, store, lag, watch, stopRebuild, drainMs: options.drainTimeoutMs }),
+    lookAtCertificates: () => watch?.lookNow(),
   };
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function watchCertificates(folder: CertificateFolder, http: RunningServer, { clock, log }: Outside): CertificateWatch {
+  const watch = new CertificateWatch({ folder, clock, log, renewed: () => http.certificatesRenewed() });
+  watch.start();
+  return watch;
+}
+
+/** Throws when the folder has no usable pair of its own; a broken pair for further names is told and left out. */
+async function openCertificates(directory: string, log: Log): Promise<CertificateFolder> {
+  const { folder, refused } = await CertificateFolder.open(directory);
+  for (const message of refused) log.error("certificate not used", { message });
+  log.info("certificate", described(folder.main));
+  return folder;
 }
 
 async function stopAll(parts: {
   http: RunningServer;
   store: OpenedStore;
   lag: EventLoopLag;
+  watch: CertificateWatch | null;
   stopRebuild: AbortController;
   drainMs: number;
 }): Promise<boolean> {
   const finished = await parts.http.stop(parts.drainMs);
   parts.lag.stop();
+  parts.watch?.stop();
   parts.stopRebuild.abort(new Error("the server stops"));
   await parts.store.close();
   return finished;

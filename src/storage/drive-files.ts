@@ -5,7 +5,14 @@
 import { bad, good } from "../core/fan-out.ts";
 import type { Rng } from "../sys/rng.ts";
 import { type Disk, Errno, Ignore, step } from "../sys/disk.ts";
-import type { Change, DirectoryEntry, DriveError, DriveOutcome, DriveSpace, ObjectPath } from "./drive.ts";
+import {
+  type Change,
+  type DirectoryEntry,
+  DriveError,
+  type DriveOutcome,
+  type DriveSpace,
+  type ObjectPath,
+} from "./drive.ts";
 import { driveError } from "./drive-errors.ts";
 import type { NewDirectory } from "./undo-log.ts";
 
@@ -92,9 +99,25 @@ export class DriveFiles {
     const bytes = first.error === 0 ? buffer.slice(0, size) : null;
     if (this.buffers.length < BUFFERS_KEPT) this.buffers.push(buffer);
     if (bytes !== null) return good(bytes);
-    if (first.error === Errno.ENOENT || first.error === Errno.ENOTDIR) return good(null);
+    if (first.error === Errno.ENOENT || first.error === Errno.ENOTDIR) return await this.absent();
     if (first.error !== Errno.E2BIG || size > META_BYTES_MAX) return bad(this.error(`read ${path}`, first.error));
     return await this.readLarge(path, size + 4096);
+  }
+
+  /** The answer "not there", or that the drive itself is not: an empty mount point knows of no key. */
+  async absent(): Promise<DriveOutcome<null>> {
+    const { error } = await this.disk.run([step.stat(`${this.root}/${SYSTEM_BUCKET}`)], true);
+    if (error === 0) return good(null);
+    return bad(
+      new DriveError(
+        "Faulty",
+        `${this.endpoint}: ${SYSTEM_BUCKET} is not there (errno ${error}): is the drive mounted?`,
+        {
+          endpoint: this.endpoint,
+          errno: error,
+        },
+      ),
+    );
   }
 
   private async readLarge(path: string, room: number): Promise<DriveOutcome<Uint8Array | null>> {
@@ -113,7 +136,10 @@ export class DriveFiles {
       const { error, results } = await this.disk.run([step.readdir(path, buffer)], true);
       const used = results[0] ?? 0;
       if (error === 0) return good(parseEntries(buffer.subarray(0, used)));
-      if (error !== Errno.E2BIG) return bad(this.error(`list ${path}`, error));
+      if (error !== Errno.E2BIG) {
+        const absent = error === Errno.ENOENT ? await this.absent() : good(null);
+        return absent.ok ? bad(this.error(`list ${path}`, error)) : absent;
+      }
       room = used * 2;
     }
   }
@@ -162,7 +188,10 @@ export class DriveFiles {
 
   async space(): Promise<DriveOutcome<DriveSpace>> {
     const out = new BigUint64Array(new ArrayBuffer(1024));
-    const { error } = await this.disk.run([step.statvfs(this.root, new Uint8Array(out.buffer))], true);
+    const { error } = await this.disk.run(
+      [step.statvfs(`${this.root}/${SYSTEM_BUCKET}`, new Uint8Array(out.buffer))],
+      true,
+    );
     if (error !== 0) return bad(this.error("statvfs", error));
     const at = (i: number): number => Number(out[i] ?? 0n);
     return good({

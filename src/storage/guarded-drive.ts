@@ -221,6 +221,10 @@ export class GuardedDrive implements Drive {
   }
 
   private judge(error: DriveError | null): void {
+    if (error?.code === "Faulty") {
+      this.become("faulty"); // it is not there
+      return;
+    }
     if (error === null || (error.code !== "Io" && error.code !== "Timeout")) {
       this.failures = 0;
       if (this.health === "suspect") this.become("ok");

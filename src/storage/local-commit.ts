@@ -35,6 +35,8 @@ interface Doubt {
   readonly newDirs: readonly NewDirectory[];
   readonly oldDirs: readonly string[];
   readonly ticket: UndoTicket | null;
+  /** The new xl.meta does not show the stamp (removals, metadata): the undo record must tell that it is settled. */
+  readonly isHidden: boolean;
 }
 /** What is remembered of a key beyond its file. */
 interface Memory {
@@ -54,7 +56,7 @@ interface Published {
   readonly failed: DriveError | null;
 }
 
-const NO_TICKET: UndoTicket = { release: () => undefined };
+const NO_TICKET: UndoTicket = { settled: () => [], release: () => undefined };
 
 export class LocalCommit {
   private readonly locks = new KeyLock();
@@ -89,6 +91,12 @@ export class LocalCommit {
         continue;
       }
       await this.finishMove(key, record.newDirs);
+      if (record.settled) {
+        this.remember(name, record.stamp).stamp = record.stamp;
+        const tidy = await this.tidyUp(key, record); // the crash may have come between the mark and this
+        if (!tidy.ok) return tidy;
+        continue;
+      }
       this.inDoubt.set(name, {
         key: { bucket: record.bucket, path: record.path },
         stamp: record.stamp,
@@ -96,6 +104,7 @@ export class LocalCommit {
         newDirs: record.newDirs,
         oldDirs: record.oldDirs,
         ticket: null,
+        isHidden: false,
       });
       this.remember(name, record.stamp).stamp = record.stamp;
     }
@@ -181,8 +190,20 @@ export class LocalCommit {
     const inDoubt = this.inDoubt.get(name);
     const doubt = inDoubt?.stamp === stamp ? inDoubt : this.cleanups.get(`${name} ${stamp}`);
     if (doubt === undefined) return good(undefined);
+    if (doubt === inDoubt && doubt.isHidden && doubt.ticket !== null) {
+      const { error } = await this.files.disk.run(doubt.ticket.settled(), true);
+      if (error !== 0) return bad(this.files.error("settle", error));
+    }
     if (doubt === inDoubt) this.drop(name, doubt);
     else this.cleanups.delete(`${name} ${stamp}`);
+    return await this.tidyUp(key, doubt);
+  }
+
+  /** What a settled operation does not need any more; nothing is done twice. */
+  private async tidyUp(
+    key: ObjectPath,
+    doubt: { readonly newDirs: readonly NewDirectory[]; readonly oldDirs: readonly string[] },
+  ): Promise<DriveOutcome<void>> {
     for (const dir of doubt.newDirs) {
       const tidy =
         dir.keepParts === null ? good(undefined) : await this.files.keepOnlyParts(key, dir.name, dir.keepParts);
@@ -300,6 +321,7 @@ export class LocalCommit {
         newDirs,
         oldDirs: applied.freedDirs,
         ticket: written.value.ticket,
+        isHidden: stampOf(applied.meta) !== stamp,
       });
       memory.stamp = stamp;
       memory.last = max(memory.last, stamp);

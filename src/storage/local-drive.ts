@@ -132,6 +132,10 @@ export class LocalDrive implements Drive {
   async listBuckets(): Promise<DriveOutcome<readonly { name: string; createdNs: bigint }[]>> {
     const entries = await this.files.readDirectory(this.files.root);
     if (!entries.ok) return entries;
+    if (!entries.value.some((e) => e.name === SYSTEM_BUCKET)) {
+      const absent = await this.files.absent();
+      if (!absent.ok) return absent;
+    }
     const names = entries.value.filter((e) => e.isDirectory && e.name !== SYSTEM_BUCKET).map((e) => e.name);
     const stats = names.map(() => new BigUint64Array(new ArrayBuffer(1024)));
     const steps = names.map((name, i) =>
@@ -222,7 +226,7 @@ export class LocalDrive implements Drive {
 
   async shardSize(file: ShardFile): Promise<DriveOutcome<number | null>> {
     const { error, results } = await this.disk.run([step.stat(this.shardPath(file))], true);
-    if (error === Errno.ENOENT || error === Errno.ENOTDIR) return good(null);
+    if (error === Errno.ENOENT || error === Errno.ENOTDIR) return await this.files.absent();
     return error === 0 ? good(results[0] as number) : bad(this.files.error("stat", error));
   }
 

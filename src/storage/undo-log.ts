@@ -2,14 +2,19 @@
  * UndoLog: what each commit replaced, kept on the drive until the commit is settled: `.minio.sys/sherd/undo/{a,b}`.
  * Records are appended before the rename and become durable with the commit's first sync. A segment is written again
  * from its start once none of its records is live; stale records do no harm, since one counts only while the key's
- * xl.meta still is exactly what the record says the commit wrote.
+ * xl.meta still is exactly what the record says the commit wrote. That does not tell a settled removal, whose key is as absent
+ * on a drive that lost its record: such a record gets another magic when it is settled, or drives that still have theirs
+ * would be taken for a minority and undo it.
  * Record: u32 magic, u32 length, u32 CRC32 of the rest, then u32 header length, JSON header, before-image.
  */
 import { crc32 } from "node:zlib";
-import { type Disk, Errno, step } from "../sys/disk.ts";
+import { type Disk, Errno, type Step, step } from "../sys/disk.ts";
 import type { Stamp } from "./drive.ts";
 
 const MAGIC = 0x31_4e_55_53;
+const MAGIC_SETTLED = 0x32_4e_55_53;
+const SETTLED = new Uint8Array(new ArrayBuffer(1024)).subarray(0, 4);
+new DataView(SETTLED.buffer).setUint32(0, MAGIC_SETTLED, true);
 const PREFIX_BYTES = 16;
 const SEGMENT_BYTES = 4 * 1024 * 1024;
 
@@ -35,12 +40,17 @@ export interface UndoRecord {
   readonly newDirs: readonly NewDirectory[];
   readonly oldDirs: readonly string[];
 }
+export interface LoadedRecord extends UndoRecord {
+  readonly settled: boolean;
+}
 interface Segment {
   readonly file: string;
   offset: number;
   live: number;
 }
 export interface UndoTicket {
+  /** The steps that mark the record as settled; durable with a later sync. */
+  settled(): readonly Step[];
   release(): void;
 }
 
@@ -65,8 +75,8 @@ export class UndoLog {
   }
 
   /** Reads what a previous run left; both segments start anew after the caller has dealt with it. `error`: errno, 0 = none. */
-  async load(): Promise<{ readonly error: number; readonly records: readonly UndoRecord[] }> {
-    const records: UndoRecord[] = [];
+  async load(): Promise<{ readonly error: number; readonly records: readonly LoadedRecord[] }> {
+    const records: LoadedRecord[] = [];
     for (const segment of this.segments) {
       const { error, bytes } = await this.readSegment(segment.file);
       if (error !== 0) return { error, records };
@@ -106,7 +116,11 @@ export class UndoLog {
       );
       if (error === 0) segment.offset = at + bytes.length;
       else segment.live -= batch.length;
-      for (const { resolve } of batch) resolve(error === 0 ? ticketOf(segment) : error);
+      let own = at;
+      for (const one of batch) {
+        one.resolve(error === 0 ? ticketOf(segment, own) : error);
+        own += one.bytes.length;
+      }
     }
     this.writing = null;
   }
@@ -132,9 +146,10 @@ export class UndoLog {
   }
 }
 
-function ticketOf(segment: Segment): UndoTicket {
+function ticketOf(segment: Segment, at: number): UndoTicket {
   let released = false;
   return {
+    settled: () => (released ? [] : [step.openAppend(segment.file), step.pwrite(SETTLED, at), step.close()]),
     release() {
       if (released) return;
       released = true;
@@ -181,18 +196,20 @@ function serialize(record: UndoRecord): Uint8Array {
   return out;
 }
 
-function parse(bytes: Uint8Array): UndoRecord[] {
+function parse(bytes: Uint8Array): LoadedRecord[] {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const found: UndoRecord[] = [];
+  const found: LoadedRecord[] = [];
   for (let at = 0; at + PREFIX_BYTES <= view.length; ) {
     const total = view.readUInt32LE(at + 4);
-    if (view.readUInt32LE(at) !== MAGIC || total < PREFIX_BYTES || at + total > view.length) break;
+    const magic = view.readUInt32LE(at);
+    if ((magic !== MAGIC && magic !== MAGIC_SETTLED) || total < PREFIX_BYTES || at + total > view.length) break;
     const record = view.subarray(at, at + total);
     if (crc32(record.subarray(12)) !== record.readUInt32LE(8)) break;
     const headerBytes = record.readUInt32LE(12);
     if (PREFIX_BYTES + headerBytes > total) break;
     const h = JSON.parse(record.toString("utf8", PREFIX_BYTES, PREFIX_BYTES + headerBytes)) as Record<string, unknown>;
     found.push({
+      settled: magic === MAGIC_SETTLED,
       bucket: String(h["bucket"]),
       path: String(h["path"]),
       stamp: BigInt(String(h["stamp"])),

@@ -3,13 +3,14 @@
  * order for signatures, exact Content-Length, back pressure both ways, and answers `100-continue` only when the body is
  * first asked for. A response that cannot be finished destroys its connection. Bytes; milliseconds.
  */
-import { createServer as createPlain, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { createServer as createTls, type Server as TlsServer } from "node:https";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { ByteSink, ByteSource } from "../core/byte-stream.ts";
 import { OperatingError } from "../core/errors.ts";
+import type { CertificateFolder } from "./tls.ts";
+import { pauseSocketWithBody, tlsListener } from "./tls-listener.ts";
 
-export class HttpError extends OperatingError<"ClientGone" | "BodyTimeout"> {}
+export class HttpError extends OperatingError<"ClientGone" | "BodyTimeout" | "CannotListen"> {}
 
 export interface HttpRequest {
   readonly method: string;
@@ -45,16 +46,10 @@ export interface HttpExchange {
   readonly response: HttpResponder;
 }
 
-export interface TlsMaterial {
-  readonly key: string;
-  readonly cert: string;
-  /** Further names, for SNI. */
-  readonly byName?: ReadonlyMap<string, TlsMaterial>;
-}
 export interface HttpServerOptions {
   readonly host: string;
   readonly port: number;
-  readonly tls: TlsMaterial | null;
+  readonly tls: CertificateFolder | null;
   /** Bytes of all headers together. */
   readonly headerBytesMax: number;
   /** A body that sends nothing for so long is given up. */
@@ -65,60 +60,98 @@ export interface HttpServerOptions {
 export interface RunningServer {
   readonly port: number;
   readonly inFlight: number;
-  /** Stops accepting, waits for requests in flight up to `timeoutMs`, then closes. True = all finished. */
+  /** Handshakes from now on use the folder's present main certificate. */
+  certificatesRenewed(): void;
+  /** Stops accepting, refuses what comes on open connections, waits for requests in flight up to `timeoutMs`, then closes. True = all finished. */
   stop(timeoutMs: number): Promise<boolean>;
 }
 
 export async function startHttpServer(options: HttpServerOptions): Promise<RunningServer> {
   const running = new Set<Promise<void>>();
+  let stopping = false;
   const onRequest = (message: IncomingMessage, reply: ServerResponse): void => {
+    if (stopping) {
+      refuseWhileStopping(reply);
+      return;
+    }
     const exchange = new NodeExchange(message, reply, options);
+    if (options.tls !== null && exchange.request.body !== EMPTY) pauseSocketWithBody(message);
     const work = options.handle(exchange).catch((error: unknown) => {
       exchange.response.destroy();
       options.failed(error);
     });
-    const tracked = work.then(() => {
-      running.delete(tracked);
-      exchange.finish();
-    });
+    const tracked = work
+      .then(() => sent(reply))
+      .then(() => {
+        running.delete(tracked);
+        exchange.finish();
+      });
     running.add(tracked);
   };
-  const settings = {
-    maxHeaderSize: options.headerBytesMax,
-    requestTimeout: 0,
-    headersTimeout: 60_000,
-    keepAliveTimeout: 75_000,
-  };
-  const server: Server =
-    options.tls === null
-      ? createPlain(settings, onRequest)
-      : createTls({ ...settings, key: options.tls.key, cert: options.tls.cert }, onRequest);
-  if (options.tls !== null && "addContext" in server)
-    for (const [name, pair] of options.tls.byName ?? [])
-      (server as TlsServer).addContext(name, { key: pair.key, cert: pair.cert });
-  server.on("checkContinue", onRequest);
+  const server = createServer(
+    { maxHeaderSize: options.headerBytesMax, requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: 75_000 },
+    onRequest,
+  );
+  server.on("checkContinue", (message, reply) => {
+    // There is nothing to ask for. But botocore takes a final answer without it for that of its next request too, and hangs.
+    if (message.headers["content-length"] === "0") reply.writeContinue();
+    onRequest(message, reply);
+  });
   server.setTimeout(0); // a body may pause for long while others have the drives; bodyIdleMs is the limit
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(options.port, options.host, () => resolve());
+  const tls = options.tls === null ? null : tlsListener(server, options.tls);
+  const listenPlain = (): Promise<number> =>
+    new Promise((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(options.port, options.host, () => resolve((server.address() as AddressInfo).port));
+    });
+  const listening = tls === null ? listenPlain() : tls.listen(options.port, options.host);
+  const port = await listening.catch((error: unknown) => {
+    throw cannotListen(options, error);
   });
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     get inFlight() {
       return running.size;
     },
+    certificatesRenewed: () => tls?.useMain(),
     async stop(timeoutMs) {
-      server.close();
-      const late = Symbol("late");
-      const { promise, resolve } = Promise.withResolvers<typeof late>();
-      const timer = setTimeout(() => resolve(late), timeoutMs);
-      const all = Promise.all(running).then(() => null);
-      const outcome = await Promise.race([all, promise]);
-      clearTimeout(timer);
-      server.closeAllConnections();
-      return outcome !== late;
+      stopping = true;
+      if (tls === null) server.close();
+      else tls.close();
+      const finished = await allWithin(running, timeoutMs);
+      if (tls === null) server.closeAllConnections();
+      else tls.destroySockets();
+      return finished;
     },
   };
+}
+
+function cannotListen({ host, port }: HttpServerOptions, error: unknown): HttpError {
+  const words = error instanceof Error ? error.message : String(error);
+  return new HttpError("CannotListen", `--address ${host}:${port} cannot be listened on: ${words}`, { host, port });
+}
+
+/** True when all settled in time. */
+async function allWithin(work: ReadonlySet<Promise<void>>, timeoutMs: number): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), timeoutMs);
+  const finished = await Promise.race([Promise.all(work).then(() => true), late]);
+  clearTimeout(timer);
+  return finished;
+}
+
+function refuseWhileStopping(reply: ServerResponse): void {
+  reply.writeHead(503, ["Connection", "close", "Retry-After", "1", "Content-Length", "0"]);
+  reply.end();
+}
+
+/** A response is over when its bytes left us, not when the handler returned. */
+async function sent(reply: ServerResponse): Promise<void> {
+  if (reply.writableFinished || reply.destroyed) return;
+  await new Promise<void>((resolve) => {
+    reply.once("finish", resolve);
+    reply.once("close", resolve);
+  });
 }
 
 const NO_ABORT = new AbortController().signal;
