@@ -41,6 +41,27 @@ function census(drive: string): string[] {
     .sort();
 }
 
+test("a drive that comes back empty is rebuilt while the server serves, all of it, and told in the log", async () => {
+  const { server, cwd } = await started("replaced");
+  await using _ = server;
+  expect(await server.stop()).toBe(0);
+  const before = census(join(cwd, "d2"));
+  expect(before.length).toBeGreaterThan(OBJECTS);
+  rmSync(join(cwd, "d2"), { recursive: true });
+  mkdirSync(join(cwd, "d2"));
+  await using again = await ServerProcess.start({ cwd, flags: ["--allow-root-drive"] });
+  expect(await wrongOf(again.client)).toEqual([]);
+  const finished = await again.until((line) => line.event.startsWith("rebuild finished"), 30_000);
+  expect(finished).toMatchObject({ failed: 0, what: "replaced drive" });
+  expect(again.log().some((line) => line.event === "rebuild started")).toBe(true);
+  expect(await again.stop()).toBe(0);
+  expect(census(join(cwd, "d2"))).toEqual(before);
+  for (const lost of ["d1", "d3"]) renameSync(join(cwd, lost), join(cwd, `${lost}-away`)); // the rebuilt one must carry
+  for (const lost of ["d1", "d3"]) mkdirSync(join(cwd, lost));
+  await using alone = await ServerProcess.start({ cwd });
+  expect(await wrongOf(alone.client)).toEqual([]);
+}, 60_000);
+
 test("sherd heal, with the server stopped, gives back what was removed from a drive", async () => {
   const { server, cwd } = await started("healed");
   await using _ = server;
