@@ -83,7 +83,8 @@ export function parseXml(bytes: Uint8Array, root: string): XmlElement {
     .map((node) => toElement(node, 1))
     .filter((e) => e.name !== "#text");
   const found = roots[0];
-  if (found === undefined || roots.length !== 1 || found.name !== root)
+  // The parser drops what follows an empty root.
+  if (!text.trimEnd().endsWith(">") || found === undefined || roots.length !== 1 || found.name !== root)
     throw new WireError("MalformedXML", `The document's root must be ${root}.`);
   return found;
 }

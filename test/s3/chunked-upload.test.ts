@@ -126,6 +126,23 @@ test("streaming is for uploads, and never replaces a signature", async () => {
   expect([anonymous.status, anonymous.code]).toEqual([403, "AccessDenied"]);
 });
 
+test("the name of a key in the query is no signature", async () => {
+  for (const query of [
+    "X-Amz-Credential=wire-admin%2F20260101%2Fus-east-1%2Fs3%2Faws4_request",
+    `X-Amz-Credential=wire-admin%2F20260101%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Signature=${"0".repeat(64)}`,
+  ]) {
+    const answer = await s3.call("PUT", "/bucket/named", {
+      anonymous: true,
+      query,
+      payload: UNSIGNED,
+      body: "1\r\nx\r\n0\r\n\r\n",
+      unsignedHeaders: { "x-amz-decoded-content-length": "1" },
+    });
+    expect([answer.status, answer.code]).toEqual([400, "AuthorizationQueryParametersError"]);
+  }
+  expect((await s3.call("HEAD", "/bucket/named")).status).toBe(404);
+});
+
 test("a chunked upload needs its decoded length, and chunks have a limit", async () => {
   expect((await s3.call("PUT", "/bucket/none", { payload: SIGNED, body: "0\r\n\r\n" })).code).toBe(
     "MissingContentLength",
