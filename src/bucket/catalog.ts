@@ -1,7 +1,9 @@
 /**
  * BucketCatalog: buckets and their metadata files, cached for a moment (another node may change them later). Existence is
- * the directory on the drives; a missing or unreadable metadata file means defaults. Source: on-disk-format.md §7.2.
+ * the directory on the drives; a missing or unreadable metadata file means defaults. Changes of one bucket go one after the
+ * other, each on what the drives hold then. Source: on-disk-format.md §7.2.
  */
+import { KeyLock } from "../core/key-lock.ts";
 import { GO_ZERO_TIME } from "../core/go-time.ts";
 import type { Store } from "../erasure/store.ts";
 import type { Clock } from "../sys/clock.ts";
@@ -31,6 +33,7 @@ interface Entry {
 
 export class BucketCatalog {
   private readonly cache = new Map<string, Entry>();
+  private readonly changing = new KeyLock();
 
   constructor(
     private readonly store: Store,
@@ -63,6 +66,7 @@ export class BucketCatalog {
 
   /** False if it existed. */
   async create(name: string): Promise<boolean> {
+    using _ = await this.changing.acquire(name);
     const made = await this.store.makeBucket(name);
     this.cache.delete(name);
     if (!made) return false;
@@ -75,6 +79,7 @@ export class BucketCatalog {
   }
 
   async remove(name: string): Promise<"gone" | "missing" | "not-empty"> {
+    using _ = await this.changing.acquire(name);
     const outcome = await this.store.removeBucket(name);
     if (outcome === "gone") await this.store.removeDocument(documentPath(name));
     this.cache.delete(name);
@@ -82,7 +87,9 @@ export class BucketCatalog {
   }
 
   async setDocument(bucket: Bucket, which: BucketDocument, document: Uint8Array): Promise<void> {
-    const changed = withDocument(bucket.metadata, which, document, this.clock.nowNs());
+    using _ = await this.changing.acquire(bucket.name);
+    const current = (await this.load(bucket.name)) ?? bucket;
+    const changed = withDocument(current.metadata, which, document, this.clock.nowNs());
     await this.store.writeDocument(documentPath(bucket.name), encodeBucketMetadata(changed));
     this.cache.delete(bucket.name);
   }

@@ -49,6 +49,17 @@ export async function putVersioning(ctx: ObjectContext, name: string, versioning
   await ctx.buckets.setDocument(bucket, "versioning", storedVersioning(versioning));
 }
 
+/** Stores a document of the bucket; "" removes it. */
+export async function setBucketDocument(
+  ctx: ObjectContext,
+  name: string,
+  which: "tagging",
+  document: string,
+): Promise<void> {
+  const bucket = await bucketOf(ctx, name);
+  await ctx.buckets.setDocument(bucket, which, new TextEncoder().encode(document));
+}
+
 /** A stored document, as bytes; empty = none. */
 export async function bucketDocument(
   ctx: ObjectContext,

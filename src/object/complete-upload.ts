@@ -18,7 +18,7 @@ import { checkKey } from "./names.ts";
 import { CHECKSUM_KEY, CHECKSUM_TYPE_KEY, uploadChecksum, uploadOf } from "./multipart.ts";
 import { hasWriteConditions } from "./precondition.ts";
 import { demandConditions, NULL_VERSION, OBJECT_BYTES_MAX } from "./put-object.ts";
-import type { Checksum, CompleteUploadRequest, PutObjectResult } from "./types.ts";
+import type { Checksum, ChecksumType, CompleteUploadRequest, PutObjectResult } from "./types.ts";
 import { ACTUAL_SIZE_KEY, CRC_KEY } from "./version-info.ts";
 import { encodeChecksumRecords } from "../codec/checksum.ts";
 
@@ -27,9 +27,8 @@ const PART_BYTES_MIN = 5 * 1024 * 1024;
 export async function completeUpload(ctx: ObjectContext, request: CompleteUploadRequest): Promise<PutObjectResult> {
   checkKey(request.key);
   await bucketOf(ctx, request.bucket);
-  const before = ctx.completed.get(request.uploadId);
-  if (before !== undefined && (await ctx.store.openUpload(request.bucket, request.key, request.uploadId)) === null)
-    return { ...before, checksum: null };
+  const before = ctx.completed.get(request);
+  if (before !== undefined) return before; // drives may still show the upload for a moment
   const state = await uploadOf(ctx, request);
   const declared = uploadChecksum(state);
   const parts = pickParts(request, await ctx.store.listParts(state.ref), declared);
@@ -68,15 +67,16 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
     etag,
     versionId: state.versionId === NULL_VERSION ? null : state.versionId,
     modTimeNs: committed.modTimeNs,
+    checksum,
   };
-  ctx.completed.remember(request.uploadId, result);
-  return { ...result, checksum };
+  ctx.completed.remember(request, result);
+  return result;
 }
 
 function pickParts(
   request: CompleteUploadRequest,
   stored: readonly UploadPart[],
-  declared: { algorithm: ChecksumName } | null,
+  declared: { algorithm: ChecksumName; type: ChecksumType } | null,
 ): UploadPart[] {
   if (request.parts.length === 0) throw new ObjectError("InvalidRequest", "You must specify at least one part.");
   const byNumber = new Map(stored.map((p) => [p.number, p]));
@@ -94,6 +94,12 @@ function pickParts(
       asked.checksum !== null &&
       declared !== null &&
       part.checksums.get(declared.algorithm) !== asked.checksum.value;
+    if (declared?.type === "COMPOSITE" && asked.checksum === null)
+      throw new ObjectError(
+        "InvalidPart",
+        `The upload was created with ${declared.algorithm} checksums; the list must have one for each part.`,
+        { partNumber: asked.partNumber },
+      );
     if (part === undefined || part.etag !== asked.etag || wrongSum) {
       throw new ObjectError(
         "InvalidPart",
@@ -147,6 +153,8 @@ function foldChecksums(
 }
 
 function demandChecksum(request: CompleteUploadRequest, record: ChecksumRecord | null): void {
+  if (request.checksumType !== null && record !== null && request.checksumType !== record.type)
+    throw new ObjectError("InvalidRequest", `The upload was created with the checksum type ${record.type}.`);
   if (request.checksum === null) return;
   const given = request.checksum.value.replace(/-\d+$/, "");
   if (record === null || request.checksum.algorithm !== record.algorithm || given !== checksumToBase64(record.value)) {

@@ -6,6 +6,7 @@ import type { Clock } from "../sys/clock.ts";
 import type { Rng } from "../sys/rng.ts";
 import { ObjectError } from "./errors.ts";
 import { checkBucketName } from "./names.ts";
+import type { PutObjectResult } from "./types.ts";
 
 export interface ObjectContext {
   readonly store: Store;
@@ -19,21 +20,25 @@ export interface ObjectContext {
   readonly completed: CompletedUploads;
 }
 
-export interface CompletedUpload {
-  readonly etag: string;
-  readonly versionId: string | null;
-  readonly modTimeNs: bigint;
-}
-
 export class CompletedUploads {
-  private readonly recent = new Map<string, CompletedUpload>();
-  remember(uploadId: string, result: CompletedUpload): void {
-    if (this.recent.size >= 1000) this.recent.delete(this.recent.keys().next().value as string);
-    this.recent.set(uploadId, result);
+  private readonly recent = new Map<string, PutObjectResult>();
+  remember(upload: UploadName, result: PutObjectResult): void {
+    if (this.recent.size >= COMPLETED_MAX) this.recent.delete(this.recent.keys().next().value as string);
+    this.recent.set(nameOf(upload), result);
   }
-  get(uploadId: string): CompletedUpload | undefined {
-    return this.recent.get(uploadId);
+  get(upload: UploadName): PutObjectResult | undefined {
+    return this.recent.get(nameOf(upload));
   }
+}
+const COMPLETED_MAX = 1000;
+interface UploadName {
+  readonly bucket: string;
+  readonly key: string;
+  readonly uploadId: string;
+}
+/** An upload id means something only together with its key. */
+function nameOf({ bucket, key, uploadId }: UploadName): string {
+  return `${bucket}/${key}\0${uploadId}`;
 }
 
 /**

@@ -8,7 +8,7 @@ import { checkKey } from "./names.ts";
 import { hasWriteConditions, judgeWrite } from "./precondition.ts";
 import { NULL_VERSION } from "./put-object.ts";
 import type { Conditions, DeleteObjectRequest, DeleteObjectResult } from "./types.ts";
-import { modTimeMs } from "./version-info.ts";
+import { actualSize, modTimeMs } from "./version-info.ts";
 
 export async function deleteObject(ctx: ObjectContext, request: DeleteObjectRequest): Promise<DeleteObjectResult> {
   checkKey(request.key);
@@ -72,12 +72,13 @@ function demandUnlocked(ctx: ObjectContext, request: DeleteObjectRequest, curren
     });
 }
 
-/** A missing key does not match any If-Match. */
+/** A missing key does not match any If-Match; a delete marker has no size or time to match either. */
 function demandDeletable(conditions: Conditions, current: StoredVersion | null): void {
+  const asksMore = conditions.ifMatchSizeBytes !== undefined || conditions.ifMatchModTimeMs !== undefined;
   const found =
     current === null || current.isDeleteMarker
       ? null
-      : { etag: current.metaUsr.get("etag") ?? "", modTimeMs: modTimeMs(current) };
-  if (judgeWrite(conditions, found) !== "go")
+      : { etag: current.metaUsr.get("etag") ?? "", modTimeMs: modTimeMs(current), sizeBytes: actualSize(current) };
+  if ((asksMore && current?.isDeleteMarker === true) || judgeWrite(conditions, found) !== "go")
     throw new ObjectError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.");
 }

@@ -1,5 +1,6 @@
 /** ListObjects and ListObjectVersions over the store's pages. Source: s3-api.md §4.3. */
 import { bucketOf, type ObjectContext } from "./context.ts";
+import { isPrefix } from "./names.ts";
 import type {
   ListObjectsRequest,
   ListObjectsResult,
@@ -11,6 +12,7 @@ import { versionInfo } from "./version-info.ts";
 
 export async function listObjects(ctx: ObjectContext, request: ListObjectsRequest): Promise<ListObjectsResult> {
   await bucketOf(ctx, request.bucket);
+  if (!isPrefix(request.prefix)) return { objects: [], commonPrefixes: [], isTruncated: false, nextAfter: "" };
   const page = await ctx.store.list({ ...request, inclusive: false, limit: request.maxKeys, allVersions: false });
   return {
     objects: page.entries.flatMap(({ key, versions }) => versions.map((v) => versionInfo(request.bucket, key, v))),
@@ -23,6 +25,8 @@ export async function listObjects(ctx: ObjectContext, request: ListObjectsReques
 export async function listVersions(ctx: ObjectContext, request: ListVersionsRequest): Promise<ListVersionsResult> {
   await bucketOf(ctx, request.bucket);
   const { maxKeys, keyMarker, versionIdMarker } = request;
+  if (!isPrefix(request.prefix))
+    return { versions: [], commonPrefixes: [], isTruncated: false, nextKeyMarker: "", nextVersionIdMarker: "" };
   const limit = Math.max(maxKeys, 0);
   const page = await ctx.store.list({
     ...request,

@@ -68,7 +68,7 @@ function typeOf(algorithm: ChecksumName | null, asked: ChecksumType | null): Che
   const { multipartTypes } = checksumAlgorithmOf(algorithm);
   if (asked !== null && !multipartTypes.includes(asked))
     throw new ObjectError(
-      "InvalidRequest",
+      "InvalidArgument",
       `The ${asked} checksum type cannot be used with the ${algorithm} checksum algorithm.`,
     );
   return asked ?? (multipartTypes[0] as ChecksumType);
@@ -111,13 +111,13 @@ export async function uploadPart(ctx: ObjectContext, request: UploadPartRequest)
   if (body.sizeBytes > OBJECT_BYTES_MAX)
     throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
   const declared = uploadChecksum(state);
-  const flag = declared === null ? 0 : checksumAlgorithmOf(declared.algorithm).flag;
+
   await using staged = await ctx.store.stage({
     bucket: request.bucket,
     key: request.key,
     body,
     sizeBytes: body.sizeBytes,
-    digests: body.digests | DIGEST.md5 | flag,
+    digests: body.digests | DIGEST.md5,
     storageClass: "STANDARD",
     inline: "never",
     signal: request.signal,
@@ -125,18 +125,13 @@ export async function uploadPart(ctx: ObjectContext, request: UploadPartRequest)
   });
   body.verify(staged.digests);
   const given = body.checksum();
-  if (declared !== null && given !== null && given.algorithm !== declared.algorithm) {
+  if (declared !== null && given?.algorithm !== declared.algorithm) {
     throw new ObjectError(
-      "InvalidRequest",
-      `Checksum Type mismatch occurred, expected checksum Type: ${declared.algorithm.toLowerCase()}, actual checksum Type: ${given.algorithm.toLowerCase()}`,
+      "InvalidArgument",
+      `The upload was created with ${declared.algorithm} checksums, the part has ${given?.algorithm ?? "none"}.`,
     );
   }
-  const checksum =
-    given ??
-    (declared === null
-      ? null
-      : { algorithm: declared.algorithm, value: checksumFrom(declared.algorithm, staged.digests) });
-  return await storePart(ctx, state, staged, { number: request.partNumber, checksum });
+  return await storePart(ctx, state, staged, { number: request.partNumber, checksum: given });
 }
 
 function checksumFrom(algorithm: ChecksumName, digests: StagedDigests): string {
@@ -254,6 +249,8 @@ export async function listUploads(ctx: ObjectContext, request: ListUploadsReques
   const commonPrefixes: string[] = [];
   let last = { key: "", uploadId: "" };
   let passedMarker = request.uploadIdMarker === "";
+  if (request.maxUploads === 0)
+    return { uploads, commonPrefixes, isTruncated: false, nextKeyMarker: "", nextUploadIdMarker: "" };
   for (const state of all) {
     const { key, uploadId } = state.ref;
     if (request.keyMarker !== "") {

@@ -4,6 +4,8 @@ import { ObjectError } from "./errors.ts";
 const BUCKET_NAME = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 const KEY_BYTES_MAX = 1024;
 const COMPONENT_BYTES_MAX = 255;
+/** What a key that ends with "/" ends with on the drives. */
+const DIRECTORY_SUFFIX = "__XLDIR__";
 
 export function checkBucketName(name: string): void {
   if (name === "minio" || name.startsWith(".minio.sys"))
@@ -16,13 +18,37 @@ export function isBucketName(name: string): boolean {
   return BUCKET_NAME.test(name) && !/\.\.|\.-|-\./.test(name) && !/^\d+\.\d+\.\d+\.\d+$/.test(name);
 }
 
+/** Can keys start like this? What cannot be part of a key lists nothing. */
+export function isPrefix(prefix: string): boolean {
+  return (
+    !prefix.startsWith("/") &&
+    !prefix.includes("//") &&
+    !prefix.includes("\0") &&
+    Buffer.byteLength(prefix) <= KEY_BYTES_MAX &&
+    !hasDotSegment(prefix)
+  );
+}
+
+/** A dot alone may still become a name: only whole segments count, the last one of a prefix is open. */
+function hasDotSegment(prefix: string): boolean {
+  return prefix
+    .split("/")
+    .slice(0, -1)
+    .some((segment) => segment === "." || segment === "..");
+}
+
 /** The key as it is stored; throws what a key may not be. */
 export function checkKey(key: string): void {
   if (key === "" || key.includes("\0") || key.includes("//") || key.startsWith("/") || !key.isWellFormed()) {
     throw new ObjectError("InvalidObjectName", "Object name contains unsupported characters.", { key });
   }
   if (Buffer.byteLength(key) > KEY_BYTES_MAX) throw new ObjectError("KeyTooLong", "Your key is too long.");
-  for (const component of key.split("/")) {
+  if (key.endsWith(DIRECTORY_SUFFIX))
+    throw new ObjectError("InvalidObjectName", `The suffix ${DIRECTORY_SUFFIX} is reserved.`, { key });
+  if (key.split(/[/\\]/).some((segment) => /^\s*\.\.?\s*$/.test(segment)))
+    throw new ObjectError("InvalidObjectName", 'An object name cannot have "." or ".." between slashes.', { key });
+  const stored = key.endsWith("/") ? `${key.slice(0, -1)}${DIRECTORY_SUFFIX}` : key;
+  for (const component of stored.split("/")) {
     if (Buffer.byteLength(component) > COMPONENT_BYTES_MAX)
       throw new ObjectError(
         "InvalidObjectName",

@@ -4,6 +4,8 @@ import type { Conditions } from "./types.ts";
 export interface Validators {
   readonly etag: string;
   readonly modTimeMs: number;
+  /** For deletes. */
+  readonly sizeBytes?: number;
 }
 
 export type ReadVerdict = "go" | "not-modified" | "failed";
@@ -31,11 +33,21 @@ export function judgeWrite(conditions: Conditions, found: Validators | null): Wr
   }
   if (conditions.ifNoneMatch !== undefined && found !== null && matches(conditions.ifNoneMatch, found.etag))
     return "failed";
+  if (found === null) return "go";
+  if (conditions.ifMatchSizeBytes !== undefined && conditions.ifMatchSizeBytes !== found.sizeBytes) return "failed";
+  const { ifMatchModTimeMs } = conditions;
+  if (ifMatchModTimeMs !== undefined && Math.floor(ifMatchModTimeMs / 1000) !== Math.floor(found.modTimeMs / 1000))
+    return "failed";
   return "go";
 }
 
 export function hasWriteConditions(conditions: Conditions): boolean {
-  return conditions.ifMatch !== undefined || conditions.ifNoneMatch !== undefined;
+  return (
+    conditions.ifMatch !== undefined ||
+    conditions.ifNoneMatch !== undefined ||
+    conditions.ifMatchSizeBytes !== undefined ||
+    conditions.ifMatchModTimeMs !== undefined
+  );
 }
 
 /** Any failure of a copy source's conditions is a 412. */

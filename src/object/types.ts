@@ -45,6 +45,9 @@ export interface Conditions {
   readonly ifNoneMatch?: readonly string[];
   readonly ifModifiedSinceMs?: number;
   readonly ifUnmodifiedSinceMs?: number;
+  /** Deletes only: what is there must have this size and, to the second, this time. */
+  readonly ifMatchSizeBytes?: number;
+  readonly ifMatchModTimeMs?: number;
 }
 
 /** Metadata that a client gives to a new version; keys as stored in MetaUsr (on-disk-format.md §5.10). */

@@ -48,7 +48,7 @@ function shown(record: ChecksumRecord): Checksum {
 }
 
 /** The client's size: what was stored may be compressed or encrypted. */
-function actualSize(version: StoredVersion): number {
+export function actualSize(version: StoredVersion): number {
   const text = version.metaSys.get(ACTUAL_SIZE_KEY);
   if (text !== undefined) {
     const size = Number(Buffer.from(text).toString("latin1"));

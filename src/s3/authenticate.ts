@@ -61,6 +61,7 @@ export function authenticate(request: HttpRequest, query: Query, options: AuthOp
     throw new WireError("NotImplemented", "Signature Version 2 is not supported; sign with Version 4.");
   if (presigned) return authenticatePresigned(request, query, options);
   if (authorization === undefined) return { accessKey: null, isPresigned: false, payload: anonymousPayload(request) };
+  if (authorization.startsWith("Bearer ")) throw new WireError("AccessDenied", "Access Denied.");
   if (!authorization.startsWith("AWS4-HMAC-SHA256"))
     throw new WireError("InvalidRequest", "The authorization mechanism is not supported. Use AWS4-HMAC-SHA256.");
   return authenticateHeader(request, query, authorization, options);

@@ -11,6 +11,7 @@ import { WireError } from "./wire-error.ts";
 const LINE_BYTES_MAX = 4096;
 const TRAILER_BYTES_MAX = 16 * 1024;
 const CHUNK_BYTES_MAX = 16 * 1024 * 1024;
+const TRAILING_LINE_END_BYTES_MAX = 4;
 
 export interface ChunkedOptions {
   readonly source: ByteSource;
@@ -75,8 +76,19 @@ export class ChunkedReader implements ByteSource {
     this.checkChunk();
     await this.trailer();
     this.state = "end";
-    if (this.pending !== null || (await this.options.source.next()) !== null)
-      throw new WireError("ExcessData", "More data provided than indicated content length.");
+    await this.demandEnd();
+  }
+
+  /** minio-go ends its trailers with one line end too many; anything else after the last chunk is too much. */
+  private async demandEnd(): Promise<void> {
+    let bytes = 0;
+    let rest = this.pending ?? (await this.options.source.next());
+    this.pending = null;
+    for (; rest !== null; rest = await this.options.source.next()) {
+      bytes += rest.length;
+      if (bytes > TRAILING_LINE_END_BYTES_MAX || rest.some((byte) => byte !== 13 && byte !== 10))
+        throw new WireError("ExcessData", "More data provided than indicated content length.");
+    }
   }
 
   private checkChunk(): void {

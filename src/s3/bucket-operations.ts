@@ -1,4 +1,4 @@
-/** Buckets, versioning, tagging, ACL answers and the settings that are not there yet. Source: s3-api.md §1.2-1.4, §4.10, §4.12. */
+/** Buckets, versioning, tagging and the settings that are not there yet. Source: s3-api.md §1.2-1.4, §4.10, §4.12. */
 import {
   bucketDocument,
   createBucket as create,
@@ -7,16 +7,16 @@ import {
   headBucket as head,
   listBuckets as list,
   putVersioning as setVersioning,
+  setBucketDocument,
 } from "../object/buckets.ts";
 import { legalHoldOf, retentionOf } from "../bucket/object-lock.ts";
 import { getTagging, putTagging } from "../object/tagging.ts";
 import type { VersionInfo } from "../object/types.ts";
-import { openObject } from "../object/get-object.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import type { S3Code } from "./errors.ts";
 import { S3_ERRORS } from "./errors.ts";
 import { checkTags, decodeTags, encodeTags, integerFrom, isoDate, versionIdFrom } from "./headers.ts";
-import { OWNER, OWNER_ID } from "./list-operations.ts";
+import { decodeToken, OWNER } from "./list-operations.ts";
 import { readDocument } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
 import { child, childrenOf, childText, parseXml, xmlDocument, type XmlNode } from "./xml.ts";
@@ -24,12 +24,13 @@ import { child, childrenOf, childText, parseXml, xmlDocument, type XmlNode } fro
 const DOCUMENT_BYTES_MAX = 1024 * 1024;
 const BUCKETS_MAX = 10_000;
 const OBJECT_TAGS_MAX = 10;
+const BUCKET_TAGS_MAX = 50;
 
 export async function listBuckets(call: Call): Promise<Reply> {
   const prefix = call.query.get("prefix") ?? "";
   const max = integerFrom(call.query.get("max-buckets"), "max-buckets", BUCKETS_MAX, { min: 1, max: BUCKETS_MAX });
   const token = call.query.get("continuation-token") ?? "";
-  const after = token === "" ? "" : Buffer.from(token, "base64url").toString();
+  const after = token === "" ? "" : decodeToken(token);
   const all = (await list(call.objects)).filter((b) => b.name.startsWith(prefix) && b.name > after);
   const page = all.slice(0, max);
   const buckets = page.map(
@@ -159,18 +160,29 @@ export async function getObjectTagging(call: Call): Promise<Reply> {
 }
 
 export async function putObjectTagging(call: Call): Promise<Reply> {
-  const root = parseXml(await readDocument(call, DOCUMENT_BYTES_MAX), "Tagging");
-  const set = child(root, "TagSet");
-  if (set === undefined) throw new WireError("MalformedXML", "The document has no TagSet.");
-  const tags = childrenOf(set, "Tag").map(
-    (tag) =>
-      [
-        tag.children.find((c) => c.name === "Key")?.text ?? "",
-        tag.children.find((c) => c.name === "Value")?.text ?? "",
-      ] as const,
-  );
+  const tags = tagsFrom(await readDocument(call, DOCUMENT_BYTES_MAX));
   checkTags(tags, OBJECT_TAGS_MAX);
   return await setTags(call, encodeTags(tags), 200);
+}
+
+function tagsFrom(document: Uint8Array): (readonly [string, string])[] {
+  const set = child(parseXml(document, "Tagging"), "TagSet");
+  if (set === undefined) throw new WireError("MalformedXML", "The document has no TagSet.");
+  return childrenOf(set, "Tag").map((tag) => [child(tag, "Key")?.text ?? "", child(tag, "Value")?.text ?? ""] as const);
+}
+
+export async function putBucketTagging(call: Call): Promise<Reply> {
+  const tags = tagsFrom(await readDocument(call, DOCUMENT_BYTES_MAX));
+  if (tags.length > BUCKET_TAGS_MAX)
+    throw new WireError("MalformedXML", `A bucket can have at most ${BUCKET_TAGS_MAX} tags.`);
+  checkTags(tags, BUCKET_TAGS_MAX);
+  await setBucketDocument(call.objects, call.bucket, "tagging", xmlDocument("Tagging", [tagSet(tags)]));
+  return reply(200);
+}
+
+export async function deleteBucketTagging(call: Call): Promise<Reply> {
+  await setBucketDocument(call.objects, call.bucket, "tagging", "");
+  return reply(204);
 }
 
 export async function deleteObjectTagging(call: Call): Promise<Reply> {
@@ -219,26 +231,6 @@ async function lockedVersion(call: Call): Promise<VersionInfo> {
     signal: call.request.signal,
     ...(versionId === undefined ? {} : { versionId }),
   });
-}
-
-// ---- ACL: the owner has it all
-
-const GRANT = `<?xml version="1.0" encoding="UTF-8"?>
-<AccessControlPolicy xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Owner><ID>${OWNER_ID}</ID><DisplayName>minio</DisplayName></Owner><AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"><ID>${OWNER_ID}</ID><DisplayName>minio</DisplayName></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>`;
-
-export async function getBucketAcl(call: Call): Promise<Reply> {
-  await head(call.objects, call.bucket);
-  return xmlReply(200, GRANT);
-}
-
-export async function getObjectAcl(call: Call): Promise<Reply> {
-  await using _ = await openObject(call.objects, {
-    bucket: call.bucket,
-    key: call.key,
-    signal: call.request.signal,
-    conditions: {},
-  });
-  return xmlReply(200, GRANT);
 }
 
 // ---- settings that may lie on the drives already, and those that no bucket has

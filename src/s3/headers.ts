@@ -62,6 +62,8 @@ export function metadataFrom(call: Call): Map<string, string> {
   let bytes = 0;
   const add = (name: string, value: string): void => {
     if (!name.startsWith("x-amz-meta-") && !name.startsWith("x-minio-meta-")) return;
+    if (!/^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name))
+      throw new WireError("InvalidArgument", "A metadata name holds characters that a header name cannot.");
     const text = fromWire(value);
     bytes += name.length + Buffer.byteLength(text);
     metadata.set(canonicalHeader(name), text);
@@ -106,11 +108,12 @@ export function toWire(text: string): string {
 }
 
 function withoutAwsChunked(value: string): string {
+  if (!/aws-chunked/i.test(value)) return value;
   return value
     .split(",")
     .map((v) => v.trim())
     .filter((v) => v !== "" && v.toLowerCase() !== "aws-chunked")
-    .join(",");
+    .join(", ");
 }
 
 function canonicalHeader(name: string): string {
@@ -128,7 +131,12 @@ export function storageClassFrom(call: Call): string | null {
 /** `x-amz-tagging`: checked, re-encoded as stored. */
 export function taggingFrom(value: string | undefined): string {
   if (value === undefined || value === "") return "";
-  const tags = parseQuery(value);
+  let tags: [string, string][];
+  try {
+    tags = parseQuery(value);
+  } catch (cause) {
+    throw new WireError("InvalidTag", "The tag provided was not a valid tag.", {}, { cause });
+  }
   checkTags(tags, TAGS_MAX);
   return encodeTags(tags);
 }
@@ -301,7 +309,8 @@ export function copySourceFrom(header: string): { bucket: string; key: string; v
   const question = header.indexOf("?");
   const path = decodePercent(question < 0 ? header : header.slice(0, question)).replace(/^\/+/, "");
   const slash = path.indexOf("/");
-  if (slash <= 0 || slash === path.length - 1)
+  const key = path.slice(slash + 1).replace(/^\/+/, "");
+  if (slash <= 0 || key === "")
     throw new WireError(
       "InvalidArgument",
       "Copy Source must mention the source bucket and key: sourcebucket/sourcekey.",
@@ -309,7 +318,7 @@ export function copySourceFrom(header: string): { bucket: string; key: string; v
   const versionId =
     question < 0 ? undefined : parseQuery(header.slice(question + 1)).find(([k]) => k === "versionId")?.[1];
   const id = versionId === undefined || versionId === "" ? undefined : versionIdOrMissing(versionId);
-  return { bucket: path.slice(0, slash), key: path.slice(slash + 1), ...(id === undefined ? {} : { versionId: id }) };
+  return { bucket: path.slice(0, slash), key, ...(id === undefined ? {} : { versionId: id }) };
 }
 function versionIdOrMissing(value: string): string | undefined {
   try {

@@ -39,8 +39,9 @@ export function commonParameters(call: Call, maxName = "max-keys"): Common {
   };
 }
 
+/** A blank becomes %20, which every decoder reads; "+" would stay a plus in those that do not know forms. */
 function encodeKey(text: string): string {
-  return queryEscape(text).replaceAll("%2F", "/").replaceAll("%2A", "*");
+  return queryEscape(text).replaceAll("+", "%20").replaceAll("%2F", "/").replaceAll("%2A", "*");
 }
 
 function contents(info: VersionInfo, common: Common, owner: boolean): XmlNode {
@@ -135,7 +136,8 @@ export async function listObjectsV2(call: Call): Promise<Reply> {
   );
 }
 
-function decodeToken(token: string): string {
+/** A continuation token of ours: base64url of the last name given out. */
+export function decodeToken(token: string): string {
   const text = Buffer.from(token, "base64url").toString("utf8");
   if (text === "" || Buffer.from(text, "utf8").toString("base64url") !== token.replace(/=+$/, ""))
     throw new WireError("InvalidArgument", "The continuation token provided is incorrect.");

@@ -144,8 +144,8 @@ export async function listParts(call: Call): Promise<Reply> {
       ["NextPartNumberMarker", page.nextPartNumberMarker],
       ["MaxParts", maxParts],
       ["IsTruncated", page.isTruncated],
-      ["ChecksumAlgorithm", page.checksumAlgorithm ?? ""],
-      ["ChecksumType", page.checksumType ?? ""],
+      page.checksumAlgorithm === null ? null : ["ChecksumAlgorithm", page.checksumAlgorithm],
+      page.checksumType === null ? null : ["ChecksumType", page.checksumType],
       ...page.parts.map(partNode),
     ]),
   );
@@ -165,7 +165,7 @@ function partNode(part: PartInfo): XmlNode {
 }
 
 export async function completeMultipartUpload(call: Call): Promise<Reply> {
-  const root = parseXml(await readDocument(call, COMPLETE_DOCUMENT_BYTES_MAX), "CompleteMultipartUpload");
+  const root = parseXml(await readDocument(call, COMPLETE_DOCUMENT_BYTES_MAX, "object"), "CompleteMultipartUpload");
   const listed = childrenOf(root, "Part").map(partFrom);
   if (listed.length === 0) throw new WireError("MalformedXML", "You must specify at least one part.");
   const size = call.parameter("x-amz-mp-object-size");

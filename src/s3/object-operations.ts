@@ -1,10 +1,11 @@
 /** PutObject, GetObject, HeadObject, CopyObject, DeleteObject, DeleteObjects on the wire. Source: s3-api.md §4.2-4.8. */
+import { OperatingError } from "../core/errors.ts";
 import { copyObject as copy } from "../object/copy-object.ts";
 import { deleteObject as remove } from "../object/delete-object.ts";
 import { ObjectError } from "../object/errors.ts";
 import { openObject } from "../object/get-object.ts";
 import { putObject as put } from "../object/put-object.ts";
-import type { CopySource, OpenedObject, VersionInfo } from "../object/types.ts";
+import type { Conditions, CopySource, OpenedObject, VersionInfo } from "../object/types.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import { errorCodeOf, errorMessageOf } from "./error-reply.ts";
 import {
@@ -27,7 +28,7 @@ import {
 } from "./headers.ts";
 import { announcedTrailers, readDocument, requestBody } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
-import { childrenOf, childText, parseXml, xmlDocument, type XmlNode } from "./xml.ts";
+import { child, childrenOf, childText, parseXml, xmlDocument, type XmlNode } from "./xml.ts";
 
 const DELETE_DOCUMENT_BYTES_MAX = 4 * 1024 * 1024;
 const DELETE_KEYS_MAX = 1000;
@@ -152,11 +153,13 @@ function overrideHeaders(call: Call, headers: [string, string][]): void {
   for (const [parameter, name] of Object.entries(OVERRIDES)) {
     const value = call.query.get(parameter);
     if (value === undefined) continue;
-    if (/[\r\n\0]/.test(value))
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+    if (/[\u0000-\u0008\u000a-\u001f\u007f]/.test(value))
       throw new WireError("InvalidArgument", `${parameter} holds characters that a header cannot.`);
+    const bytes = Buffer.from(value, "utf8").toString("latin1"); // what the wire carries
     const at = headers.findIndex(([n]) => n === name);
-    if (at >= 0) headers[at] = [name, value];
-    else headers.push([name, value]);
+    if (at >= 0) headers[at] = [name, bytes];
+    else headers.push([name, bytes]);
   }
 }
 
@@ -216,7 +219,10 @@ export async function deleteObject(call: Call): Promise<Reply> {
     bucket: call.bucket,
     key: call.key,
     signal: call.request.signal,
-    conditions: conditionsFrom(call),
+    conditions: {
+      ...conditionsFrom(call),
+      ...deleteConditions(call.parameter("x-amz-if-match-size"), call.parameter("x-amz-if-match-last-modified-time")),
+    },
     bypassGovernance: bypassOf(call),
     ...(versionId === undefined ? {} : { versionId }),
   });
@@ -224,6 +230,18 @@ export async function deleteObject(call: Call): Promise<Reply> {
     "x-amz-version-id": result.versionId,
     "x-amz-delete-marker": result.isDeleteMarker ? "true" : null,
   });
+}
+
+/** Conditions that only deletes know: size in bytes and time, each as text. */
+function deleteConditions(size: string | undefined, time: string | undefined): Conditions {
+  const bytes = Number(size);
+  const ms = Date.parse(time ?? "");
+  if ((size !== undefined && !/^\d{1,15}$/.test(size)) || (time !== undefined && Number.isNaN(ms)))
+    throw new WireError("InvalidArgument", "A size or time to match is not one.");
+  return {
+    ...(size === undefined ? {} : { ifMatchSizeBytes: bytes }),
+    ...(time === undefined ? {} : { ifMatchModTimeMs: ms }),
+  };
 }
 
 function bypassOf(call: Call): boolean {
@@ -239,6 +257,8 @@ export async function deleteObjects(call: Call): Promise<Reply> {
     throw new WireError("MissingContentMD5", "Missing required header for this request: Content-Md5 or a checksum.");
   const root = parseXml(await readDocument(call, DELETE_DOCUMENT_BYTES_MAX), "Delete");
   const asked = childrenOf(root, "Object");
+  if (asked.some((item) => child(item, "Key") === undefined))
+    throw new WireError("MalformedXML", "An object has no key.");
   if (asked.length === 0 || asked.length > DELETE_KEYS_MAX)
     throw new WireError("MalformedXML", `Between 1 and ${DELETE_KEYS_MAX} keys may be deleted at once.`);
   await call.objects.buckets.get(call.bucket).then((bucket) => {
@@ -249,10 +269,16 @@ export async function deleteObjects(call: Call): Promise<Reply> {
   const lanes = Array.from({ length: Math.min(DELETES_AT_ONCE, asked.length) }, async (_, lane) => {
     for (let i = lane; i < asked.length; i += DELETES_AT_ONCE) {
       const item = asked[i] as (typeof asked)[number];
-      const key = item.children.find((c) => c.name === "Key")?.text ?? "";
+      const key = child(item, "Key")?.text ?? "";
       answers[i] = await deleteOne(
         call,
-        { key, versionText: childText(item, "VersionId") ?? "", etag: childText(item, "ETag") },
+        {
+          key,
+          versionText: childText(item, "VersionId") ?? "",
+          etag: childText(item, "ETag"),
+          size: childText(item, "Size"),
+          time: childText(item, "LastModifiedTime"),
+        },
         quiet,
       );
     }
@@ -263,17 +289,26 @@ export async function deleteObjects(call: Call): Promise<Reply> {
 
 async function deleteOne(
   call: Call,
-  item: { key: string; versionText: string; etag: string | undefined },
+  item: {
+    key: string;
+    versionText: string;
+    etag: string | undefined;
+    size: string | undefined;
+    time: string | undefined;
+  },
   quiet: boolean,
 ): Promise<XmlNode | null> {
   const { key, versionText } = item;
   const version: XmlNode | null = versionText === "" ? null : ["VersionId", versionText];
   try {
     const versionId = knownVersion(versionText);
-    const conditions = item.etag === undefined ? {} : { ifMatch: [item.etag.replaceAll('"', "")] };
+    const conditions = {
+      ...(item.etag === undefined ? {} : { ifMatch: [item.etag.replaceAll('"', "")] }),
+      ...deleteConditions(item.size, item.time),
+    };
     const result = await remove(call.objects, {
       bucket: call.bucket,
-      key,
+      key: key.replace(/^\/+/, ""),
       signal: call.request.signal,
       conditions,
       bypassGovernance: bypassOf(call),
@@ -288,6 +323,7 @@ async function deleteOne(
       : [];
     return ["Deleted", [["Key", key], version, ...marker]];
   } catch (error) {
+    if (!(error instanceof OperatingError)) throw error;
     return ["Error", [["Code", errorCodeOf(error)], ["Message", errorMessageOf(error)], ["Key", key], version]];
   }
 }

@@ -3,17 +3,17 @@
  * select it, the action that authorizes it, its handler. What is not there yet answers NotImplemented here, never by
  * falling through to another operation. Source: s3-api.md §1.
  */
+import { getBucketAcl, getObjectAcl, putBucketAcl, putObjectAcl } from "./acl-operations.ts";
 import {
   createBucket,
   deleteBucket,
+  deleteBucketTagging,
   deleteObjectTagging,
-  getBucketAcl,
   getBucketLocation,
   getBucketVersioning,
   getEmpty,
   getMissing,
   getNotification,
-  getObjectAcl,
   getObjectLegalHold,
   getObjectRetention,
   getObjectTagging,
@@ -21,6 +21,7 @@ import {
   headBucket,
   listBuckets,
   notImplemented,
+  putBucketTagging,
   putBucketVersioning,
   putObjectTagging,
 } from "./bucket-operations.ts";
@@ -65,10 +66,11 @@ function op(name: string, method: string, target: Target, run: Operation["run"],
   };
 }
 
-const bucketSettings = (name: string, key: string, get: Operation["run"]): Operation[] => [
+type Change = { readonly put?: Operation["run"]; readonly remove?: Operation["run"] };
+const bucketSettings = (name: string, key: string, get: Operation["run"], change: Change = {}): Operation[] => [
   op(`GetBucket${name}`, "GET", "bucket", get, { query: [key] }),
-  op(`PutBucket${name}`, "PUT", "bucket", notImplemented, { query: [key] }),
-  op(`DeleteBucket${name}`, "DELETE", "bucket", notImplemented, { query: [key] }),
+  op(`PutBucket${name}`, "PUT", "bucket", change.put ?? notImplemented, { query: [key] }),
+  op(`DeleteBucket${name}`, "DELETE", "bucket", change.remove ?? notImplemented, { query: [key] }),
 ];
 const REFUSED_BUCKET = [
   "inventory",
@@ -94,7 +96,10 @@ export const OPERATIONS: readonly Operation[] = [
   op("PutBucketVersioning", "PUT", "bucket", putBucketVersioning, { query: ["versioning"] }),
   op("GetBucketPolicyStatus", "GET", "bucket", getMissing("NoSuchBucketPolicy"), { query: ["policyStatus"] }),
   ...bucketSettings("Policy", "policy", getStored("policy", "NoSuchBucketPolicy")),
-  ...bucketSettings("Tagging", "tagging", getStored("tagging", "NoSuchTagSet")),
+  ...bucketSettings("Tagging", "tagging", getStored("tagging", "NoSuchTagSet"), {
+    put: putBucketTagging,
+    remove: deleteBucketTagging,
+  }),
   ...bucketSettings("Lifecycle", "lifecycle", getStored("lifecycle", "NoSuchLifecycleConfiguration")),
   ...bucketSettings(
     "Encryption",
@@ -112,7 +117,7 @@ export const OPERATIONS: readonly Operation[] = [
   ...bucketSettings("Website", "website", getMissing("NoSuchWebsiteConfiguration")),
   ...bucketSettings("PublicAccessBlock", "publicAccessBlock", getMissing("NoSuchPublicAccessBlockConfiguration")),
   ...bucketSettings("OwnershipControls", "ownershipControls", getMissing("OwnershipControlsNotFoundError")),
-  ...bucketSettings("Acl", "acl", getBucketAcl),
+  ...bucketSettings("Acl", "acl", getBucketAcl, { put: putBucketAcl }),
   ...bucketSettings("Logging", "logging", getEmpty("BucketLoggingStatus")),
   ...bucketSettings("Accelerate", "accelerate", getEmpty("AccelerateConfiguration")),
   ...bucketSettings(
@@ -159,7 +164,7 @@ export const OPERATIONS: readonly Operation[] = [
   op("CreateMultipartUpload", "POST", "object", createMultipartUpload, { query: ["uploads"], action: "s3:PutObject" }),
   op("AbortMultipartUpload", "DELETE", "object", abortMultipartUpload, { query: ["uploadId"] }),
   op("GetObjectAcl", "GET", "object", getObjectAcl, { query: ["acl"] }),
-  op("PutObjectAcl", "PUT", "object", notImplemented, { query: ["acl"] }),
+  op("PutObjectAcl", "PUT", "object", putObjectAcl, { query: ["acl"] }),
   op("DeleteObjectAcl", "DELETE", "object", notImplemented, { query: ["acl"] }),
   op("GetObjectTagging", "GET", "object", getObjectTagging, { query: ["tagging"] }),
   op("PutObjectTagging", "PUT", "object", putObjectTagging, { query: ["tagging"] }),
@@ -189,8 +194,18 @@ for (const operation of OPERATIONS) {
 }
 
 /** Query keys that a plain PUT or DELETE may carry; any other sub-resource on them is refused, not ignored. */
-const HARMLESS =
-  /^(x-id|versionId|X-Amz-.*|x-amz-.*|AWSAccessKeyId|Signature|Expires|response-.*|partNumber|uploadId)$/i;
+const HARMLESS = /^(x-id|versionId|X-Amz-.*|AWSAccessKeyId|Signature|Expires|response-.*)$/i;
+
+/** Sub-resources by target. A plain GET, HEAD or POST ignores what it does not know, but is never the answer to one of these. */
+const SUB_RESOURCES: Readonly<Record<Target, ReadonlySet<string>>> = {
+  service: new Set(),
+  bucket: subResourcesOf("bucket"),
+  object: subResourcesOf("object"),
+};
+function subResourcesOf(target: Target): ReadonlySet<string> {
+  const keys = OPERATIONS.filter((o) => o.target === target).flatMap((o) => o.query);
+  return new Set(keys.filter((key) => !key.includes("=") && key !== "partNumber"));
+}
 
 export function findOperation(
   method: string,
@@ -200,12 +215,18 @@ export function findOperation(
 ): Operation | "not-implemented" | null {
   const rows = ROWS.get(`${method} ${target}`);
   if (rows === undefined) return null;
+  // Presigned URLs may carry headers in the query.
+  const hasHeader = (name: string): boolean =>
+    headers.has(name) || (query.size > 0 && [...query.keys()].some((key) => key.toLowerCase() === name));
   for (const row of rows) {
-    if (row.query.length === 0 && row.header === null && (method === "PUT" || method === "DELETE") && query.size > 0) {
-      for (const key of query.keys()) if (!HARMLESS.test(key)) return "not-implemented";
+    if (!row.query.every((wanted) => hasKey(query, wanted)) || (row.header !== null && !hasHeader(row.header)))
+      continue;
+    if (row.query.length === 0 && query.size > 0) {
+      const isWrite = method === "PUT" || method === "DELETE";
+      for (const key of query.keys())
+        if (isWrite ? !HARMLESS.test(key) : SUB_RESOURCES[target].has(key)) return "not-implemented";
     }
-    if (row.query.every((wanted) => hasKey(query, wanted)) && (row.header === null || headers.has(row.header)))
-      return row;
+    return row;
   }
   return null;
 }

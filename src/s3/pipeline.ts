@@ -68,6 +68,7 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
     place = placeOf(request.rawPath, request.headers.get("host") ?? "", options.domains);
     checkRequest(exchange, place);
     const pairs = parseQuery(request.rawQuery);
+    demandPlainQuery(pairs);
     const query = new Map(pairs);
     const target: Target = place.bucket === "" ? "service" : place.key === "" ? "bucket" : "object";
     if (request.method === "OPTIONS") {
@@ -162,7 +163,16 @@ function checkRequest(exchange: HttpExchange, place: Place): void {
   for (const [name, value] of request.headers) bytes += name.length + value.length;
   if (bytes > HEADER_BYTES_MAX)
     throw new WireError("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.");
-  for (const segment of `${place.bucket}/${place.key}`.split(/[/\\]/)) {
+  demandPlainSegments(`${place.bucket}/${place.key}`);
+}
+
+/** Prefixes and markers are paths too; a delimiter may be anything. */
+function demandPlainQuery(pairs: readonly (readonly [string, string])[]): void {
+  for (const [name, value] of pairs) if (name !== "delimiter" && value.includes(".")) demandPlainSegments(value);
+}
+
+function demandPlainSegments(path: string): void {
+  for (const segment of path.split(/[/\\]/)) {
     const trimmed = segment.trim();
     if (trimmed === "." || trimmed === "..")
       throw new WireError("XMinioInvalidResourceName", 'Resource name contains bad components such as ".." or ".".');

@@ -22,10 +22,9 @@ interface Declared {
   readonly value: string | null;
 }
 
-export function requestBody(call: Call): ObjectBody {
+export function requestBody(call: Call, declared: Declared | null = declaredChecksum(call)): ObjectBody {
   const { headers } = call.request;
   const { payload } = call.identity;
-  const declared = declaredChecksum(call);
   const md5 = contentMd5(headers.get("content-md5"));
   const sizeBytes = bodySize(call);
   const chunked =
@@ -160,9 +159,13 @@ function exactLength(source: ByteSource, sizeBytes: number): ByteSource {
   };
 }
 
-/** A small document, whole and checked. */
-export async function readDocument(call: Call, bytesMax: number): Promise<Uint8Array> {
-  const body = requestBody(call);
+/** A small document, whole and checked. `checksumOf`: what x-amz-checksum headers are about, if not the document. */
+export async function readDocument(
+  call: Call,
+  bytesMax: number,
+  checksumOf: "document" | "object" = "document",
+): Promise<Uint8Array> {
+  const body = checksumOf === "document" ? requestBody(call) : requestBody(call, null);
   if (body.sizeBytes > bytesMax) throw new WireError("EntityTooLarge", "The request's document is too large.");
   const chunks: Uint8Array[] = [];
   // Copies, which slice() of a Buffer is not: a chunk is valid until the next one.

@@ -95,7 +95,7 @@ export function scopeText(scope: Scope): string {
 /** Hex signature of a request at an ISO basic date. */
 export function signRequest(parts: SignedParts, scope: Scope, date: string, key: Buffer): string {
   const canonical = canonicalRequest(parts);
-  const toSign = `AWS4-HMAC-SHA256\n${date}\n${scopeText(scope)}\n${sha256Hex(canonical)}`;
+  const toSign = `AWS4-HMAC-SHA256\n${date}\n${scopeText(scope)}\n${sha256Hex(Buffer.from(canonical, "latin1"))}`;
   return hmacHex(key, toSign);
 }
 
@@ -105,9 +105,22 @@ export function canonicalRequest(parts: SignedParts): string {
 }
 
 function canonicalValue(parts: SignedParts, name: string): string {
-  const value = parts.headers.get(name) ?? parts.query.find(([k]) => k.toLowerCase() === name)?.[1];
-  if (value !== undefined) return value.trim().replace(/\s+/gu, " ");
+  const header = parts.headers.get(name);
+  const fromQuery = header === undefined;
+  const value = header ?? parts.query.find(([k]) => k.toLowerCase() === name)?.[1];
+  if (value !== undefined) return /^[\x20-\x7e]*$/.test(value) ? collapse(value) : collapseBytes(value, fromQuery);
   return name === "expect" ? "100-continue" : "";
+}
+
+function collapse(value: string): string {
+  return value.trim().replace(/\s+/gu, " ");
+}
+/** A value that is not ASCII: white space is found in its text, the signature covers its bytes, here as Latin-1. */
+function collapseBytes(value: string, isText: boolean): string {
+  if (isText) return Buffer.from(collapse(value), "utf8").toString("latin1");
+  const text = Buffer.from(value, "latin1").toString("utf8");
+  if (text.includes("\ufffd")) return value.replace(/^[ \t]+|[ \t]+$/g, "").replace(/[ \t]+/g, " ");
+  return Buffer.from(collapse(text), "utf8").toString("latin1");
 }
 
 /** Decode, then encode with S3's rules; dots and slashes stay as they are. */

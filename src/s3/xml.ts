@@ -6,6 +6,7 @@ import { XMLParser, XMLValidator } from "fast-xml-parser";
 import { WireError } from "./wire-error.ts";
 
 export const S3_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/";
+const DEPTH_MAX = 32;
 export type XmlNode = readonly [name: string, content: string | number | boolean | readonly (XmlNode | null)[]];
 
 export function xmlDocument(
@@ -79,10 +80,11 @@ export function parseXml(bytes: Uint8Array, root: string): XmlElement {
       "The XML you provided was not well-formed or did not validate against our published schema.",
     );
   const roots = parsed(text)
-    .map(toElement)
+    .map((node) => toElement(node, 1))
     .filter((e) => e.name !== "#text");
   const found = roots[0];
-  if (found === undefined || roots.length !== 1 || found.name !== root)
+  // The parser drops what follows an empty root.
+  if (!text.trimEnd().endsWith(">") || found === undefined || roots.length !== 1 || found.name !== root)
     throw new WireError("MalformedXML", `The document's root must be ${root}.`);
   return found;
 }
@@ -96,10 +98,11 @@ function parsed(text: string): readonly unknown[] {
   }
 }
 
-function toElement(node: unknown): XmlElement {
+function toElement(node: unknown, depth: number): XmlElement {
+  if (depth > DEPTH_MAX) throw new WireError("MalformedXML", "The document is nested too deeply.");
   const [name, content] = Object.entries(node as Record<string, unknown>).find(([k]) => k !== ":@") ?? ["#text", ""];
   if (name === "#text") return { name, text: decodeEntities(String(content)), children: [] };
-  const children = (Array.isArray(content) ? content : []).map(toElement);
+  const children = (Array.isArray(content) ? content : []).map((inner) => toElement(inner, depth + 1));
   const text = children
     .filter((c) => c.name === "#text")
     .map((c) => c.text)

@@ -1,0 +1,77 @@
+/** CreateBucket over HTTP. Source: s3-api.md §1.3, §1.6. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { startServer, type S3Server } from "./server.ts";
+
+let s3: S3Server;
+beforeAll(async () => {
+  s3 = await startServer();
+});
+afterAll(() => s3.stop());
+
+test("a new bucket answers with its place and an empty body", async () => {
+  const answer = await s3.call("PUT", "/new-bucket");
+  expect([answer.status, answer.headers.get("location"), answer.text]).toEqual([200, "/new-bucket", ""]);
+  expect(answer.headers.get("content-length")).toBe("0");
+});
+
+test("a bucket that exists is a conflict, unless the client insists", async () => {
+  await s3.call("PUT", "/twice");
+  const again = await s3.call("PUT", "/twice");
+  expect([again.status, again.code]).toEqual([409, "BucketAlreadyOwnedByYou"]);
+  expect((await s3.call("PUT", "/twice", { headers: { "x-minio-force-create": "true" } })).status).toBe(200);
+});
+
+test("of many that create one bucket at once exactly one succeeds", async () => {
+  const answers = await Promise.all(Array.from({ length: 6 }, () => s3.call("PUT", "/raced")));
+  expect(answers.map((a) => a.status).sort()).toEqual([200, 409, 409, 409, 409, 409]);
+});
+
+test("names that are no bucket names are refused", async () => {
+  const names = [
+    "ab",
+    "UPPER",
+    "under_score",
+    "-a-",
+    "a..b",
+    "a.-b",
+    "192.168.1.1",
+    "a".repeat(64),
+    "a%00b",
+    "sp%20ce",
+  ];
+  for (const name of names) {
+    const answer = await s3.call("PUT", `/${name}`);
+    expect([name, answer.status, answer.code]).toEqual([name, 400, "InvalidBucketName"]);
+  }
+  for (const name of ["minio", ".minio.sys"]) expect((await s3.call("PUT", `/${name}`)).code).toBe("AllAccessDisabled");
+  for (const name of ["abc", "a".repeat(63), "0-9.z"]) expect((await s3.call("PUT", `/${name}`)).status).toBe(200);
+});
+
+test("a location is accepted where no region is set, and XML that is none is not", async () => {
+  const body = (inner: string): string => `<CreateBucketConfiguration>${inner}</CreateBucketConfiguration>`;
+  expect(
+    (await s3.call("PUT", "/placed", { body: body("<LocationConstraint>eu-west-1</LocationConstraint>") })).status,
+  ).toBe(200);
+  for (const bad of ["<x/>", "<CreateBucketConfiguration>", "{}"]) {
+    const answer = await s3.call("PUT", "/misplaced", { body: bad });
+    expect([answer.status, answer.code]).toEqual([400, "MalformedXML"]);
+  }
+  expect((await s3.call("HEAD", "/misplaced")).status).toBe(404);
+});
+
+test("a server with a region takes that constraint only", async () => {
+  const placed = await startServer({ MINIO_SITE_REGION: "us-east-1" });
+  try {
+    const body =
+      "<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>";
+    expect((await placed.call("PUT", "/elsewhere", { body })).code).toBe("InvalidRegion");
+    expect((await placed.call("PUT", "/here")).headers.get("x-amz-bucket-region")).toBe("us-east-1");
+  } finally {
+    await placed.stop();
+  }
+});
+
+test("object lock is said to be missing rather than ignored", async () => {
+  const answer = await s3.call("PUT", "/locked", { headers: { "x-amz-bucket-object-lock-enabled": "true" } });
+  expect([answer.status, answer.code]).toEqual([501, "NotImplemented"]);
+});

@@ -1,0 +1,38 @@
+/** DeleteBucket over HTTP. Source: s3-api.md §1.3. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { enableVersioning, startServer, type S3Server } from "./server.ts";
+
+let s3: S3Server;
+beforeAll(async () => {
+  s3 = await startServer();
+});
+afterAll(() => s3.stop());
+
+test("an empty bucket goes, and can be made again", async () => {
+  await s3.call("PUT", "/short");
+  const gone = await s3.call("DELETE", "/short");
+  expect([gone.status, gone.text, gone.headers.get("content-length")]).toEqual([204, "", undefined]);
+  expect((await s3.call("DELETE", "/short")).code).toBe("NoSuchBucket");
+  expect((await s3.call("PUT", "/short")).status).toBe(200);
+});
+
+test("a bucket with an object, or with nothing but a delete marker, stays", async () => {
+  await s3.call("PUT", "/kept");
+  await enableVersioning(s3, "kept");
+  const version = (await s3.call("PUT", "/kept/a/b", { body: "x" })).headers.get("x-amz-version-id");
+  expect((await s3.call("DELETE", "/kept")).code).toBe("BucketNotEmpty");
+  const marker = (await s3.call("DELETE", "/kept/a/b")).headers.get("x-amz-version-id");
+  await s3.call("DELETE", "/kept/a/b", { query: `versionId=${version}` });
+  const still = await s3.call("DELETE", "/kept");
+  expect([still.status, still.code]).toEqual([409, "BucketNotEmpty"]);
+  await s3.call("DELETE", "/kept/a/b", { query: `versionId=${marker}` });
+  expect((await s3.call("DELETE", "/kept")).status).toBe(204);
+});
+
+test("a new bucket of the same name knows nothing of the settings of the old one", async () => {
+  await s3.call("PUT", "/again");
+  await enableVersioning(s3, "again");
+  await s3.call("DELETE", "/again");
+  await s3.call("PUT", "/again");
+  expect((await s3.call("GET", "/again", { query: "versioning" })).text).not.toContain("Enabled");
+});

@@ -1,0 +1,48 @@
+/** Headers of every answer and the error document over HTTP. Source: s3-api.md §5. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { startServer, type S3Server, texts } from "./server.ts";
+
+let s3: S3Server;
+beforeAll(async () => {
+  s3 = await startServer();
+  await s3.call("PUT", "/bucket");
+});
+afterAll(() => s3.stop());
+
+test("an error is a document with code, words, place and the request's id", async () => {
+  const answer = await s3.call("GET", "/bucket/a%20b%26c");
+  expect(answer.headers.get("content-type")).toBe("application/xml");
+  expect(answer.text.startsWith('<?xml version="1.0" encoding="UTF-8"?>\n<Error>')).toBe(true);
+  expect([texts(answer.text, "Code"), texts(answer.text, "Key"), texts(answer.text, "BucketName")]).toEqual([
+    ["NoSuchKey"],
+    ["a b&amp;c"],
+    ["bucket"],
+  ]);
+  expect(texts(answer.text, "Resource")).toEqual(["/bucket/a%20b%26c"]);
+  expect(texts(answer.text, "RequestId")).toEqual([answer.headers.get("x-amz-request-id") as string]);
+  expect(texts(answer.text, "HostId")).toEqual([answer.headers.get("x-amz-id-2") as string]);
+  expect(Number(answer.headers.get("content-length"))).toBe(answer.body.length);
+});
+
+test("each answer has an id of its own and the headers of all", async () => {
+  const ids = new Set<string>();
+  for (const path of ["/", "/bucket", "/bucket/none", "/UPPER"]) {
+    const { headers } = await s3.call("GET", path);
+    ids.add(headers.get("x-amz-request-id") ?? "");
+    expect(headers.get("x-amz-request-id")).toMatch(/^[0-9A-F]{16,}$/);
+    expect([headers.get("x-content-type-options"), headers.get("server"), headers.has("date")]).toEqual([
+      "nosniff",
+      "sherd",
+      true,
+    ]);
+    expect(headers.get("strict-transport-security")).toBeUndefined();
+  }
+  expect(ids.size).toBe(4);
+});
+
+test("HEAD says in headers what it cannot say in a body", async () => {
+  const answer = await s3.call("HEAD", "/bucket/none");
+  expect([answer.status, answer.body.length]).toEqual([404, 0]);
+  expect(answer.headers.get("x-minio-error-code")).toBe("NoSuchKey");
+  expect(answer.headers.get("x-minio-error-desc")).toMatch(/^".*"$/);
+});
