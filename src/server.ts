@@ -41,7 +41,8 @@ import type { Clock } from "./sys/clock.ts";
 import type { Rng } from "./sys/rng.ts";
 
 export const VERSION = "0.1.0";
-const BLOCK_POOL_BYTES = 192 * 1024 * 1024;
+const WRITE_POOL_BYTES = 192 * 1024 * 1024;
+const READ_POOL_BYTES = 96 * 1024 * 1024;
 const INLINE_BYTES_DEFAULT = 128 * 1024;
 const HEADER_BYTES_MAX = 64 * 1024;
 const BODY_IDLE_MS = 60_000;
@@ -65,7 +66,7 @@ export interface OpenedStore {
   readonly layouts: readonly PoolLayout[];
   readonly deploymentId: string;
   readonly syncs: GroupSyncs;
-  readonly blocks: BlockPool;
+  readonly resources: SetResources;
   readonly healQueue: HealQueue;
   readonly background: BackgroundWork;
   /** Sets with a drive that came empty. */
@@ -80,7 +81,7 @@ export async function openStore(
   endpoints: readonly string[],
   outside: Outside,
 ): Promise<OpenedStore> {
-  const { clock, rng, log } = outside;
+  const { clock, log } = outside;
   const layouts = layoutPools(endpoints, options.setDriveCount);
   refuseUrls(layouts);
   const classes = storageClassesOf(
@@ -93,23 +94,12 @@ export async function openStore(
     threadsMax: THREADS_MAX,
   });
   const syncs = new GroupSyncs(native);
-  const blocks = new BlockPool(BLOCK_POOL_BYTES, (bytes) => codec.ptr(bytes));
   const failedLater = (error: unknown): void =>
     log.error("background work failed", { message: error instanceof Error ? error.message : String(error) });
   const background = new BackgroundWork(failedLater);
   const healer: { run: (damage: DamageReport) => Promise<number> } = { run: () => Promise.resolve(0) };
   const healQueue = new HealQueue(clock, log, (damage) => healer.run(damage));
-  const resources: SetResources = {
-    codec,
-    jobs: native,
-    digests: new DigestLanes(native, clock),
-    blocks,
-    clock,
-    rng,
-    damage: healQueue,
-    inlineBytesMax: options.inlineBlockBytes ?? INLINE_BYTES_DEFAULT,
-  };
-
+  const resources = setResources(options, { codec, native, damage: healQueue }, outside);
   const opened = await openPools(options, layouts, { native, syncs, outside });
   const deploymentId = (opened[0] as OpenedPool).format.deploymentId;
   const sets = opened.map((pool, i) => setsOf(pool, i, layouts[i] as PoolLayout, { ...classes, resources, log }));
@@ -146,8 +136,29 @@ export async function openStore(
     await Promise.all(syncs.all().map((sync) => sync.sync())); // what is settled is known on all drives before one forgets it
     for (const drive of opened.flatMap((p) => p.drives)) await drive?.close();
   };
-  const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, blocks, healQueue, background };
+  const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, resources, healQueue, background };
   return { ...parts, toRebuild, rebuilt, close };
+}
+
+/** What all sets share. */
+function setResources(
+  options: ServerOptions,
+  parts: { codec: Codec; native: NativePool; damage: HealQueue },
+  outside: Outside,
+): SetResources {
+  const { codec, native, damage } = parts;
+  const { clock, rng } = outside;
+  return {
+    codec,
+    jobs: native,
+    digests: new DigestLanes(native, clock),
+    blocks: new BlockPool(WRITE_POOL_BYTES, (bytes) => codec.ptr(bytes)),
+    readBlocks: new BlockPool(READ_POOL_BYTES),
+    clock,
+    rng,
+    damage,
+    inlineBytesMax: options.inlineBlockBytes ?? INLINE_BYTES_DEFAULT,
+  };
 }
 
 function refuseUrls(layouts: readonly PoolLayout[]): void {
@@ -476,7 +487,7 @@ function metricSources(store: OpenedStore, _outside: Outside): ConstructorParame
       dropped: store.healQueue.dropped,
     }),
     nativePool: () => store.pool.stats(),
-    blocks: () => ({ lentBytes: store.blocks.lentBytes, capacityBytes: store.blocks.capacityBytes }),
+    blocks: () => ({ writes: store.resources.blocks, reads: store.resources.readBlocks }),
     groupSyncs: () =>
       store.syncs
         .all()

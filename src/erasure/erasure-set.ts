@@ -20,7 +20,10 @@ export interface SetResources {
   readonly jobs: Disk;
   /** Hashes the bodies that are being received, together. */
   readonly digests: DigestLanes;
+  /** Memory of writes and heals. */
   readonly blocks: BlockPool;
+  /** Memory of reads: uploads that wait for their clients must not hold them up, nor a copy wait for itself. */
+  readonly readBlocks: BlockPool;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly damage: DamageSink;

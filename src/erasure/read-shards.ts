@@ -36,19 +36,19 @@ export async function streamShards(
   range: { offset: number; length: number },
   sink: ByteSink,
 ): Promise<void> {
-  const pieces = planPieces(layout, range.offset, range.length);
-  const broken = new Set<number>(); // shards that failed once are not tried again first
-  let next = nextBlock(set, layout, pieces, broken);
+  const blocks = new BlockReader(set, layout, planPieces(layout, range.offset, range.length));
+  let next = blocks.next();
   try {
     while (next !== null) {
       const block = await next;
       next = null;
       try {
-        next = nextBlock(set, layout, pieces, broken);
+        next = blocks.ahead();
         await block.send(sink);
       } finally {
         block.release();
       }
+      next ??= blocks.next();
     }
   } finally {
     if (next !== null) await next.then((block) => block.release(), ignore); // the reason is thrown already
@@ -93,55 +93,114 @@ function* planPieces(layout: ShardLayout, offset: number, length: number): Gener
   }
 }
 
-function nextBlock(
-  set: ErasureSet,
-  layout: ShardLayout,
-  pieces: Generator<Piece>,
-  broken: Set<number>,
-): Promise<ReadBlock> | null {
-  const piece = pieces.next();
-  if (piece.done === true) return null;
-  const reading = ReadBlock.read(set, layout, piece.value, broken);
-  reading.then(ignore, ignore); // awaited one block later; until then a failure is not "unhandled"
-  return reading;
+/** Hands out the blocks of a range in order, each in memory of the read pool. */
+class BlockReader {
+  /** Shards that failed once are not tried again first. */
+  private readonly broken = new Set<number>();
+  /** Must there be room for parity shards too? */
+  private needsParity: boolean;
+  private piece: Piece | undefined;
+
+  constructor(
+    private readonly set: ErasureSet,
+    private readonly layout: ShardLayout,
+    private readonly pieces: Iterator<Piece>,
+  ) {
+    this.needsParity = layout.places.slice(0, layout.k).includes(null);
+    this.advance();
+  }
+
+  private advance(): void {
+    const { done, value } = this.pieces.next();
+    this.piece = done === true ? undefined : value;
+  }
+
+  /** Null: there are no more. */
+  next(): Promise<ReadBlock> | null {
+    const { piece } = this;
+    if (piece === undefined) return null;
+    this.advance();
+    return this.noted(
+      this.set.resources.readBlocks.acquire(this.bytesOf(piece)).then((block) => this.read(piece, block)),
+    );
+  }
+
+  /** The next block, if there is memory to read it while the one before is sent: slow clients must not hold what others need. */
+  ahead(): Promise<ReadBlock> | null {
+    const { piece } = this;
+    if (piece === undefined) return null;
+    const block = this.set.resources.readBlocks.tryAcquire(this.bytesOf(piece));
+    if (block === null) return null;
+    this.advance();
+    return this.noted(this.read(piece, block));
+  }
+
+  private bytesOf(piece: Piece): number {
+    const { k, m } = this.layout;
+    return strideOf(Math.ceil(piece.bytes / k)) * (this.needsParity ? k + m : k);
+  }
+
+  /** Awaited one block later; until then a failure is not "unhandled". */
+  private noted(reading: Promise<ReadBlock>): Promise<ReadBlock> {
+    reading.then(ignore, ignore);
+    return reading;
+  }
+
+  private async read(piece: Piece, block: Block): Promise<ReadBlock> {
+    const { set, layout, broken } = this;
+    const first = new ReadBlock(block, layout, piece);
+    try {
+      if (await first.gather(set, broken)) return first;
+    } catch (error) {
+      first.release();
+      throw error;
+    }
+    first.release(); // there was room for the data shards alone, and one of them is not good
+    this.needsParity = true;
+    const second = new ReadBlock(await set.resources.readBlocks.acquire(this.bytesOf(piece)), layout, piece);
+    try {
+      await second.gather(set, broken);
+      return second;
+    } catch (error) {
+      second.release();
+      throw error;
+    }
+  }
 }
 
 class ReadBlock {
   /** Does a drive that hangs still hold the block? */
   private isShared = false;
+  private readonly shardBytes: number;
+  private readonly stride: number;
 
-  private constructor(
+  constructor(
     private block: Block,
+    private readonly layout: ShardLayout,
     private readonly piece: Piece,
-    private readonly shardBytes: number,
-    private readonly stride: number,
-  ) {}
-
-  static async read(set: ErasureSet, layout: ShardLayout, piece: Piece, broken: Set<number>): Promise<ReadBlock> {
-    const shardBytes = Math.ceil(piece.bytes / layout.k);
-    const stride = strideOf(shardBytes);
-    const block = await set.resources.blocks.acquire(stride * (layout.k + layout.m));
-    const result = new ReadBlock(block, piece, shardBytes, stride);
-    try {
-      await result.gather(set, layout, broken);
-    } catch (error) {
-      result.release();
-      throw error;
-    }
-    return result;
+  ) {
+    this.shardBytes = Math.ceil(piece.bytes / layout.k);
+    this.stride = strideOf(this.shardBytes);
   }
 
-  private async gather(set: ErasureSet, layout: ShardLayout, broken: Set<number>): Promise<void> {
-    const { k, m } = layout;
-    const candidates = layout.places.map((_, shard) => shard).filter((shard) => layout.places[shard] !== null);
+  /** Slots that the memory has: of the data shards, or of all. */
+  private get slots(): number {
+    const { k, m } = this.layout;
+    return this.block.bytes.length >= this.stride * (k + m) ? k + m : k;
+  }
+
+  /** False: a data shard is not good, and there is no room for others. */
+  async gather(set: ErasureSet, broken: Set<number>): Promise<boolean> {
+    const { k, places, key } = this.layout;
+    const { slots } = this;
+    const candidates = [...places.keys()].filter((shard) => places[shard] !== null && shard < slots);
     candidates.sort((a, b) => Number(broken.has(a)) - Number(broken.has(b)) || a - b);
     let have = 0;
     let count = 0;
-    let at = 0;
-    while (count < k && at < candidates.length) {
+    for (let at = 0; count < k && at < candidates.length; ) {
       const tried = candidates.slice(at, at + (k - count));
       at += tried.length;
-      const outcomes = await Promise.all(tried.map((shard) => this.readShard(set, layout, shard)));
+      const outcomes = await Promise.all(tried.map((shard) => this.readShard(set, shard)));
       for (const [i, ok] of outcomes.entries()) {
         const shard = tried[i] as number;
         if (ok) {
@@ -150,16 +209,26 @@ class ReadBlock {
         } else broken.add(shard);
       }
     }
-    if (broken.size > 0)
-      set.resources.damage.report({ bucket: layout.key.bucket, path: layout.key.path, why: "shard" });
-    if (count < k) {
-      throw new QuorumError(
-        "ReadQuorum",
-        `${count} of ${k} needed shards of ${layout.key.bucket}/${layout.key.path} part ${this.piece.part} can be read`,
-        { have: count, needed: k },
-      );
-    }
+    if (broken.size > 0) set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "shard" });
+    if (count < k && slots < places.length) return false;
+    if (count < k) throw this.tooFew(count);
     if (this.isShared) await this.moveAway(set);
+    await this.rebuild(set, have);
+    return true;
+  }
+
+  private tooFew(count: number): QuorumError {
+    const { k, key } = this.layout;
+    return new QuorumError(
+      "ReadQuorum",
+      `${count} of ${k} needed shards of ${key.bucket}/${key.path} part ${this.piece.part} can be read`,
+      { have: count, needed: k },
+    );
+  }
+
+  /** The data shards that are not among those that were read. */
+  private async rebuild(set: ErasureSet, have: number): Promise<void> {
+    const { k, m } = this.layout;
     const want = ((1 << k) - 1) & ~have;
     if (want === 0) return;
     const plan = set.resources.codec.plan(k, m);
@@ -169,7 +238,8 @@ class ReadBlock {
     assert(error === 0, "k shards rebuild the others");
   }
 
-  private async readShard(set: ErasureSet, layout: ShardLayout, shard: number): Promise<boolean> {
+  private async readShard(set: ErasureSet, shard: number): Promise<boolean> {
+    const { layout } = this;
     const place = layout.places[shard] as ShardPlace;
     const drive = set.drives[place.position];
     if (drive == null) return false;
@@ -187,7 +257,7 @@ class ReadBlock {
 
   /** A drive that hangs may still write into its slot: what is sent lies elsewhere. */
   private async moveAway(set: ErasureSet): Promise<void> {
-    const fresh = await set.resources.blocks.acquire(this.block.bytes.length);
+    const fresh = await set.resources.readBlocks.acquire(this.block.bytes.length);
     fresh.bytes.set(this.block.bytes.subarray(0, fresh.bytes.length));
     this.release();
     this.block = fresh;

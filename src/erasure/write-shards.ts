@@ -20,6 +20,7 @@ export const BLOCK_BYTES = 1024 * 1024;
 const HASH_BYTES = 32;
 const BLOCKS_IN_FLIGHT = 2;
 const SECTOR_BYTES = 512;
+const FIRST_BYTES = 64 * 1024;
 const EMPTY = new Uint8Array(0);
 const DIGEST_INLINE_BYTES = 64 * 1024;
 
@@ -225,6 +226,7 @@ async function streamBlocks(set: ErasureSet, files: ShardFiles, coding: Coding):
   try {
     for (let left = options.sizeBytes, fileBytes = 0; left > 0; ) {
       const bytes = Math.min(left, BLOCK_BYTES);
+      chunk = await firstBytes(options.body, chunk, Math.min(bytes, FIRST_BYTES));
       const block = await BlockInSlots.acquire(set, coding.k, { bytes, lead: fileBytes % PAGE_BYTES });
       try {
         chunk = await block.fill(options.body, chunk);
@@ -247,6 +249,18 @@ async function streamBlocks(set: ErasureSet, files: ShardFiles, coding: Coding):
   }
   await hashed;
   await coded;
+}
+
+/** At least `wanted` bytes, if the body has them: a client that sends next to nothing must not hold a block. */
+async function firstBytes(body: ByteSource, from: Uint8Array | null, wanted: number): Promise<Uint8Array | null> {
+  let chunk = from;
+  while (chunk === null || chunk.length < wanted) {
+    const before: Uint8Array | null = chunk === null ? null : chunk.slice(); // valid until `next` is called
+    const more = await body.next();
+    if (more === null) return before;
+    chunk = before === null ? more : new Uint8Array(Buffer.concat([before, more]));
+  }
+  return chunk;
 }
 
 /** `work` once `before` succeeded; a failure passes on. */

@@ -62,7 +62,7 @@ export interface MetricSources {
     readonly waiting: number;
     readonly completed: number;
   };
-  blocks(): { readonly lentBytes: number; readonly capacityBytes: number };
+  blocks(): Readonly<Record<"writes" | "reads", { readonly lentBytes: number; readonly capacityBytes: number }>>;
   groupSyncs(): { readonly syncs: number; readonly served: number };
 }
 export interface MetricsOptions {
@@ -273,8 +273,12 @@ export class Metrics {
     gauge("sherd_native_pool_waiting", "Tasks that wait for a thread", [[{}, pool.waiting]]);
     counter("sherd_native_pool_tasks_total", "Tasks done by the native pool", [[{}, pool.completed]]);
     const blocks = sources.blocks();
-    gauge("sherd_block_pool_lent_bytes", "Block memory in use", [[{}, blocks.lentBytes]]);
-    gauge("sherd_block_pool_capacity_bytes", "Block memory that may be in use", [[{}, blocks.capacityBytes]]);
+    const each = (of: "lentBytes" | "capacityBytes"): Row[] => [
+      [{ pool: "writes" }, blocks.writes[of]],
+      [{ pool: "reads" }, blocks.reads[of]],
+    ];
+    gauge("sherd_block_pool_lent_bytes", "Block memory in use", each("lentBytes"));
+    gauge("sherd_block_pool_capacity_bytes", "Block memory that may be in use", each("capacityBytes"));
     const syncs = sources.groupSyncs();
     counter("sherd_group_syncs_total", "Syncs of file systems", [[{}, syncs.syncs]]);
     counter("sherd_group_sync_callers_total", "Callers that these syncs served", [[{}, syncs.served]]);

@@ -53,6 +53,7 @@ export async function simulatedStore(
     jobs: disk,
     digests: new DigestLanes(disk, clock),
     blocks: new BlockPool(64 * 1024 * 1024),
+    readBlocks: new BlockPool(64 * 1024 * 1024),
     clock,
     rng,
     damage: { report: (found: DamageReport): number => damage.push(found) },

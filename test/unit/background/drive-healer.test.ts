@@ -58,6 +58,7 @@ async function open(paths: readonly string[], without: readonly number[] = []) {
     jobs: disk,
     digests: new DigestLanes(disk, realClock()),
     blocks: new BlockPool(64 << 20),
+    readBlocks: new BlockPool(64 << 20),
     clock: realClock(),
     rng,
     damage,

@@ -41,7 +41,10 @@ const SOURCES: MetricSources = {
   bucketCount: () => Promise.resolve(5),
   heal: () => ({ waiting: 2, healed: 10, failed: 1, dropped: 3 }),
   nativePool: () => ({ threads: 4, idle: 1, waiting: 6, completed: 900 }),
-  blocks: () => ({ lentBytes: 65536, capacityBytes: 1e8 }),
+  blocks: () => ({
+    writes: { lentBytes: 65536, capacityBytes: 1e8 },
+    reads: { lentBytes: 0, capacityBytes: 1e8 },
+  }),
   groupSyncs: () => ({ syncs: 8, served: 80 }),
 };
 
