@@ -12,6 +12,7 @@ import { layoutPools, type PoolLayout } from "./config/endpoints.ts";
 import type { ServerOptions } from "./config/options.ts";
 import { storageClassesOf } from "./config/storage-class.ts";
 import { BlockPool } from "./core/block-pool.ts";
+import { QuorumError } from "./core/quorum-error.ts";
 import { BackgroundWork } from "./erasure/background-work.ts";
 import type { DamageReport } from "./erasure/damage.ts";
 import { DigestLanes } from "./erasure/digest-lanes.ts";
@@ -117,7 +118,7 @@ export async function openStore(
     });
   const toRebuild = markReplaced(opened, layouts, sets); // before doubts: such a drive is no witness of what was not written
   await decideDoubts(sets.flat(), log);
-  const pools = poolsWith(await suspendedPools(poolsWith(new Set()), layouts, clock));
+  const pools = poolsWith(await suspendedPools(poolsWith(new Set()), layouts, outside));
   healer.run = async (damage) => {
     let healed = 0;
     for (const set of pools.setsOf(damage.path))
@@ -246,9 +247,17 @@ function markReplaced(
 async function suspendedPools(
   pools: Pools,
   layouts: readonly PoolLayout[],
-  clock: Clock,
+  { clock, log }: Outside,
 ): Promise<ReadonlySet<number>> {
-  const bytes = await pools.readDocument(POOL_META_PATH);
+  let bytes: Uint8Array | null;
+  try {
+    bytes = await pools.readDocument(POOL_META_PATH);
+  } catch (error) {
+    // One pool is not drained; with as many drives gone as there is parity its objects are still read.
+    if (!(error instanceof QuorumError) || layouts.length > 1) throw error;
+    log.warn("pool.bin cannot be read", { message: error.message });
+    return new Set();
+  }
   const known = bytes === null ? [] : decodePoolMeta(bytes);
   const now = reconcilePools(
     known,
