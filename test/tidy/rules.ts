@@ -143,6 +143,11 @@ const BANNED_MODULES: readonly ModuleBan[] = [
     allowed: ["src/sys/"],
     instead: "take a part of World (src/sys/world.ts) as an argument",
   },
+  {
+    pattern: /^bun:sqlite$/,
+    allowed: ["src/sys/"],
+    instead: "take a Tables (src/sys/ordered-table.ts) as an argument",
+  },
   { pattern: /^bun$/, allowed: ["src/sys/"], instead: "use the global Bun for what is pure; I/O belongs to src/sys" },
 ];
 

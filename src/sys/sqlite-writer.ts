@@ -1,0 +1,132 @@
+/**
+ * The worker that writes the tables of sqlite-tables.ts, one message after the other: an entry point of its own, because the
+ * JavaScript thread must not wait for a transaction. Imports nothing of the program but its messages.
+ */
+import { Database, type Statement } from "bun:sqlite";
+import { existsSync, rmSync } from "node:fs";
+import type { TableBatch } from "./ordered-table.ts";
+import { type Ask, LAYOUT, LAYOUT_VERSION, meansDamage, type Reply, type Request } from "./sqlite-messages.ts";
+
+class Writer {
+  private readonly counts: Statement<{ counts: string }, [string, string]>;
+  private readonly put: Statement<unknown, [string, string, string, string, string, string | null]>;
+  private readonly remove: Statement<unknown, [string, string]>;
+  private readonly add: Statement<unknown, [string, number, number]>;
+  private readonly note: Statement<unknown, [string, string]>;
+
+  constructor(readonly db: Database) {
+    this.counts = db.prepare("select counts from rows where grp = ?1 and key = ?2");
+    this.put = db.prepare(
+      `insert into rows values (?1, ?2, ?3, ?4, ?5, ?6) on conflict (grp, key) do update set value = ?3, own = ?4, counts = ?5, extra = ?6`,
+    );
+    this.remove = db.prepare("delete from rows where grp = ?1 and key = ?2");
+    this.add = db.prepare(
+      "insert into sums values (?1, ?2, ?3) on conflict (grp, id) do update set amount = amount + ?3",
+    );
+    this.note = db.prepare("insert into notes values (?1, ?2) on conflict (name) do update set value = ?2");
+  }
+
+  close(): void {
+    try {
+      this.db.run("pragma wal_checkpoint(truncate)");
+    } finally {
+      this.abandon();
+    }
+  }
+
+  /** Statements that are not finalized would keep the file open. */
+  abandon(): void {
+    for (const statement of [this.counts, this.put, this.remove, this.add, this.note]) statement.finalize();
+    this.db.close();
+  }
+
+  write(batch: TableBatch): void {
+    for (const group of batch.dropped) {
+      this.db.run("delete from rows where grp = ?", [group]);
+      this.db.run("delete from sums where grp = ?", [group]);
+    }
+    const sums = new Map<string, Map<number, number>>();
+    for (const { group, key, value, own, extra, counts } of batch.changes) {
+      let sum = sums.get(group);
+      if (sum === undefined) sums.set(group, (sum = new Map()));
+      const old = this.counts.get(group, key);
+      if (old !== null) tally(sum, JSON.parse(old.counts) as number[], -1);
+      if (value === null) {
+        if (old !== null) this.remove.run(group, key);
+        continue;
+      }
+      tally(sum, counts, 1);
+      this.put.run(group, key, value, own, JSON.stringify(counts), extra);
+    }
+    for (const [group, sum] of sums) for (const [id, amount] of sum) if (amount !== 0) this.add.run(group, id, amount);
+    for (const [name, value] of Object.entries(batch.notes)) this.note.run(name, value);
+  }
+}
+
+function tally(sum: Map<number, number>, counts: readonly number[], sign: number): void {
+  for (let i = 0; i + 1 < counts.length; i += 2) {
+    const id = counts[i] as number;
+    sum.set(id, (sum.get(id) ?? 0) + sign * (counts[i + 1] as number));
+  }
+}
+
+function open(path: string, fresh: boolean): Writer | "absent" | "damaged" {
+  if (fresh) for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
+  else if (!existsSync(path)) return "absent";
+  const db = new Database(path, { create: fresh, readwrite: true });
+  try {
+    db.run("pragma journal_mode = wal");
+    db.run("pragma synchronous = normal");
+    if (fresh) db.run(LAYOUT);
+    const { user_version: found } = db.query("pragma user_version").get() as { user_version: number };
+    if (found === LAYOUT_VERSION) return new Writer(db);
+    db.close();
+    return "damaged";
+  } catch (error) {
+    db.close();
+    if (meansDamage(error)) return "damaged";
+    throw error;
+  }
+}
+
+/** A function that answers requests on the tables it has opened. */
+function server(): (request: Request) => Reply["result"] {
+  const writers = new Map<string, Writer>();
+  return (request) => {
+    if (request.op === "open") {
+      writers.get(request.path)?.abandon();
+      writers.delete(request.path);
+      const opened = open(request.path, request.fresh);
+      if (typeof opened === "string") return opened;
+      writers.set(request.path, opened);
+      return "opened";
+    }
+    const writer = writers.get(request.path);
+    if (writer === undefined) return "failed";
+    const { db } = writer;
+    if (request.op === "write") db.transaction((batch: TableBatch) => writer.write(batch))(JSON.parse(request.batch));
+    else if (request.op === "check") {
+      const { quick_check: verdict } = db.query("pragma quick_check(1)").get() as { quick_check: string };
+      return verdict === "ok" ? "fine" : "damaged";
+    } else if (request.op === "sync") db.run("pragma wal_checkpoint(truncate)");
+    else {
+      writers.delete(request.path);
+      writer.close();
+    }
+    return "done";
+  };
+}
+
+declare const self: {
+  onmessage: ((event: { readonly data: Ask }) => void) | null;
+  postMessage(reply: Reply): void;
+};
+const answer = server();
+self.onmessage = ({ data: { id, request } }): void => {
+  try {
+    self.postMessage({ id, result: answer(request), message: "" });
+  } catch (error) {
+    const result = meansDamage(error) ? "damaged" : "failed";
+    self.postMessage({ id, result, message: error instanceof Error ? error.message : String(error) });
+  }
+};

@@ -1,0 +1,109 @@
+/** OrderedTables in memory: what a process left is gone at a crash, as a rebuildable cache may be. Damage and failures on demand. */
+import { SortedMap } from "../../src/core/sorted-map.ts";
+import {
+  type OrderedTable,
+  type TableBatch,
+  type TableChange,
+  TableError,
+  type TableRange,
+  type TableRow,
+  type Tables,
+} from "../../src/sys/ordered-table.ts";
+
+interface Content {
+  groups: Map<string, SortedMap<TableChange>>;
+  sums: Map<string, Map<number, number>>;
+  notes: Map<string, string>;
+}
+
+export class MemoryTables implements Tables {
+  private readonly files = new Map<string, Content>();
+  /** Paths that answer "damaged" from now on. */
+  readonly damaged = new Set<string>();
+
+  open(path: string): Promise<OrderedTable | "absent" | "damaged"> {
+    if (this.damaged.has(path)) return Promise.resolve("damaged");
+    const content = this.files.get(path);
+    return Promise.resolve(content === undefined ? "absent" : new MemoryTable(content, () => this.damaged.has(path)));
+  }
+  create(path: string): Promise<OrderedTable> {
+    this.damaged.delete(path);
+    const content = { groups: new Map(), sums: new Map(), notes: new Map() };
+    this.files.set(path, content);
+    return Promise.resolve(new MemoryTable(content, () => this.damaged.has(path) || this.files.get(path) !== content));
+  }
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+class MemoryTable implements OrderedTable {
+  constructor(
+    private readonly content: Content,
+    private readonly isDamaged: () => boolean,
+  ) {}
+
+  range({ group, from, inclusive, before, limit }: TableRange): readonly TableRow[] {
+    this.demand();
+    const out: TableRow[] = [];
+    for (const [key, row] of this.content.groups.get(group)?.range(from, inclusive, before) ?? []) {
+      if (out.length >= limit) break;
+      out.push({ key, value: row.value as string, extra: row.extra });
+    }
+    return out;
+  }
+  own(group: string, key: string): string | null {
+    this.demand();
+    return this.content.groups.get(group)?.get(key)?.own ?? null;
+  }
+  sums(group: string): ReadonlyMap<number, number> {
+    this.demand();
+    return new Map([...(this.content.sums.get(group) ?? [])].filter(([, amount]) => amount !== 0));
+  }
+  note(name: string): string | null {
+    return this.content.notes.get(name) ?? null;
+  }
+
+  async write(batch: TableBatch): Promise<void> {
+    await Promise.resolve();
+    this.demand();
+    for (const group of batch.dropped) {
+      this.content.groups.delete(group);
+      this.content.sums.delete(group);
+    }
+    for (const change of batch.changes) this.apply(change);
+    for (const [name, value] of Object.entries(batch.notes)) this.content.notes.set(name, value);
+  }
+
+  private apply(change: TableChange): void {
+    const group = this.content.groups.get(change.group) ?? new SortedMap<TableChange>();
+    this.content.groups.set(change.group, group);
+    this.tally(change.group, group.get(change.key)?.counts ?? [], -1);
+    if (change.value === null) group.delete(change.key);
+    else {
+      group.set(change.key, change);
+      this.tally(change.group, change.counts, 1);
+    }
+  }
+
+  private tally(group: string, counts: readonly number[], sign: number): void {
+    const sums = this.content.sums.get(group) ?? new Map<number, number>();
+    this.content.sums.set(group, sums);
+    for (let i = 0; i + 1 < counts.length; i += 2)
+      sums.set(counts[i] as number, (sums.get(counts[i] as number) ?? 0) + sign * (counts[i + 1] as number));
+  }
+
+  async sync(): Promise<void> {
+    await Promise.resolve();
+    this.demand();
+  }
+  check(): Promise<boolean> {
+    return Promise.resolve(!this.isDamaged());
+  }
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+  private demand(): void {
+    if (this.isDamaged()) throw new TableError("Damaged", "the table is damaged");
+  }
+}

@@ -1,0 +1,112 @@
+/** The contract of OrderedTable, on SQLite files and on the simulator's memory. */
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { OrderedTable, TableChange, Tables } from "../../../src/sys/ordered-table.ts";
+import { SqliteTables } from "../../../src/sys/sqlite-tables.ts";
+import { MemoryTables } from "../../sim/memory-tables.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "sherd-table-"));
+const sqlite = new SqliteTables();
+afterAll(async () => {
+  await sqlite.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+const KINDS: readonly (readonly [string, Tables, string])[] = [
+  ["SQLite", sqlite, folder],
+  ["memory", new MemoryTables(), "/memory"],
+];
+
+function row(group: string, key: string, value: string | null, counts: readonly number[] = []): TableChange {
+  return { group, key, value, own: `own ${key}`, extra: value === null ? null : `extra ${value}`, counts };
+}
+function write(
+  table: OrderedTable,
+  changes: readonly TableChange[],
+  notes = {},
+  dropped: string[] = [],
+): Promise<void> {
+  return table.write({ dropped, changes, notes });
+}
+function keys(table: OrderedTable, group: string): string[] {
+  return table
+    .range({ group, from: "", inclusive: true, before: null, limit: 100, withExtra: false })
+    .map((r) => r.key);
+}
+
+test.each(KINDS)("%s: rows come in the order of UTF-8 bytes, groups apart", async (_, tables, at) => {
+  const table = await tables.create(join(at, "order.db"));
+  const texts = ["\u{ffff}", "\u{10000}", "a", "\u{d7ff}", "\u{e000}", "a\u{1}", "a/", "a!", "é", "Z"];
+  await write(table, [...texts.map((key) => row("b", key, key)), row("a", "x", "1"), row("bb", "y", "2")]);
+  expect(keys(table, "b")).toEqual([...texts].sort((x, y) => Buffer.compare(Buffer.from(x), Buffer.from(y))));
+  expect(keys(table, "a")).toEqual(["x"]);
+  const some = table.range({ group: "b", from: "a", inclusive: false, before: "b", limit: 2, withExtra: true });
+  expect(some.map((r) => [r.key, r.value, r.extra])).toEqual([
+    ["a\u{1}", "a\u{1}", "extra a\u{1}"],
+    ["a!", "a!", "extra a!"],
+  ]);
+  const one = table.range({ group: "b", from: "a!", inclusive: true, before: null, limit: 1, withExtra: false });
+  expect(one.map((r) => r.key)).toEqual(["a!"]);
+  expect(table.own("b", "a!")).toBe("own a!");
+  await table.close();
+});
+
+test.each(KINDS)("%s: sums follow puts, overwrites, removals and drops", async (_, tables, at) => {
+  const table = await tables.create(join(at, "sums.db"));
+  await write(table, [row("b", "k", "1", [0, 1, 3, 100]), row("b", "l", "1", [0, 1, 3, 7])]);
+  await write(table, [row("b", "k", "2", [0, 1, 3, 5]), row("b", "absent", null)]);
+  expect([...table.sums("b")].sort()).toEqual([
+    [0, 2],
+    [3, 12],
+  ]);
+  await write(table, [row("b", "k", null)]);
+  await write(table, [row("b", "k", null), row("c", "k", "1", [0, 1])]);
+  expect(Object.fromEntries(table.sums("b"))).toEqual({ 0: 1, 3: 7 });
+  await write(table, [row("b", "n", "1", [0, 1])], {}, ["b"]);
+  expect(keys(table, "b")).toEqual(["n"]);
+  expect(Object.fromEntries(table.sums("b"))).toEqual({ 0: 1 });
+  expect(Object.fromEntries(table.sums("c"))).toEqual({ 0: 1 });
+  await table.close();
+});
+
+test.each(KINDS)("%s: what was written is there when it is opened again; create begins anew", async (_, tables, at) => {
+  const path = join(at, "again.db");
+  expect(await tables.open(path)).toBe("absent");
+  const first = await tables.create(path);
+  await write(first, [row("b", "k", "1", [0, 1])], { sequence: "7" });
+  await first.sync();
+  await first.close();
+  const second = (await tables.open(path)) as OrderedTable;
+  expect([second.note("sequence"), second.note("none"), keys(second, "b")]).toEqual(["7", null, ["k"]]);
+  expect(await second.check()).toBe(true);
+  await second.close();
+  const third = await tables.create(path);
+  expect([third.note("sequence"), keys(third, "b"), third.sums("b").size]).toEqual([null, [], 0]);
+  await third.close();
+});
+
+test("a file that is no table, an older layout and torn pages are damaged", async () => {
+  const path = join(folder, "damaged.db");
+  writeFileSync(path, "this is not a database, and it is longer than a header would be: ".repeat(40));
+  expect(await sqlite.open(path)).toBe("damaged");
+  writeFileSync(path, "");
+  expect(await sqlite.open(path)).toBe("damaged");
+  const table = await sqlite.create(path);
+  for (let i = 0; i < 20; i++)
+    await write(
+      table,
+      Array.from({ length: 200 }, (_, j) => row("b", `key ${i} ${j}`, "v".repeat(100))),
+    );
+  await table.close();
+  const bytes = readFileSync(path);
+  for (let at = 4096 * 3; at < bytes.length; at += 4096) bytes.fill(0xa5, at, at + 64);
+  writeFileSync(path, bytes);
+  const opened = await sqlite.open(path);
+  if (opened === "damaged" || opened === "absent") return;
+  expect(await opened.check()).toBe(false);
+  expect(() =>
+    opened.range({ group: "b", from: "", inclusive: true, before: null, limit: 9999, withExtra: true }),
+  ).toThrow("malformed");
+  await opened.close();
+});
