@@ -37,6 +37,7 @@ import type { LocalDrive } from "./storage/local-drive.ts";
 import { GroupSyncs, type OpenedPool, openPool, StartError } from "./storage/open-pool.ts";
 import type { HttpExchange, RunningServer } from "./sys/http.ts";
 import { startHttpServer } from "./sys/http.ts";
+import { SqliteTables } from "./sys/sqlite-tables.ts";
 import { CertificateFolder } from "./sys/tls.ts";
 import type { Clock } from "./sys/clock.ts";
 import type { Rng } from "./sys/rng.ts";
@@ -101,7 +102,8 @@ export async function openStore(
   const healer: { run: (damage: DamageReport) => Promise<number> } = { run: () => Promise.resolve(0) };
   const healQueue = new HealQueue(clock, log, (damage) => healer.run(damage));
   const resources = setResources(options, { codec, native, damage: healQueue }, outside);
-  const opened = await openPools(options, layouts, { native, syncs, outside });
+  const tables = new SqliteTables();
+  const opened = await openPools(options, layouts, { native, syncs, tables, outside });
   const deploymentId = (opened[0] as OpenedPool).format.deploymentId;
   const sets = opened.map((pool, i) => setsOf(pool, i, layouts[i] as PoolLayout, { ...classes, resources, log }));
   const poolsWith = (suspended: ReadonlySet<number>): Pools =>
@@ -134,8 +136,7 @@ export async function openStore(
   const close = async (): Promise<void> => {
     await healQueue.stop();
     await background.idle();
-    await Promise.all(syncs.all().map((sync) => sync.sync())); // what is settled is known on all drives before one forgets it
-    for (const drive of opened.flatMap((p) => p.drives)) await drive?.close();
+    await closeDrives(opened, syncs, tables);
   };
   const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, resources, healQueue, background };
   return { ...parts, toRebuild, rebuilt, close };
@@ -162,6 +163,12 @@ function setResources(
   };
 }
 
+async function closeDrives(opened: readonly OpenedPool[], syncs: GroupSyncs, tables: SqliteTables): Promise<void> {
+  await Promise.all(syncs.all().map((sync) => sync.sync())); // what is settled is known on all drives before one forgets it
+  for (const drive of opened.flatMap((p) => p.drives)) await drive?.close();
+  await tables.close();
+}
+
 function refuseUrls(layouts: readonly PoolLayout[]): void {
   const url = layouts.flatMap((l) => l.endpoints).find((endpoint) => /^[a-z]+:\/\//i.test(endpoint));
   if (url !== undefined)
@@ -171,9 +178,9 @@ function refuseUrls(layouts: readonly PoolLayout[]): void {
 async function openPools(
   options: ServerOptions,
   layouts: readonly PoolLayout[],
-  means: { native: NativePool; syncs: GroupSyncs; outside: Outside },
+  means: { native: NativePool; syncs: GroupSyncs; tables: SqliteTables; outside: Outside },
 ): Promise<OpenedPool[]> {
-  const { native, syncs, outside } = means;
+  const { native, syncs, tables, outside } = means;
   const opened: OpenedPool[] = [];
   for (const layout of layouts) {
     const warn = (message: string): void => outside.log.warn("drive", { message });
@@ -189,6 +196,7 @@ async function openPools(
         rng: outside.rng,
         syncs,
         warn,
+        index: { tables, clock: outside.clock, warn },
       }),
     );
   }

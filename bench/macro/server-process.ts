@@ -45,6 +45,22 @@ export async function startServer(
   const folder = mkdtempSync(join(resolve(where), "bench-"));
   const drives = [1, 2, 3, 4].map((i) => join(folder, `d${i}`));
   for (const drive of drives) mkdirSync(drive);
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  try {
+    const started = await serve(binary, drives, credentials);
+    return { ...started, stop: () => started.stop().finally(remove) };
+  } catch (error) {
+    remove();
+    throw error;
+  }
+}
+
+/** Starts `binary` on these drives, which stay. */
+export async function serve(
+  binary: string,
+  drives: readonly string[],
+  credentials: { readonly user: string; readonly password: string },
+): Promise<StartedServer> {
   const address = `127.0.0.1:${await freePort()}`;
   const { user, password } = credentials;
   const own = { SHERD_ROOT_USER: user, SHERD_ROOT_PASSWORD: password, SHERD_ALLOW_ROOT_DRIVE: "on" };
@@ -68,7 +84,6 @@ export async function startServer(
   const stop = async (): Promise<void> => {
     child.kill("SIGTERM");
     await child.exited;
-    rmSync(folder, { recursive: true, force: true });
   };
   try {
     await untilReady(`http://${address}`, child);

@@ -3,6 +3,7 @@
  * an xl.meta is an object and may hold further keys below it. Enough drives of each set are asked to see every committed
  * key. One page at a time; nothing is kept between pages, so a page is correct however old its marker is.
  */
+import { compareKeys } from "../core/key-order.ts";
 import type { DriveOutcome, KeyState, ObjectPath } from "../storage/drive.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
@@ -13,7 +14,7 @@ const LOOK_AHEAD = 64;
 export const AFTER_ALL = "\u{10FFFF}";
 const DIRECTORY_SUFFIX = "__XLDIR__";
 
-export interface ListedKey {
+export interface WalkedKey {
   readonly key: string;
   /** One reading for each pool. */
   readonly readings: readonly KeyReading[];
@@ -38,21 +39,7 @@ interface Look {
   readonly directories: ReadonlySet<string>;
 }
 
-export function compareKeys(a: string, b: string): number {
-  if (a === b) return 0;
-  const length = Math.min(a.length, b.length);
-  for (let i = 0; i < length; i++) {
-    const x = a.charCodeAt(i);
-    const y = b.charCodeAt(i);
-    if (x !== y) return fixSurrogate(x) - fixSurrogate(y); // UTF-16 order to code point (= UTF-8) order
-  }
-  return a.length - b.length;
-}
-function fixSurrogate(unit: number): number {
-  return unit >= 0xe000 ? unit - 0x800 : unit >= 0xd800 ? unit + 0x2000 : unit;
-}
-
-export async function* walkKeys(options: WalkOptions, cursor: WalkCursor): AsyncGenerator<ListedKey> {
+export async function* walkKeys(options: WalkOptions, cursor: WalkCursor): AsyncGenerator<WalkedKey> {
   const slash = options.prefix.lastIndexOf("/");
   const directory = slash < 0 ? "" : options.prefix.slice(0, slash);
   const names = await namesIn(options, directory);
@@ -84,7 +71,7 @@ async function* walkNames(
   cursor: WalkCursor,
   base: string,
   names: Iterable<string>,
-): AsyncGenerator<ListedKey> {
+): AsyncGenerator<WalkedKey> {
   const items: Item[] = [];
   for (const name of names) {
     if (name.endsWith(DIRECTORY_SUFFIX))

@@ -8,6 +8,7 @@ import { SYSTEM_BUCKET } from "../storage/paths.ts";
 import type { Change, DriveOutcome, ObjectPath, Stamp } from "../storage/drive.ts";
 import { NULL_VERSION_ID } from "../storage/uuid.ts";
 import type { BackgroundWork } from "./background-work.ts";
+import { bucketUsage } from "./bucket-usage.ts";
 import { commitChange } from "./commit-version.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
@@ -25,6 +26,7 @@ import type {
   Staged,
   StageRequest,
   Store,
+  StoredUsage,
   StoredVersion,
   UploadPart,
   UploadRef,
@@ -404,6 +406,10 @@ export class Pools implements Store {
       },
       request,
     );
+  }
+
+  usage(bucket: string): Promise<StoredUsage | null> {
+    return bucketUsage(this.allSets, bucket);
   }
 
   // ---- uploads: uploads.ts

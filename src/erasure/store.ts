@@ -5,6 +5,11 @@
  * Every method throws QuorumError when the drives cannot tell or cannot keep; "not there" is a value.
  */
 import type { ByteSink, ByteSource } from "../core/byte-stream.ts";
+import type { BucketUsage } from "../storage/usage.ts";
+import type { VersionSummary } from "../storage/version-summary.ts";
+
+/** What a bucket holds. */
+export type StoredUsage = BucketUsage;
 
 export interface StoredPart {
   readonly number: number;
@@ -116,9 +121,16 @@ export interface CommitRequest {
   readonly signal: AbortSignal;
 }
 
+/** A version as a listing shows it: sizes are the client's. */
+export type ListedVersion = VersionSummary;
+export interface ListedKey {
+  readonly key: string;
+  /** Newest first; only the latest one unless all were asked for. */
+  readonly versions: readonly ListedVersion[];
+}
 export interface ListPage {
-  /** Keys in byte order, each with its versions newest first (only the latest one unless all were asked for). */
-  readonly entries: readonly { readonly key: string; readonly versions: readonly StoredVersion[] }[];
+  /** In byte order. */
+  readonly entries: readonly ListedKey[];
   readonly commonPrefixes: readonly string[];
   readonly isTruncated: boolean;
   /** Last key or common prefix looked at; the next page starts strictly after it. */
@@ -189,6 +201,8 @@ export interface Store {
   /** Null when `decide` returned null. */
   commit(request: CommitRequest): Promise<Committed | null>;
   list(request: ListRequest): Promise<ListPage>;
+  /** What a bucket holds, exactly; null = not every set has a complete key index. */
+  usage(bucket: string): Promise<StoredUsage | null>;
 
   // ---- uploads
   createUpload(request: {

@@ -2,7 +2,9 @@
 import { present } from "../core/assert.ts";
 import { type AnyVersion, decodeVersion } from "../storage/xl-meta-version.ts";
 import type { XlMeta } from "../storage/xl-meta.ts";
+import { summarize, type VersionSummary } from "../storage/version-summary.ts";
 import { QuorumError } from "../core/quorum-error.ts";
+import type { LocatedKey } from "./locate.ts";
 import type { MergedVersion } from "./quorum.ts";
 import type { ShardLayout, ShardPlace } from "./read-shards.ts";
 import type { KeyReading } from "./read-version.ts";
@@ -70,6 +72,13 @@ export function storedVersion(reading: KeyReading, merged: MergedVersion, place:
     parityShards: body.parityShards,
     isInline: (merged.header.flags & INLINE_FLAG) !== 0,
   };
+}
+
+/** What a listing shows of the versions that the pools agree on, newest first. */
+export function listedVersions(located: LocatedKey): readonly VersionSummary[] {
+  return located.versions.map(({ reading, merged }) =>
+    summarize(decodeVersion(bodyOn(reading, merged, merged.holders[0] as number))),
+  );
 }
 
 function bodyOn(reading: KeyReading, merged: MergedVersion, position: number): Uint8Array {

@@ -1,21 +1,21 @@
 /** ListObjects and ListObjectVersions over the store's pages. Source: s3-api.md §4.3. */
+import { compareKeys } from "../core/key-order.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { isPrefix } from "./names.ts";
 import type {
+  ListedObject,
   ListObjectsRequest,
   ListObjectsResult,
   ListVersionsRequest,
   ListVersionsResult,
-  VersionInfo,
 } from "./types.ts";
-import { versionInfo } from "./version-info.ts";
 
 export async function listObjects(ctx: ObjectContext, request: ListObjectsRequest): Promise<ListObjectsResult> {
   await bucketOf(ctx, request.bucket);
   if (!isPrefix(request.prefix)) return { objects: [], commonPrefixes: [], isTruncated: false, nextAfter: "" };
   const page = await ctx.store.list({ ...request, inclusive: false, limit: request.maxKeys, allVersions: false });
   return {
-    objects: page.entries.flatMap(({ key, versions }) => versions.map((v) => versionInfo(request.bucket, key, v))),
+    objects: page.entries.flatMap(({ key, versions }) => versions.map((version) => ({ key, isLatest: true, version }))),
     commonPrefixes: page.commonPrefixes,
     isTruncated: page.isTruncated,
     nextAfter: page.next,
@@ -35,18 +35,23 @@ export async function listVersions(ctx: ObjectContext, request: ListVersionsRequ
     limit,
     allVersions: true,
   });
-  const versions: VersionInfo[] = [];
+  const versions: ListedObject[] = [];
   const prefixes = [...page.commonPrefixes];
   const commonPrefixes: string[] = [];
   for (const { key, versions: all } of page.entries) {
     // A key's place among the common prefixes decides what still fits this page.
-    while (prefixes.length > 0 && (prefixes[0] as string) < key && versions.length + commonPrefixes.length < limit)
+    while (
+      prefixes.length > 0 &&
+      compareKeys(prefixes[0] as string, key) < 0 &&
+      versions.length + commonPrefixes.length < limit
+    )
       commonPrefixes.push(prefixes.shift() as string);
     const resumeAt =
       key === keyMarker && versionIdMarker !== "" ? all.findIndex((v) => v.versionId === versionIdMarker) + 1 : 0;
-    for (const version of all.slice(resumeAt)) {
+    for (const [i, version] of all.entries()) {
+      if (i < resumeAt) continue;
       if (versions.length + commonPrefixes.length >= limit) return cut(versions, commonPrefixes);
-      versions.push(versionInfo(request.bucket, key, version));
+      versions.push({ key, isLatest: i === 0, version });
     }
   }
   while (prefixes.length > 0) {
@@ -57,10 +62,10 @@ export async function listVersions(ctx: ObjectContext, request: ListVersionsRequ
   return { versions, commonPrefixes, isTruncated: false, nextKeyMarker: "", nextVersionIdMarker: "" };
 }
 
-function cut(versions: readonly VersionInfo[], commonPrefixes: readonly string[], next = ""): ListVersionsResult {
+function cut(versions: readonly ListedObject[], commonPrefixes: readonly string[], next = ""): ListVersionsResult {
   const last = versions.at(-1);
   const prefix = commonPrefixes.at(-1) ?? "";
-  if (last === undefined || prefix > last.key)
+  if (last === undefined || compareKeys(prefix, last.key) > 0)
     return {
       versions,
       commonPrefixes,
@@ -68,5 +73,11 @@ function cut(versions: readonly VersionInfo[], commonPrefixes: readonly string[]
       nextKeyMarker: prefix === "" ? next : prefix,
       nextVersionIdMarker: "",
     };
-  return { versions, commonPrefixes, isTruncated: true, nextKeyMarker: last.key, nextVersionIdMarker: last.versionId };
+  return {
+    versions,
+    commonPrefixes,
+    isTruncated: true,
+    nextKeyMarker: last.key,
+    nextVersionIdMarker: last.version.versionId,
+  };
 }

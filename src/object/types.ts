@@ -4,6 +4,7 @@
  * Times are nanoseconds (bigint) since 1970 where they come from a version, keys are as the client wrote them.
  */
 import type { ByteSink, ByteSource } from "../core/byte-stream.ts";
+import type { ListedVersion } from "../erasure/store.ts";
 
 /** Digest flags as in codec.h: 1 MD5, 2 SHA-256, 4 CRC32, 8 CRC32C, 16 CRC64NVME, 32 SHA-1. */
 export type DigestFlags = number;
@@ -163,8 +164,13 @@ export interface ListObjectsRequest {
   readonly maxKeys: number;
   readonly signal: AbortSignal;
 }
+export interface ListedObject {
+  readonly key: string;
+  readonly isLatest: boolean;
+  readonly version: ListedVersion;
+}
 export interface ListObjectsResult {
-  readonly objects: readonly VersionInfo[];
+  readonly objects: readonly ListedObject[];
   readonly commonPrefixes: readonly string[];
   readonly isTruncated: boolean;
   /** The last key or prefix of this page; where the next one continues. */
@@ -175,7 +181,7 @@ export interface ListVersionsRequest extends Omit<ListObjectsRequest, "after"> {
   readonly versionIdMarker: string;
 }
 export interface ListVersionsResult {
-  readonly versions: readonly VersionInfo[];
+  readonly versions: readonly ListedObject[];
   readonly commonPrefixes: readonly string[];
   readonly isTruncated: boolean;
   readonly nextKeyMarker: string;

@@ -1,10 +1,10 @@
 /** Listings on the wire: objects V1 and V2, versions. Source: s3-api.md §4.3. */
 import { listObjects, listVersions } from "../object/list-objects.ts";
-import type { VersionInfo } from "../object/types.ts";
+import type { ListedObject } from "../object/types.ts";
 import { type Call, type Reply, xmlReply } from "./call.ts";
-import { integerFrom, isoDate, quoted, queryEscape } from "./headers.ts";
+import { integerFrom, queryEscape } from "./headers.ts";
 import { WireError } from "./wire-error.ts";
-import { xmlDocument, type XmlNode } from "./xml.ts";
+import { escapeXml, xmlListing, type XmlNode } from "./xml.ts";
 
 export const OWNER_ID = "02d6176db174dc93cb1b899f7c6078f08654445fe8cf1b6ce98d8855f66bdbf4";
 export const OWNER: XmlNode = [
@@ -44,30 +44,47 @@ function encodeKey(text: string): string {
   return queryEscape(text).replaceAll("+", "%20").replaceAll("%2F", "/").replaceAll("%2A", "*");
 }
 
-function contents(info: VersionInfo, common: Common, owner: boolean): XmlNode {
-  const algorithm: XmlNode[] =
-    info.checksum === null
-      ? []
-      : [
-          ["ChecksumAlgorithm", info.checksum.algorithm],
-          ["ChecksumType", info.checksum.type],
-        ];
-  return [
-    "Contents",
-    [
-      ["Key", common.encode(info.key)],
-      ["LastModified", isoDate(info.modTimeNs)],
-      ["ETag", quoted(info.etag)],
-      ["Size", info.sizeBytes],
-      ...algorithm,
-      owner ? OWNER : null,
-      ["StorageClass", info.storageClass],
-    ],
-  ];
+const OWNER_XML = `<Owner><ID>${OWNER_ID}</ID><DisplayName>minio</DisplayName></Owner>`;
+
+function contents(page: readonly ListedObject[], common: Common, owner: boolean): string {
+  const isoOf = isoDates();
+  let out = "";
+  for (const { key, version } of page) {
+    const { checksum } = version;
+    const checksumXml =
+      checksum === null
+        ? ""
+        : `<ChecksumAlgorithm>${checksum.algorithm}</ChecksumAlgorithm><ChecksumType>${checksum.type}</ChecksumType>`;
+    out += `<Contents><Key>${escapeXml(common.encode(key))}</Key>${shown(version, isoOf)}${checksumXml}${
+      owner ? OWNER_XML : ""
+    }<StorageClass>${escapeXml(version.storageClass)}</StorageClass></Contents>`;
+  }
+  return out;
 }
 
-function prefixes(common: Common, list: readonly string[]): XmlNode[] {
-  return list.map((prefix) => ["CommonPrefixes", [["Prefix", common.encode(prefix)]]]);
+/** What an object and a version show alike. */
+function shown({ modTimeMs, etag, sizeBytes }: ListedObject["version"], isoOf: (ms: number) => string): string {
+  return `<LastModified>${isoOf(modTimeMs)}</LastModified><ETag>&#34;${escapeXml(etag)}&#34;</ETag><Size>${sizeBytes}</Size>`;
+}
+
+/** ISO 8601 of times that often lie within one second. */
+function isoDates(): (ms: number) => string {
+  let second = Number.NaN;
+  let prefix = "";
+  return (ms) => {
+    const now = Math.floor(ms / 1000);
+    if (now !== second) {
+      second = now;
+      prefix = new Date(now * 1000).toISOString().slice(0, -4);
+    }
+    return `${prefix}${String(ms - now * 1000).padStart(3, "0")}Z`;
+  };
+}
+
+function prefixes(common: Common, list: readonly string[]): string {
+  return list
+    .map((prefix) => `<CommonPrefixes><Prefix>${escapeXml(common.encode(prefix))}</Prefix></CommonPrefixes>`)
+    .join("");
 }
 
 function delimiterNode(common: Common): XmlNode | null {
@@ -87,18 +104,20 @@ export async function listObjectsV1(call: Call): Promise<Reply> {
   });
   return xmlReply(
     200,
-    xmlDocument("ListBucketResult", [
-      ["Name", call.bucket],
-      ["Prefix", common.encode(common.prefix)],
-      ["Marker", common.encode(marker)],
-      page.isTruncated ? ["NextMarker", common.encode(page.nextAfter)] : null,
-      ["MaxKeys", common.maxKeys],
-      delimiterNode(common),
-      ["IsTruncated", page.isTruncated],
-      ...page.objects.map((o) => contents(o, common, true)),
-      ...prefixes(common, page.commonPrefixes),
-      common.encodingNode,
-    ]),
+    xmlListing(
+      "ListBucketResult",
+      [
+        ["Name", call.bucket],
+        ["Prefix", common.encode(common.prefix)],
+        ["Marker", common.encode(marker)],
+        page.isTruncated ? ["NextMarker", common.encode(page.nextAfter)] : null,
+        ["MaxKeys", common.maxKeys],
+        delimiterNode(common),
+        ["IsTruncated", page.isTruncated],
+      ],
+      contents(page.objects, common, true) + prefixes(common, page.commonPrefixes),
+      [common.encodingNode],
+    ),
   );
 }
 
@@ -119,20 +138,22 @@ export async function listObjectsV2(call: Call): Promise<Reply> {
   const owner = call.query.get("fetch-owner") === "true";
   return xmlReply(
     200,
-    xmlDocument("ListBucketResult", [
-      ["Name", call.bucket],
-      ["Prefix", common.encode(common.prefix)],
-      startAfter === "" ? null : ["StartAfter", common.encode(startAfter)],
-      token === undefined ? null : ["ContinuationToken", token],
-      page.isTruncated ? ["NextContinuationToken", Buffer.from(page.nextAfter, "utf8").toString("base64url")] : null,
-      ["KeyCount", page.objects.length + page.commonPrefixes.length],
-      ["MaxKeys", common.maxKeys],
-      delimiterNode(common),
-      ["IsTruncated", page.isTruncated],
-      ...page.objects.map((o) => contents(o, common, owner)),
-      ...prefixes(common, page.commonPrefixes),
-      common.encodingNode,
-    ]),
+    xmlListing(
+      "ListBucketResult",
+      [
+        ["Name", call.bucket],
+        ["Prefix", common.encode(common.prefix)],
+        startAfter === "" ? null : ["StartAfter", common.encode(startAfter)],
+        token === undefined ? null : ["ContinuationToken", token],
+        page.isTruncated ? ["NextContinuationToken", Buffer.from(page.nextAfter, "utf8").toString("base64url")] : null,
+        ["KeyCount", page.objects.length + page.commonPrefixes.length],
+        ["MaxKeys", common.maxKeys],
+        delimiterNode(common),
+        ["IsTruncated", page.isTruncated],
+      ],
+      contents(page.objects, common, owner) + prefixes(common, page.commonPrefixes),
+      [common.encodingNode],
+    ),
   );
 }
 
@@ -161,33 +182,33 @@ export async function listObjectVersions(call: Call): Promise<Reply> {
   });
   return xmlReply(
     200,
-    xmlDocument("ListVersionsResult", [
-      ["Name", call.bucket],
-      ["Prefix", common.encode(common.prefix)],
-      ["KeyMarker", common.encode(keyMarker)],
-      ["VersionIdMarker", versionIdMarker],
-      page.isTruncated ? ["NextKeyMarker", common.encode(page.nextKeyMarker)] : null,
-      page.isTruncated && page.nextVersionIdMarker !== "" ? ["NextVersionIdMarker", page.nextVersionIdMarker] : null,
-      ["MaxKeys", common.maxKeys],
-      delimiterNode(common),
-      ["IsTruncated", page.isTruncated],
-      ...page.versions.map((v) => versionNode(v, common)),
-      ...prefixes(common, page.commonPrefixes),
-      common.encodingNode,
-    ]),
+    xmlListing(
+      "ListVersionsResult",
+      [
+        ["Name", call.bucket],
+        ["Prefix", common.encode(common.prefix)],
+        ["KeyMarker", common.encode(keyMarker)],
+        ["VersionIdMarker", versionIdMarker],
+        page.isTruncated ? ["NextKeyMarker", common.encode(page.nextKeyMarker)] : null,
+        page.isTruncated && page.nextVersionIdMarker !== "" ? ["NextVersionIdMarker", page.nextVersionIdMarker] : null,
+        ["MaxKeys", common.maxKeys],
+        delimiterNode(common),
+        ["IsTruncated", page.isTruncated],
+      ],
+      versions(page.versions, common) + prefixes(common, page.commonPrefixes),
+      [common.encodingNode],
+    ),
   );
 }
 
-function versionNode(info: VersionInfo, common: Common): XmlNode {
-  const head: XmlNode[] = [
-    ["Key", common.encode(info.key)],
-    ["VersionId", info.versionId],
-    ["IsLatest", info.isLatest],
-    ["LastModified", isoDate(info.modTimeNs)],
-  ];
-  if (info.isDeleteMarker) return ["DeleteMarker", [...head, OWNER]];
-  return [
-    "Version",
-    [...head, ["ETag", quoted(info.etag)], ["Size", info.sizeBytes], OWNER, ["StorageClass", info.storageClass]],
-  ];
+function versions(page: readonly ListedObject[], common: Common): string {
+  const isoOf = isoDates();
+  let out = "";
+  for (const { key, isLatest, version } of page) {
+    const head = `<Key>${escapeXml(common.encode(key))}</Key><VersionId>${version.versionId}</VersionId><IsLatest>${isLatest}</IsLatest>`;
+    out += version.isDeleteMarker
+      ? `<DeleteMarker>${head}<LastModified>${isoOf(version.modTimeMs)}</LastModified>${OWNER_XML}</DeleteMarker>`
+      : `<Version>${head}${shown(version, isoOf)}${OWNER_XML}<StorageClass>${escapeXml(version.storageClass)}</StorageClass></Version>`;
+  }
+  return out;
 }

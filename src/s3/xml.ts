@@ -18,6 +18,17 @@ export function xmlDocument(
   return `<?xml version="1.0" encoding="UTF-8"?>\n<${root}${attribute}>${children.map(element).join("")}</${root}>`;
 }
 
+/** As xmlDocument, with elements that are XML already between `before` and `after`: for long lists. */
+export function xmlListing(
+  root: string,
+  before: readonly (XmlNode | null)[],
+  elements: string,
+  after: readonly (XmlNode | null)[],
+): string {
+  const [head, tail] = [before.map(element).join(""), after.map(element).join("")];
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<${root} xmlns="${S3_NAMESPACE}">${head}${elements}${tail}</${root}>`;
+}
+
 function element(node: XmlNode | null): string {
   if (node === null) return "";
   const [name, content] = node;

@@ -9,6 +9,8 @@ import { XlMeta } from "./xl-meta.ts";
 export interface Applied {
   /** New xl.meta; null = the key is gone. */
   readonly meta: Uint8Array | null;
+  /** The same, decoded. */
+  readonly parsed: XlMeta | null;
   /** Data directories that no version refers to any more. */
   readonly freedDirs: readonly string[];
 }
@@ -20,25 +22,31 @@ export function applyChange(current: Uint8Array | null, change: Change): Applied
     case "put": {
       const freed = meta.dataDirFreedBy(change.versionId);
       meta.putBody(change.body, change.data.kind === "inline" ? change.data.bytes : undefined, change.header);
-      return { meta: meta.encode(), freedDirs: freed === "" || freed === change.dataDir ? [] : [freed] };
+      return { ...encoded(meta), freedDirs: freed === "" || freed === change.dataDir ? [] : [freed] };
     }
     case "delete-version": {
       if (meta.find(change.versionId) === undefined) return null;
       const freed = meta.dataDirFreedBy(change.versionId);
       meta.removeVersion(change.versionId);
-      return { meta: meta.versions.length === 0 ? null : meta.encode(), freedDirs: freed === "" ? [] : [freed] };
+      const left = meta.versions.length === 0 ? { meta: null, parsed: null } : encoded(meta);
+      return { ...left, freedDirs: freed === "" ? [] : [freed] };
     }
     case "patch": {
       if (meta.find(change.versionId) === undefined) return null;
       meta.patchMeta(change.versionId, change.metaUsr, change.metaSys);
-      return { meta: meta.encode(), freedDirs: [] };
+      return { ...encoded(meta), freedDirs: [] };
     }
     case "replace": {
       const old = meta.dataDirs();
-      const now = new Set(XlMeta.decode(change.meta).dataDirs());
-      return { meta: change.meta, freedDirs: [...old].filter((dir) => !now.has(dir)) };
+      const parsed = XlMeta.decode(change.meta);
+      const now = new Set(parsed.dataDirs());
+      return { meta: change.meta, parsed, freedDirs: [...old].filter((dir) => !now.has(dir)) };
     }
   }
+}
+
+function encoded(meta: XlMeta): { readonly meta: Uint8Array; readonly parsed: XlMeta } {
+  return { meta: meta.encode(), parsed: meta };
 }
 
 function decodeOrEmpty(bytes: Uint8Array): XlMeta {

@@ -5,6 +5,8 @@
  */
 import type { Outcome } from "../core/fan-out.ts";
 import { OperatingError } from "../core/errors.ts";
+import type { IndexListRequest, IndexPage } from "./index-list.ts";
+import type { BucketUsage } from "./usage.ts";
 import type { XlHeader } from "./xl-meta-header.ts";
 
 export type DriveErrorCode =
@@ -160,6 +162,10 @@ export interface Drive {
   /** Size of a shard file; null = absent. */
   shardSize(file: ShardFile): Promise<DriveOutcome<number | null>>;
 
+  /** Keys in order, as its index has them; null = it has none that is complete: walk the directories. */
+  list(request: IndexListRequest): Promise<DriveOutcome<IndexPage | null>>;
+  /** What the drive holds of a bucket, exactly; null = it has no complete index. */
+  usage(bucket: string): Promise<DriveOutcome<BucketUsage | null>>;
   /** Names in a directory of a bucket ("" = its root); NotFound if it is not there. */
   readDirectory(bucket: string, path: string): Promise<DriveOutcome<readonly DirectoryEntry[]>>;
   /** `read` and the directories below the key in one step, for listings; an absent key has none. */

@@ -24,6 +24,8 @@ import {
   type ShardWriter,
   type Stamp,
 } from "./drive.ts";
+import type { IndexListRequest, IndexPage } from "./index-list.ts";
+import type { BucketUsage } from "./usage.ts";
 
 const DEADLINE_MS = 30_000;
 const SUSPECT_AFTER = 3;
@@ -121,6 +123,12 @@ export class GuardedDrive implements Drive {
   }
   shardSize(file: ShardFile): Promise<DriveOutcome<number | null>> {
     return this.timed("stat", () => this.inner.shardSize(file));
+  }
+  list(request: IndexListRequest): Promise<DriveOutcome<IndexPage | null>> {
+    return this.timed("list keys", () => this.inner.list(request));
+  }
+  usage(bucket: string): Promise<DriveOutcome<BucketUsage | null>> {
+    return this.timed("usage", () => this.inner.usage(bucket));
   }
   readDirectory(bucket: string, path: string): Promise<DriveOutcome<readonly DirectoryEntry[]>> {
     return this.timed("list", () => this.inner.readDirectory(bucket, path));

@@ -6,9 +6,11 @@
  */
 import { assert } from "../core/assert.ts";
 import { bad, good } from "../core/fan-out.ts";
+import { FormatError } from "../core/format-error.ts";
 import { KeyLock } from "../core/key-lock.ts";
 import { Errno, Ignore, step } from "../sys/disk.ts";
 import { type Applied, applyChange, dataDirsOf, stampOf } from "./apply-change.ts";
+import type { CommitSink } from "./commit-sink.ts";
 import {
   type Change,
   type CommitAnswer,
@@ -23,6 +25,7 @@ import {
 import type { DriveFiles } from "./drive-files.ts";
 import type { GroupSync } from "./group-sync.ts";
 import { fingerprint, type NewDirectory, type UndoLog, type UndoRecord, type UndoTicket } from "./undo-log.ts";
+import { XlMeta } from "./xl-meta.ts";
 
 const REMEMBERED_MAX = 65_536;
 const ACCEPTED_MAX = 16;
@@ -64,6 +67,8 @@ export class LocalCommit {
   /** Settled by a successor's commit; their own settle, which tidies up, is still to come. */
   private readonly cleanups = new Map<string, Doubt>();
   private readonly memory = new Map<string, Memory>();
+  /** Keys whose xl.meta is being replaced. */
+  private readonly changing = new Map<string, ObjectPath>();
   private movedBack = false;
   /** Every key's `promised` is at least this: what was forgotten of keys not in memory. */
   private floor: Stamp = 0n;
@@ -72,6 +77,8 @@ export class LocalCommit {
     private readonly files: DriveFiles,
     private readonly undo: UndoLog,
     private readonly groupSync: GroupSync,
+    /** Told of every change before it is acknowledged. */
+    private readonly sink: CommitSink | null = null,
   ) {}
 
   /** Finds the operations that a crash left in doubt here; an error if that cannot be known. */
@@ -145,6 +152,12 @@ export class LocalCommit {
     return [...this.inDoubt.values()].map((doubt) => doubt.key);
   }
 
+  /** Keys of a bucket that are in doubt or change right now: what is told of them may not be so, or not stay. */
+  unsure(bucket: string): readonly ObjectPath[] {
+    if (this.inDoubt.size === 0 && this.changing.size === 0) return [];
+    return [...this.doubts(), ...this.changing.values()].filter((key) => key.bucket === bucket);
+  }
+
   async read(key: ObjectPath): Promise<DriveOutcome<KeyState>> {
     const name = nameOf(key);
     const before = this.changesOf(name);
@@ -163,6 +176,7 @@ export class LocalCommit {
 
   async commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
     const name = nameOf(key);
+    await this.sink?.room();
     using _ = await this.locks.acquire(name);
     const current = await this.files.readMeta(key);
     if (!current.ok) return current;
@@ -243,15 +257,22 @@ export class LocalCommit {
     const put = await this.writeNew(tmp, doubt.prev.meta);
     if (!put.ok) return put;
     memory.changes++;
+    this.changing.set(name, key);
     try {
       const moved = await this.move(key, tmp, doubt.prev.meta !== null);
-      if (moved !== null) return bad(moved);
+      if (moved !== null) {
+        const now = await this.files.readMeta(key); // the rename may be done, and its sync have failed
+        if (now.ok) this.tell(key, parsed(now.value), expect);
+        return bad(moved);
+      }
+      this.tell(key, parsed(doubt.prev.meta), doubt.prev.stamp);
       this.drop(name, doubt);
       memory.accepted = memory.accepted.filter((s) => s !== expect);
       memory.stamp = doubt.prev.stamp;
       memory.promised = max(memory.promised, expect);
     } finally {
       memory.changes++;
+      this.changing.delete(name);
     }
     const back = await this.takeBackData(key, doubt.newDirs);
     return back.ok ? good(true) : back;
@@ -311,9 +332,11 @@ export class LocalCommit {
     };
     const memory = this.remember(name, stamp);
     memory.changes++;
+    this.changing.set(name, key);
     try {
       const written = await this.publish(key, applied, { record, heals: change.kind === "replace" });
       if (!written.ok) return written;
+      this.tell(key, applied.parsed, stamp);
       this.inDoubt.set(name, {
         key,
         stamp,
@@ -332,6 +355,7 @@ export class LocalCommit {
       return good({ accepted: true });
     } finally {
       memory.changes++;
+      this.changing.delete(name);
     }
   }
 
@@ -420,6 +444,10 @@ export class LocalCommit {
     return dirs.filter((_, i) => there[i]?.error !== 0);
   }
 
+  private tell(key: ObjectPath, meta: XlMeta | null | "unreadable", stamp: Stamp): void {
+    this.sink?.changed(this.sink.sequence + 1n, key, meta, stamp);
+  }
+
   private state(name: string, meta: Uint8Array | null): KeyState {
     const doubt = this.inDoubt.get(name);
     const memory = this.memory.get(name);
@@ -458,6 +486,16 @@ export class LocalCommit {
 
 function nameOf(key: ObjectPath): string {
   return `${key.bucket}/${key.path}`;
+}
+
+function parsed(meta: Uint8Array | null): XlMeta | null | "unreadable" {
+  if (meta === null) return null;
+  try {
+    return XlMeta.decode(meta);
+  } catch (error) {
+    if (error instanceof FormatError) return "unreadable";
+    throw error;
+  }
 }
 
 function max(a: Stamp, b: Stamp): Stamp {

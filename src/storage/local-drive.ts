@@ -24,9 +24,14 @@ import type {
   Stamp,
 } from "./drive.ts";
 import { DriveFiles, SYSTEM_BUCKET } from "./drive-files.ts";
+import { DriveIndex, type IndexOptions } from "./drive-index.ts";
 import type { GroupSync } from "./group-sync.ts";
+import type { Tree } from "./index-build.ts";
+import type { IndexListRequest, IndexPage } from "./index-list.ts";
 import { LocalCommit } from "./local-commit.ts";
+import { decodeKey, isBucketDirectory } from "./paths.ts";
 import { UndoLog } from "./undo-log.ts";
+import type { BucketUsage } from "./usage.ts";
 
 /** Below it the page cache is cheaper. */
 const DIRECT_BYTES_MIN = 64 * 1024;
@@ -39,6 +44,8 @@ export interface LocalDriveOptions {
   readonly rng: Rng;
   /** One per file system. */
   readonly groupSync: GroupSync;
+  /** null = no key index: listings walk. */
+  readonly index?: IndexOptions | null;
 }
 
 export class LocalDrive implements Drive {
@@ -51,6 +58,7 @@ export class LocalDrive implements Drive {
   private readonly groupSync: GroupSync;
   /** Operation -> data directories that were staged and not yet given up. What a crash left is swept at the next start. */
   private readonly staged = new Map<string, Set<string>>();
+  private readonly index: DriveIndex | null;
 
   private constructor(options: LocalDriveOptions) {
     this.id = options.id;
@@ -58,10 +66,16 @@ export class LocalDrive implements Drive {
     this.disk = options.disk;
     this.groupSync = options.groupSync;
     this.files = new DriveFiles(options.disk, options.root, options.endpoint, options.rng);
+    const { disk, root, endpoint, rng } = options;
+    this.index =
+      options.index == null
+        ? null
+        : new DriveIndex({ ...options.index, disk, root, endpoint, newIdentity: () => rng.uuid(), tree: this.tree() });
     this.commits = new LocalCommit(
       this.files,
       new UndoLog(options.disk, `${options.root}/${SYSTEM_BUCKET}/sherd/undo`),
       options.groupSync,
+      this.index,
     );
   }
 
@@ -70,6 +84,7 @@ export class LocalDrive implements Drive {
     const drive = new LocalDrive(options);
     const system = `${options.root}/${SYSTEM_BUCKET}`;
     const old = `${system}/tmp-old/${options.rng.uuid()}`;
+    const mark = (await drive.index?.readMark()) ?? "";
     const made = await options.disk.run([
       step.mkdirPath(`${system}/sherd/undo`, options.root),
       step.mkdirPath(`${system}/tmp/.trash`, options.root),
@@ -83,7 +98,9 @@ export class LocalDrive implements Drive {
       step.rename(`${system}/tmp`, old),
       step.mkdirPath(`${system}/tmp/.trash`, options.root),
     ]);
-    return error === 0 ? good(drive) : bad(drive.files.error("put away tmp", error));
+    if (error !== 0) return bad(drive.files.error("put away tmp", error));
+    await drive.index?.start(mark);
+    return good(drive);
   }
 
   /** Removes what `open` put away; may take long. */
@@ -93,8 +110,14 @@ export class LocalDrive implements Drive {
   }
 
   /** At a clean stop: what was settled leaves no records behind. */
-  close(): Promise<void> {
-    return this.commits.close();
+  async close(): Promise<void> {
+    await this.commits.close();
+    await this.index?.close();
+  }
+
+  /** Resolves when no key index is being built. */
+  async indexed(): Promise<void> {
+    await this.index?.settled();
   }
 
   space(): Promise<DriveOutcome<DriveSpace>> {
@@ -113,6 +136,7 @@ export class LocalDrive implements Drive {
   async removeBucket(bucket: string): Promise<DriveOutcome<void>> {
     const error = await this.removeEmpty(this.files.bucketDirectory(bucket));
     if (error !== 0) return this.outcome(`remove bucket ${bucket}`, error);
+    this.index?.dropped(bucket);
     return this.outcome("sync", await this.groupSync.sync());
   }
 
@@ -228,6 +252,34 @@ export class LocalDrive implements Drive {
     const { error, results } = await this.disk.run([step.stat(this.shardPath(file))], true);
     if (error === Errno.ENOENT || error === Errno.ENOTDIR) return await this.files.absent();
     return error === 0 ? good(results[0] as number) : bad(this.files.error("stat", error));
+  }
+
+  // ---- the key index
+
+  async list(request: IndexListRequest): Promise<DriveOutcome<IndexPage | null>> {
+    const doubts = this.commits.unsure(request.bucket).map(({ path }) => decodeKey(path));
+    return await Promise.resolve(good(this.index?.list(request, doubts) ?? null));
+  }
+
+  async usage(bucket: string): Promise<DriveOutcome<BucketUsage | null>> {
+    return good((await this.index?.usage(bucket)) ?? null);
+  }
+
+  /** What a build of the index reads. */
+  private tree(): Tree {
+    return {
+      look: (key) => this.look(key),
+      buckets: async () => {
+        const entries = await this.files.readDirectory(this.files.root);
+        if (!entries.ok) return entries;
+        return good(entries.value.flatMap((e) => (e.isDirectory && isBucketDirectory(e.name) ? [e.name] : [])));
+      },
+      directories: async (bucket, path) => {
+        const entries = await this.readDirectory(bucket, path);
+        if (!entries.ok) return entries.error.code === "NotFound" ? good([]) : entries;
+        return good(entries.value.flatMap((e) => (e.isDirectory ? [e.name] : [])));
+      },
+    };
   }
 
   // ---- directories and uploads

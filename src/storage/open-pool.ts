@@ -17,6 +17,7 @@ import {
   serializeFormat,
 } from "./format.ts";
 import { FormatError } from "../core/format-error.ts";
+import type { IndexOptions } from "./drive-index.ts";
 import { GroupSync } from "./group-sync.ts";
 import { LocalDrive } from "./local-drive.ts";
 import { SYSTEM_BUCKET } from "./paths.ts";
@@ -38,6 +39,8 @@ export interface OpenPoolOptions {
   readonly rng: Rng;
   readonly syncs: GroupSyncs;
   readonly warn: (message: string) => void;
+  /** null = drives without a key index. */
+  readonly index?: IndexOptions | null;
 }
 export interface OpenedPool {
   readonly format: DriveFormat;
@@ -244,6 +247,7 @@ async function open(options: OpenPoolOptions, root: Root, format: DriveFormat): 
     disk: options.disk,
     rng: options.rng,
     groupSync,
+    index: options.index ?? null,
   });
   if (drive.ok) return drive.value;
   options.warn(`${root.endpoint} is not used: ${drive.error.message}`);

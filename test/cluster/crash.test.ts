@@ -176,7 +176,8 @@ async function killEverywhere(cwd: string, tried: Case, from: number): Promise<n
 function leftovers(cwd: string): string[] {
   const found: string[] = [];
   for (const drive of ["d1", "d2", "d3", "d4"].map((name) => join(cwd, name))) {
-    for (const name of readdirSync(join(drive, ".minio.sys/tmp"))) if (name !== ".trash") found.push(`tmp/${name}`);
+    const kept = [".trash", "sherd-index"]; // the key index's mark
+    for (const name of readdirSync(join(drive, ".minio.sys/tmp"))) if (!kept.includes(name)) found.push(`tmp/${name}`);
     found.push(...readdirSync(join(drive, ".minio.sys/tmp/.trash")).map((name) => `trash/${name}`));
     for (const bucket of ["crash/dir", "versioned"]) {
       const folder = join(drive, bucket, "key");

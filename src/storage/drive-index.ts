@@ -1,0 +1,269 @@
+/**
+ * DriveIndex: the life of the key index of one drive. Opened when it holds everything, else built from the tree in the
+ * background while listings walk; built anew when it cannot be written or is damaged.
+ *
+ * A mark in the drive's `.minio.sys/tmp` says that the index speaks of this tree: "clean" after a clean stop, "open" while
+ * we run. A MinIO server empties that folder when it starts, so that an index that missed its writes is never believed.
+ */
+import type { Clock } from "../sys/clock.ts";
+import { type Disk, Ignore, step } from "../sys/disk.ts";
+import { type TableChange, TableError, type Tables } from "../sys/ordered-table.ts";
+import type { CommitSink } from "./commit-sink.ts";
+import type { ObjectPath, Stamp } from "./drive.ts";
+import { buildIndex, type Tree, TreeFailed } from "./index-build.ts";
+import { type IndexListRequest, type IndexPage, listIndex } from "./index-list.ts";
+import { indexRow, unreadableRow } from "./index-row.ts";
+import { KeyIndex } from "./key-index.ts";
+import { decodeKey, SYSTEM_BUCKET } from "./paths.ts";
+import type { BucketUsage } from "./usage.ts";
+import { SummaryCache } from "./version-summary.ts";
+import type { XlMeta } from "./xl-meta.ts";
+
+const RETRY_MS = 30_000;
+/** A build rests as long as it works, and at least this long after each step. */
+const REST_MS_MIN = 1;
+const COMPLETE = "complete";
+const BUILT_TO = "built-to";
+const IDENTITY = "identity";
+
+export interface IndexOptions {
+  readonly tables: Tables;
+  readonly clock: Clock;
+  readonly warn: (message: string) => void;
+}
+export interface DriveIndexOptions extends IndexOptions {
+  readonly disk: Disk;
+  readonly root: string;
+  readonly endpoint: string;
+  readonly newIdentity: () => string;
+  readonly tree: Tree;
+}
+
+export class DriveIndex implements CommitSink {
+  private index: KeyIndex | null = null;
+  private isComplete = false;
+  private lastSequence = 0n;
+  /** Keys changed during a step of the build; null = no step is under way. */
+  private touched: Set<string> | null = null;
+  private readonly summaries = new SummaryCache();
+  private readonly stopping = new AbortController();
+  private building: Promise<void> = Promise.resolve();
+  private isBuilding = false;
+  private lost: KeyIndex | null = null;
+
+  constructor(private readonly options: DriveIndexOptions) {}
+
+  /** Before `.minio.sys/tmp` is put away: does an index there speak of this tree? Then after it: `start`. */
+  async readMark(): Promise<string> {
+    const buffer = new Uint8Array(new ArrayBuffer(256));
+    const { error, results } = await this.options.disk.run([step.readFile(this.markPath, buffer)], true);
+    return error === 0 ? Buffer.from(buffer.subarray(0, results[0])).toString("utf8") : "";
+  }
+
+  /** Opens the index if `mark` vouches for it, else begins one; listings use it as soon as it is complete. */
+  async start(mark: string): Promise<void> {
+    const opened = await this.openMarked(mark).catch((error: unknown) => this.unusable(error));
+    if (opened !== null) {
+      this.index = opened;
+      this.lastSequence = opened.position();
+      this.isComplete = opened.getNote(COMPLETE) === "yes";
+      await this.writeMark("open");
+    }
+    if (!this.isComplete) this.startBuilding();
+  }
+
+  /** Writes what is in memory, and the mark that lets the next start believe it. */
+  async close(): Promise<void> {
+    this.stopping.abort(new Error("the drive is closed"));
+    await this.building;
+    const { index } = this;
+    this.index = null;
+    try {
+      await this.putAwayLost();
+      if (index === null) return;
+      await index.sync();
+      await this.writeMarkOf(index, "clean");
+      await index.close();
+    } catch (error) {
+      this.unusable(error);
+    }
+  }
+
+  /** Resolves when no build is under way. */
+  async settled(): Promise<void> {
+    await this.building;
+  }
+
+  // ---- changes: CommitSink
+
+  get sequence(): bigint {
+    return this.lastSequence;
+  }
+
+  changed(sequence: bigint, key: ObjectPath, meta: XlMeta | null | "unreadable", stamp: Stamp): void {
+    this.lastSequence = sequence;
+    if (key.bucket === SYSTEM_BUCKET) return;
+    this.touched?.add(`${key.bucket}/${decodeKey(key.path)}`);
+    const row = meta === "unreadable" ? unreadableRow(key, stamp) : indexRow(key, meta, stamp, this.summaries);
+    this.index?.note([row], sequence);
+  }
+
+  dropped(bucket: string): void {
+    this.index?.dropBucket(bucket);
+  }
+
+  room(): Promise<void> | null {
+    return this.index?.room() ?? null;
+  }
+
+  // ---- questions; null = no complete index
+
+  list(request: IndexListRequest, doubts: readonly string[]): IndexPage | null {
+    return this.ask((index) => listIndex(index, request, doubts));
+  }
+
+  async usage(bucket: string): Promise<BucketUsage | null> {
+    try {
+      return this.isComplete && this.index !== null ? await this.index.usage(bucket) : null;
+    } catch (error) {
+      this.lose(error);
+      return null;
+    }
+  }
+
+  private ask<T>(question: (index: KeyIndex) => T): T | null {
+    if (!this.isComplete || this.index === null) return null;
+    try {
+      return question(this.index);
+    } catch (error) {
+      this.lose(error);
+      return null;
+    }
+  }
+
+  // ---- life
+
+  private get path(): string {
+    return `${this.options.root}/${SYSTEM_BUCKET}/sherd/index.db`;
+  }
+  private get markPath(): string {
+    return `${this.options.root}/${SYSTEM_BUCKET}/tmp/sherd-index`;
+  }
+
+  private async openMarked(mark: string): Promise<KeyIndex | null> {
+    const opened = await KeyIndex.open(this.options.tables, this.path, (error) => this.lose(error));
+    if (opened === "absent") return null;
+    if (opened === "damaged") {
+      this.options.warn(`${this.options.endpoint}: the key index is damaged and is built anew`);
+      return null;
+    }
+    if (mark === `${opened.getNote(IDENTITY)} clean`) return opened;
+    await opened.close();
+    return null;
+  }
+
+  private async writeMark(state: "open" | "clean"): Promise<void> {
+    if (this.index !== null) await this.writeMarkOf(this.index, state);
+  }
+
+  private async writeMarkOf(index: KeyIndex, state: "open" | "clean"): Promise<void> {
+    const text = new TextEncoder().encode(`${index.getNote(IDENTITY)} ${state}`);
+    const { error } = await this.options.disk.run([
+      step.unlink(this.markPath, Ignore.enoent),
+      step.writeFile(this.markPath, text, { exclusive: true, sync: true }),
+    ]);
+    if (error !== 0)
+      this.options.warn(`${this.options.endpoint}: the mark of the key index is not written (errno ${error})`);
+  }
+
+  /** The index is of no use any more: walk, and build another. */
+  private lose(error: unknown): void {
+    this.unusable(error);
+    if (this.index === null) return;
+    this.lost = this.index;
+    this.index = null;
+    this.isComplete = false;
+    this.startBuilding();
+  }
+
+  private unusable(error: unknown): null {
+    if (!(error instanceof TableError)) throw error;
+    this.options.warn(`${this.options.endpoint}: the key index cannot be used: ${error.message}`);
+    return null;
+  }
+
+  private startBuilding(): void {
+    if (this.isBuilding || this.stopping.signal.aborted) return;
+    this.isBuilding = true;
+    this.building = this.build().finally(() => {
+      this.isBuilding = false;
+    });
+  }
+
+  /** Until the index is complete: again from where it stopped when the drive fails, anew when the table does. */
+  private async build(): Promise<void> {
+    const { signal } = this.stopping;
+    while (!signal.aborted) {
+      try {
+        await this.putAwayLost();
+        await this.buildOnce();
+        if (this.isComplete) return;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (error instanceof TreeFailed) this.options.warn(`${this.options.endpoint}: key index: ${error.message}`);
+        else this.unusable(error);
+        await this.rest(RETRY_MS);
+      }
+    }
+  }
+
+  private async putAwayLost(): Promise<void> {
+    const { lost } = this;
+    this.lost = null;
+    await lost?.close();
+  }
+
+  private async buildOnce(): Promise<void> {
+    const index = (this.index ??= await this.create());
+    let startedMs = this.options.clock.elapsedMs();
+    await buildIndex({
+      tree: this.options.tree,
+      summaries: this.summaries,
+      position: index.getNote(BUILT_TO) ?? "",
+      signal: this.stopping.signal,
+      begin: () => {
+        this.touched = new Set();
+        startedMs = this.options.clock.elapsedMs();
+      },
+      end: async (rows, position) => {
+        const touched = this.touched ?? new Set<string>();
+        this.touched = null;
+        if (this.index !== index) throw new TableError("Io", "the key index was lost while it was built");
+        index.found(rows.filter((row: TableChange) => !touched.has(`${row.group}/${row.key}`)));
+        index.setNote(BUILT_TO, position);
+        await index.room();
+        await this.rest(Math.max(REST_MS_MIN, this.options.clock.elapsedMs() - startedMs));
+      },
+    });
+    index.setNote(COMPLETE, "yes");
+    await index.flushed();
+    if (this.index === index) this.isComplete = true;
+  }
+
+  private async create(): Promise<KeyIndex> {
+    const made = await KeyIndex.create(this.options.tables, this.path, (error) => this.lose(error));
+    made.note([], this.lastSequence);
+    made.setNote(IDENTITY, this.options.newIdentity());
+    this.index = made;
+    await this.writeMark("open");
+    return made;
+  }
+
+  private async rest(ms: number): Promise<void> {
+    try {
+      await this.options.clock.sleep(ms, this.stopping.signal);
+    } catch (error) {
+      if (!this.stopping.signal.aborted) throw error;
+    }
+  }
+}

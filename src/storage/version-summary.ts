@@ -1,0 +1,123 @@
+/**
+ * What a listing shows of a version, out of its body, without the rest; and its form in an index row: one line of text, equal
+ * on every drive that holds the same version. Sizes are the client's bytes, times ms since 1970.
+ */
+import { decodeChecksumRecords } from "../codec/checksum.ts";
+import { type AnyVersion, decodeVersion } from "./xl-meta-version.ts";
+import type { XlVersion } from "./xl-meta-container.ts";
+
+export interface VersionSummary {
+  /** "null" or UUID text. */
+  readonly versionId: string;
+  readonly modTimeMs: number;
+  readonly isDeleteMarker: boolean;
+  readonly sizeBytes: number;
+  readonly etag: string;
+  readonly storageClass: string;
+  /** null = none stored, or none that can be read. */
+  readonly checksum: { readonly algorithm: string; readonly type: string } | null;
+}
+
+/** Separates fields; what contains one of these is not kept as text. */
+const FIELD = "\u001f";
+const RECORD = "\u001e";
+const ACTUAL_SIZE_KEY = "X-Minio-Internal-actual-size";
+const COMPRESSION_KEY = "X-Minio-Internal-compression";
+const CHECKSUM_KEY = "x-minio-internal-crc";
+const ENCRYPTION_MARK = "x-minio-internal-server-side-encryption-";
+const NO_ENTRIES: ReadonlyMap<string, Uint8Array> = new Map();
+const CACHED_MAX = 32_768;
+
+export function summarize(version: AnyVersion): VersionSummary {
+  const common = { versionId: version.versionId, modTimeMs: Number(version.modTime / 1_000_000n) };
+  if (version.type === 2)
+    return { ...common, isDeleteMarker: true, sizeBytes: 0, etag: "", storageClass: "STANDARD", checksum: null };
+  const meta = version.type === 1 ? version.metaUsr : version.meta;
+  return {
+    ...common,
+    isDeleteMarker: false,
+    sizeBytes: clientBytes(version),
+    etag: meta.get("etag") ?? "",
+    storageClass: meta.get("x-amz-storage-class") ?? "STANDARD",
+    checksum: version.type === 1 ? checksumShape(version.metaSys) : null,
+  };
+}
+
+/** What was stored may be compressed or encrypted. */
+function clientBytes(version: Exclude<AnyVersion, { type: 2 }>): number {
+  const metaSys = version.type === 1 ? version.metaSys : NO_ENTRIES;
+  const text = metaSys.get(ACTUAL_SIZE_KEY);
+  if (text !== undefined) {
+    const size = Number(Buffer.from(text).toString("latin1"));
+    if (Number.isSafeInteger(size) && size >= 0) return size;
+  }
+  if (version.type !== 1 || !(metaSys.has(COMPRESSION_KEY) || isEncrypted(metaSys))) return version.sizeBytes;
+  return version.partActualSizes.reduce((sum, size) => sum + Math.max(0, size), 0);
+}
+
+function isEncrypted(metaSys: ReadonlyMap<string, Uint8Array>): boolean {
+  for (const name of metaSys.keys()) if (name.toLowerCase().startsWith(ENCRYPTION_MARK)) return true;
+  return false;
+}
+
+function checksumShape(metaSys: ReadonlyMap<string, Uint8Array>): VersionSummary["checksum"] {
+  const bytes = metaSys.get(CHECKSUM_KEY);
+  if (bytes === undefined || isEncrypted(metaSys)) return null;
+  try {
+    const [record] = decodeChecksumRecords(bytes);
+    return record === undefined ? null : { algorithm: record.algorithm, type: record.type };
+  } catch {
+    return null; // a checksum that cannot be read is a checksum that cannot be shown; the data have their own
+  }
+}
+
+/** null = it has characters that the text form cannot hold. */
+export function summaryText(v: VersionSummary): string | null {
+  const texts = [v.etag, v.storageClass, v.checksum?.algorithm ?? "", v.checksum?.type ?? ""];
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these two are the separators
+  if (texts.some((text) => /[\u001e\u001f]/.test(text) || !text.isWellFormed())) return null;
+  const numbers = [v.versionId, v.modTimeMs, v.isDeleteMarker ? 1 : 0, v.sizeBytes];
+  return [...numbers, ...texts].join(FIELD);
+}
+
+/** From the fields of a text, of which the first is at `at`. */
+export function summaryOfFields(fields: readonly string[], at: number): VersionSummary {
+  const algorithm = fields[at + 6] as string;
+  return {
+    versionId: fields[at] as string,
+    modTimeMs: Number(fields[at + 1]),
+    isDeleteMarker: fields[at + 2] === "1",
+    sizeBytes: Number(fields[at + 3]),
+    etag: fields[at + 4] as string,
+    storageClass: fields[at + 5] as string,
+    checksum: algorithm === "" ? null : { algorithm, type: fields[at + 7] as string },
+  };
+}
+
+export function joinSummaries(texts: readonly string[]): string {
+  return texts.join(RECORD);
+}
+export function splitSummaries(text: string): VersionSummary[] {
+  return text === "" ? [] : text.split(RECORD).map((one) => summaryOfFields(one.split(FIELD), 0));
+}
+
+export interface Summarized {
+  readonly summary: VersionSummary;
+  readonly text: string | null;
+}
+
+/** Summaries of versions seen lately: the same version lies on several drives, and stays when a key gets another one. */
+export class SummaryCache {
+  private readonly known = new Map<string, Summarized>();
+
+  of({ header, body }: XlVersion): Summarized {
+    const name = `${header.versionId} ${header.signature} ${header.modTime}`;
+    const found = this.known.get(name);
+    if (found !== undefined) return found;
+    const summary = summarize(decodeVersion(body));
+    const made = { summary, text: summaryText(summary) };
+    if (this.known.size >= CACHED_MAX) this.known.delete(this.known.keys().next().value as string);
+    this.known.set(name, made);
+    return made;
+  }
+}
