@@ -17,8 +17,10 @@ export async function walkPage(options: WalkOptions, request: ListRequest): Prom
     const located = combine(options.setsOf(found.readings[0]?.key.path ?? ""), found.readings);
     const latest = located.versions[0];
     if (latest === undefined || (!request.allVersions && latest.merged.header.isDeleteMarker)) continue;
-    if (count >= request.limit) return { entries, commonPrefixes, isTruncated: true, next };
     const group = groupOf(found.key, request);
+    // The walk goes by directories: a delimiter that is no slash may bring it to keys of a group that was given out.
+    if (group !== null && (commonPrefixes.at(-1) === group || group === request.after)) continue;
+    if (count >= request.limit) return { entries, commonPrefixes, isTruncated: true, next };
     if (group !== null) {
       commonPrefixes.push(group);
       next = group;

@@ -9,6 +9,8 @@ import { ErasureSet } from "../../src/erasure/erasure-set.ts";
 import { Pools } from "../../src/erasure/pools.ts";
 import { resolveAll } from "../../src/erasure/resolve-doubt.ts";
 import type { Drive } from "../../src/storage/drive.ts";
+import type { IndexOptions } from "../../src/storage/drive-index.ts";
+import type { LocalDrive } from "../../src/storage/local-drive.ts";
 import { GroupSyncs, openPool } from "../../src/storage/open-pool.ts";
 import type { Clock } from "../../src/sys/clock.ts";
 import type { Rng } from "../../src/sys/rng.ts";
@@ -33,6 +35,8 @@ export interface SimulatedStore {
   /** The set of the first pool. */
   readonly set: ErasureSet;
   readonly sets: readonly ErasureSet[];
+  /** As they were opened, of all pools. */
+  readonly drives: readonly (LocalDrive | null)[];
   readonly damage: DamageReport[];
 }
 
@@ -43,7 +47,7 @@ export function mounts(count: number, prefix = "d"): string[] {
 export async function simulatedStore(
   codec: Codec,
   disk: SimulatedDisk,
-  outside: { clock: Clock; rng: Rng },
+  outside: { clock: Clock; rng: Rng; index?: IndexOptions },
   shape: StoreShape = {},
 ): Promise<SimulatedStore> {
   const { clock, rng } = outside;
@@ -60,6 +64,7 @@ export async function simulatedStore(
     inlineBytesMax: shape.inlineBytesMax ?? 131_072,
   };
   const sets: ErasureSet[] = [];
+  const found: (LocalDrive | null)[] = [];
   const pools = [];
   let deploymentId: string | null = null;
   for (const [index, paths] of (shape.pools ?? [DRIVES]).entries()) {
@@ -73,7 +78,9 @@ export async function simulatedStore(
       rng,
       syncs: new GroupSyncs(disk),
       warn: () => undefined,
+      index: outside.index ?? null,
     });
+    found.push(...opened.drives);
     deploymentId = opened.format.deploymentId;
     const drives = opened.drives.map((drive, i) =>
       drive === null || shape.without?.includes(i) === true ? null : (shape.wrap?.(drive, i) ?? drive),
@@ -86,7 +93,7 @@ export async function simulatedStore(
   }
   const background = new BackgroundWork(() => undefined);
   const store = new Pools({ pools, deploymentId: deploymentId ?? "", background });
-  return { set: sets[0] as ErasureSet, sets, damage, pools: store };
+  return { set: sets[0] as ErasureSet, sets, drives: found, damage, pools: store };
 }
 
 export async function putBytes(
