@@ -27,6 +27,7 @@ import { CompletedUploads } from "./object/context.ts";
 import { EventLoopLag } from "./observe/event-loop-lag.ts";
 import type { Log } from "./observe/log.ts";
 import { Metrics, metricsKindOf } from "./observe/metrics.ts";
+import type { BucketUsageFacts } from "./observe/usage-families.ts";
 import { readProcessUsage } from "./observe/process-usage.ts";
 import { bearerIsValid } from "./observe/prometheus-auth.ts";
 import { createS3Handler } from "./s3/pipeline.ts";
@@ -470,6 +471,20 @@ function health(what: string, pools: Pools): { status: number; headers: [string,
   return { status: good ? 200 : 503, headers: [quorum, ["x-minio-storage-class-defaults", "true"]] };
 }
 
+/** Buckets whose usage is known; none while the drives cannot tell. */
+async function usageOfBuckets(pools: Pools): Promise<BucketUsageFacts[]> {
+  const buckets = await pools.listBuckets().catch((error: unknown) => {
+    if (error instanceof QuorumError) return [];
+    throw error;
+  });
+  const facts: BucketUsageFacts[] = [];
+  for (const { name } of buckets) {
+    const usage = await pools.usage(name);
+    if (usage !== null) facts.push({ bucket: name, ...usage });
+  }
+  return facts;
+}
+
 function metricSources(store: OpenedStore, _outside: Outside): ConstructorParameters<typeof Metrics>[0]["sources"] {
   const { pools } = store;
   return {
@@ -492,6 +507,7 @@ function metricSources(store: OpenedStore, _outside: Outside): ConstructorParame
       ),
     health: () => clusterHealth(pools.allSets),
     process: () => readProcessUsage(store.pool),
+    bucketUsage: () => usageOfBuckets(pools),
     bucketCount: () =>
       pools.listBuckets().then(
         (found) => found.length,

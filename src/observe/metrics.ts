@@ -7,6 +7,7 @@ import type { Counter, Gauge, Registry } from "prom-client";
 import type { Clock } from "../sys/clock.ts";
 import type { EventLoopLag } from "./event-loop-lag.ts";
 import type { ProcessUsage } from "./process-usage.ts";
+import { type BucketUsageFacts, bucketUsageFamilies, clusterUsageFamilies } from "./usage-families.ts";
 import { type ApiCounter, type Rejection, RequestCounters, TTFB_SECONDS } from "./request-counters.ts";
 
 export type MetricsKind = "node" | "cluster" | "bucket" | "resource";
@@ -53,6 +54,8 @@ export interface MetricSources {
   drives(): Promise<readonly DriveFacts[]>;
   health(): HealthFacts;
   process(): Promise<ProcessUsage>;
+  /** What buckets hold, of those whose key indexes are complete. */
+  bucketUsage(): Promise<readonly BucketUsageFacts[]>;
   /** Number of buckets; null = cannot be told now. */
   bucketCount(): Promise<number | null>;
   heal(): { readonly waiting: number; readonly healed: number; readonly failed: number; readonly dropped: number };
@@ -74,10 +77,10 @@ export interface MetricsOptions {
   readonly version: string;
 }
 
-type Labels = Readonly<Record<string, string>>;
-type Row = readonly [labels: Labels, value: number | null | undefined];
-type Family = (name: string, help: string, rows: readonly Row[]) => void;
-interface Families {
+export type Labels = Readonly<Record<string, string>>;
+export type Row = readonly [labels: Labels, value: number | null | undefined];
+export type Family = (name: string, help: string, rows: readonly Row[]) => void;
+export interface Families {
   readonly gauge: Family;
   readonly counter: Family;
 }
@@ -116,19 +119,22 @@ export class Metrics {
     const registry = new Registry();
     registry.setDefaultLabels({ server: this.options.server });
     const families = familiesOf(registry, { Gauge, Counter });
-    if (kind === "bucket") this.bucketFamilies(families);
-    else if (kind === "resource") machineFamilies(families, await this.options.sources.process());
+    if (kind === "bucket") {
+      this.bucketFamilies(families);
+      bucketUsageFamilies(families, await this.options.sources.bucketUsage());
+    } else if (kind === "resource") machineFamilies(families, await this.options.sources.process());
     else {
       const [drives, usage] = await Promise.all([this.options.sources.drives(), this.options.sources.process()]);
       this.requestFamilies(families);
       driveFamilies(families, drives);
       this.processFamilies(families, usage);
       this.ownFamilies(families);
-      if (kind === "cluster")
-        clusterFamilies(families, drives, {
-          health: this.options.sources.health(),
-          buckets: await this.options.sources.bucketCount(),
-        });
+      if (kind === "cluster") {
+        const { sources } = this.options;
+        const [buckets, used] = await Promise.all([sources.bucketCount(), sources.bucketUsage()]);
+        clusterFamilies(families, drives, { health: sources.health(), buckets });
+        if (used.length === buckets) clusterUsageFamilies(families, used); // a sum of some would look like all
+      }
     }
     return await registry.metrics();
   }

@@ -38,7 +38,19 @@ const SOURCES: MetricSources = {
   drives: () => Promise.resolve([drive, { ...drive, endpoint: "/d2", driveIndex: 1, online: false, space: null }]),
   health: () => ({ writable: true, writeQuorum: 3, sets: [set] }),
   process: () => Promise.resolve(USAGE),
-  bucketCount: () => Promise.resolve(5),
+  bucketCount: () => Promise.resolve(1),
+  bucketUsage: () =>
+    Promise.resolve([
+      {
+        bucket: "b",
+        objects: 2,
+        versions: 4,
+        deleteMarkers: 1,
+        bytes: 4096,
+        sizes: new Map([["LESS_THAN_1024_B", 4]]),
+        versionCounts: new Map([["UNVERSIONED", 1]]),
+      },
+    ]),
   heal: () => ({ waiting: 2, healed: 10, failed: 1, dropped: 3 }),
   nativePool: () => ({ threads: 4, idle: 1, waiting: 6, completed: 900 }),
   blocks: () => ({
@@ -142,7 +154,9 @@ test("the cluster tells capacity with and without parity, and the health of each
   expect(samples.get("minio_cluster_capacity_usable_total_bytes")).toBe(500);
   expect(samples.get("minio_cluster_health_status")).toBe(1);
   expect(samples.get("minio_cluster_write_quorum")).toBe(3);
-  expect(samples.get("minio_cluster_bucket_total")).toBe(5);
+  expect(samples.get("minio_cluster_bucket_total")).toBe(1);
+  expect(samples.get("minio_cluster_usage_total_bytes")).toBe(4096);
+  expect(samples.get("minio_cluster_usage_object_total")).toBe(2);
   expect(samples.get('minio_cluster_health_erasure_set_online_drives{pool="0",set="0"}')).toBe(3);
 });
 
@@ -157,6 +171,16 @@ test("buckets have counters of their own, made-up names have none, and their num
   expect(samples.get('minio_bucket_traffic_received_bytes{bucket="b1"}')).toBe(10);
   expect([...samples.keys()].some((name) => name.includes("made-up"))).toBe(false);
   expect(samples.get("sherd_bucket_requests_uncounted_total")).toBe(5);
+});
+
+test("buckets tell what they hold", async () => {
+  const samples = samplesOf(await setUp().metrics.render("bucket"));
+  expect(samples.get('minio_bucket_usage_object_total{bucket="b"}')).toBe(2);
+  expect(samples.get('minio_bucket_usage_version_total{bucket="b"}')).toBe(4);
+  expect(samples.get('minio_bucket_usage_deletemarker_total{bucket="b"}')).toBe(1);
+  expect(samples.get('minio_bucket_usage_total_bytes{bucket="b"}')).toBe(4096);
+  expect(samples.get('minio_bucket_objects_size_distribution{bucket="b",range="LESS_THAN_1024_B"}')).toBe(4);
+  expect(samples.get('minio_bucket_objects_version_distribution{bucket="b",range="UNVERSIONED"}')).toBe(1);
 });
 
 test("the machine's memory and load are told as resources", async () => {
