@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type IndexListRequest, listIndex } from "../../../src/storage/index-list.ts";
 import { indexRow, isShown, olderVersions, parseIndexed, rowOfBytes } from "../../../src/storage/index-row.ts";
+import { hashOfRange, verifyRange } from "../../../src/storage/index-verify.ts";
 import { KeyIndex } from "../../../src/storage/key-index.ts";
 import { countsOf, usageOf } from "../../../src/storage/usage.ts";
 import { SummaryCache } from "../../../src/storage/version-summary.ts";
@@ -216,4 +217,35 @@ test("writers wait while too many rows are in memory, and go on when they are wr
   expect(index.room()).toBeNull();
   expect((await index.usage("b")).objects).toBe(20_000);
   await index.close();
+});
+
+test("ranges are compared by hash, and what differs from the tree is named", async () => {
+  const make = async (name: string): Promise<KeyIndex> => {
+    const index = await KeyIndex.create(new MemoryTables(), name, failed);
+    for (let i = 0; i < 2500; i++) {
+      const version = { versionId: "null", isDeleteMarker: false, sizeBytes: i, modTime: 9_000_000n };
+      const row = indexRow(pathOf(`k${String(i).padStart(5, "0")}`), metaOf([version]), BigInt(i), summaries);
+      index.note([row], 1n);
+    }
+    await index.flushed();
+    return index;
+  };
+  const [a, b] = [await make("a"), await make("b")];
+  const first = hashOfRange(a, "b", "");
+  expect([first.keys, first.last]).toEqual([1000, "k00999"]);
+  expect(hashOfRange(b, "b", "").hash).toBe(first.hash);
+  expect(hashOfRange(b, "b", "k00000").hash).not.toBe(first.hash);
+  const tree = a
+    .range({ bucket: "b", from: "k00999", inclusive: false, before: "k02000", limit: 5000, withExtra: false })
+    .rows.map(({ key, value }) => ({ key, value }));
+  const range = { bucket: "b", after: "k00999", last: "k01999" };
+  expect(verifyRange(a, range, tree)).toEqual([]);
+  const changed = tree.filter((row) => row.key !== "k01500");
+  changed[3] = { key: "k01003", value: "other" };
+  changed.splice(10, 0, { key: "k01009+", value: "x" });
+  expect(verifyRange(a, range, changed)).toEqual([
+    { key: "k01003", kind: "differs" },
+    { key: "k01009+", kind: "missing-in-index" },
+    { key: "k01500", kind: "missing-in-tree" },
+  ]);
 });
