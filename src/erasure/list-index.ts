@@ -114,12 +114,14 @@ export class SetListing {
     if (item === null) return null;
     for (const drive of this.drives) {
       const { head } = drive;
-      if (head !== undefined && (head.group ?? head.key) === item.sort) drive.step();
+      if (this.isSame || (head !== undefined && sortOf(head) === item.sort)) drive.step();
     }
     this.held = undefined;
     return item;
   }
   private held: SetItem | null | undefined;
+  /** Every drive's head is the held item. */
+  private isSame = false;
 
   head(): SetItem | null {
     if (this.held === undefined) this.held = this.judge();
@@ -136,6 +138,7 @@ export class SetListing {
       isSame = false;
       if (head !== undefined && (least === undefined || compareKeys(sortOf(head), sortOf(least)) < 0)) least = head;
     }
+    this.isSame = isSame;
     if (least === undefined) return null;
     const indexed = isSame ? parseIndexed(least.value) : null;
     const agreed = indexed !== null && indexed.dataShardsMax <= this.asked ? indexed : null;

@@ -132,8 +132,10 @@ class IndexedPage {
 
   /** In the same order; null = it is not there after all. */
   private async resolve(candidates: readonly Candidate[]): Promise<readonly (Candidate | null)[]> {
+    const doubtful: { readonly item: SetItem; readonly i: number }[] = [];
+    for (const [i, c] of candidates.entries()) if (c.kind === "doubtful") doubtful.push({ item: c.item, i });
+    if (doubtful.length === 0) return candidates; // nearly always
     const out: (Candidate | null)[] = [...candidates];
-    const doubtful = candidates.flatMap((c, i) => (c.kind === "doubtful" ? [{ item: c.item, i }] : []));
     for (let at = 0; at < doubtful.length; at += READS_AT_ONCE) {
       await Promise.all(
         doubtful.slice(at, at + READS_AT_ONCE).map(async ({ item, i }) => {

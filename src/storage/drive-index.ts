@@ -119,7 +119,7 @@ export class DriveIndex implements CommitSink {
   // ---- questions; null = no complete index
 
   list(request: IndexListRequest, doubts: readonly string[]): IndexPage | null {
-    return this.ask((index) => listIndex(index, request, doubts));
+    return this.ask((index) => index.atOnce(() => listIndex(index, request, doubts)));
   }
 
   async usage(bucket: string): Promise<BucketUsage | null> {

@@ -112,6 +112,11 @@ export class KeyIndex {
     return { rows: cut, resume: (cut.at(-1) as TableRow).key };
   }
 
+  /** Several ranges of one moment, cheaper than each for itself. */
+  atOnce<T>(work: () => T): T {
+    return this.table.atOnce(work);
+  }
+
   isEmpty(bucket: string): boolean {
     for (let from = ""; ; ) {
       const { rows, resume } = this.range({

@@ -98,12 +98,17 @@ class SqliteTable implements OrderedTable {
   private readonly db: Database;
   private readonly ranges: readonly Statement<TableRow, [string, string, string | null, number]>[];
 
+  private readonly begin: Statement;
+  private readonly commit: Statement;
+
   constructor(
     private readonly path: string,
     private readonly ask: (request: Request) => Promise<Reply>,
   ) {
     this.db = new Database(path, { readonly: true });
     this.db.run(`pragma cache_size = -${CACHE_KIB}`);
+    this.begin = this.db.prepare("begin");
+    this.commit = this.db.prepare("commit");
     const prepared = (
       columns: string,
       from: string,
@@ -118,6 +123,15 @@ class SqliteTable implements OrderedTable {
   range({ group, from, inclusive, before, limit, withExtra }: TableRange): readonly TableRow[] {
     const which = (withExtra ? 4 : 0) + (inclusive ? 2 : 0) + (before === null ? 0 : 1);
     return this.read(() => this.ranges[which]?.all(group, from, before, limit) ?? []);
+  }
+
+  atOnce<T>(work: () => T): T {
+    this.read(() => this.begin.run());
+    try {
+      return work();
+    } finally {
+      this.read(() => this.commit.run());
+    }
   }
 
   own(group: string, key: string): string | null {
@@ -151,7 +165,7 @@ class SqliteTable implements OrderedTable {
     return (await this.ask({ op: "check", path: this.path })).result === "fine";
   }
   async close(): Promise<void> {
-    for (const statement of this.ranges) statement.finalize();
+    for (const statement of [...this.ranges, this.begin, this.commit]) statement.finalize();
     this.db.close();
     this.demand(await this.ask({ op: "close", path: this.path }));
   }

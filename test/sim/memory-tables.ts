@@ -52,6 +52,9 @@ class MemoryTable implements OrderedTable {
     }
     return out;
   }
+  atOnce<T>(work: () => T): T {
+    return work();
+  }
   own(group: string, key: string): string | null {
     this.demand();
     return this.content.groups.get(group)?.get(key)?.own ?? null;
