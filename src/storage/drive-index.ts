@@ -42,7 +42,7 @@ export interface DriveIndexOptions extends IndexOptions {
 export class DriveIndex implements CommitSink {
   private index: KeyIndex | null = null;
   private isComplete = false;
-  private lastSequence = 0n;
+  private lastSequence = 0;
   /** Keys changed during a step of the build; null = no step is under way. */
   private touched: Set<string> | null = null;
   private readonly summaries = new SummaryCache();
@@ -60,12 +60,15 @@ export class DriveIndex implements CommitSink {
     return error === 0 ? Buffer.from(buffer.subarray(0, results[0])).toString("utf8") : "";
   }
 
-  /** Opens the index if `mark` vouches for it, else begins one; listings use it as soon as it is complete. */
-  async start(mark: string): Promise<void> {
-    const opened = await this.openMarked(mark).catch((error: unknown) => this.unusable(error));
+  /**
+   * Opens the index if `mark` vouches for it, else begins one; listings use it as soon as it is complete. `retold`: changes
+   * from this sequence on will be told again, so that an index that a crash left behind is as good; null = none will.
+   */
+  async start(mark: string, retold: number | null = null): Promise<void> {
+    const opened = await this.openMarked(mark, retold).catch((error: unknown) => this.unusable(error));
     if (opened !== null) {
       this.index = opened;
-      this.lastSequence = opened.position();
+      this.lastSequence = Number(opened.position());
       this.isComplete = opened.getNote(COMPLETE) === "yes";
       await this.writeMark("open");
     }
@@ -96,16 +99,22 @@ export class DriveIndex implements CommitSink {
 
   // ---- changes: CommitSink
 
-  get sequence(): bigint {
+  get after(): number {
     return this.lastSequence;
   }
 
-  changed(sequence: bigint, key: ObjectPath, meta: XlMeta | null | "unreadable", stamp: Stamp): void {
+  /** Writes what is noted, durably: changes up to the sequence that it answers need not be told again, whatever happens. */
+  async durable(): Promise<number> {
+    const { lastSequence } = this;
+    return this.index === null ? lastSequence : Number(await this.index.sync());
+  }
+
+  changed(sequence: number, key: ObjectPath, meta: XlMeta | null | "unreadable", stamp: Stamp): void {
     this.lastSequence = sequence;
     if (key.bucket === SYSTEM_BUCKET) return;
     this.touched?.add(`${key.bucket}/${decodeKey(key.path)}`);
     const row = meta === "unreadable" ? unreadableRow(key, stamp) : indexRow(key, meta, stamp, this.summaries);
-    this.index?.note([row], sequence);
+    this.index?.note([row], BigInt(sequence));
   }
 
   dropped(bucket: string): void {
@@ -150,14 +159,16 @@ export class DriveIndex implements CommitSink {
     return `${this.options.root}/${SYSTEM_BUCKET}/tmp/sherd-index`;
   }
 
-  private async openMarked(mark: string): Promise<KeyIndex | null> {
+  private async openMarked(mark: string, retold: number | null): Promise<KeyIndex | null> {
     const opened = await KeyIndex.open(this.options.tables, this.path, (error) => this.lose(error));
     if (opened === "absent") return null;
     if (opened === "damaged") {
       this.options.warn(`${this.options.endpoint}: the key index is damaged and is built anew`);
       return null;
     }
-    if (mark === `${opened.getNote(IDENTITY)} clean`) return opened;
+    const identity = opened.getNote(IDENTITY);
+    if (mark === `${identity} clean`) return opened;
+    if (mark === `${identity} open` && retold !== null && opened.position() + 1n >= BigInt(retold)) return opened;
     await opened.close();
     return null;
   }
@@ -252,7 +263,7 @@ export class DriveIndex implements CommitSink {
 
   private async create(): Promise<KeyIndex> {
     const made = await KeyIndex.create(this.options.tables, this.path, (error) => this.lose(error));
-    made.note([], this.lastSequence);
+    made.note([], BigInt(this.lastSequence));
     made.setNote(IDENTITY, this.options.newIdentity());
     this.index = made;
     await this.writeMark("open");

@@ -445,7 +445,7 @@ export class LocalCommit {
   }
 
   private tell(key: ObjectPath, meta: XlMeta | null | "unreadable", stamp: Stamp): void {
-    this.sink?.changed(this.sink.sequence + 1n, key, meta, stamp);
+    this.sink?.changed(this.sink.after + 1, key, meta, stamp);
   }
 
   private state(name: string, meta: Uint8Array | null): KeyState {
