@@ -36,6 +36,7 @@ import { unmarkRebuild } from "./storage/rebuild-mark.ts";
 import { GuardedDrive } from "./storage/guarded-drive.ts";
 import type { LocalDrive } from "./storage/local-drive.ts";
 import { GroupSyncs, type OpenedPool, openPool, StartError } from "./storage/open-pool.ts";
+import { SummaryCache } from "./storage/version-summary.ts";
 import type { HttpExchange, RunningServer } from "./sys/http.ts";
 import { startHttpServer } from "./sys/http.ts";
 import { SqliteTables } from "./sys/sqlite-tables.ts";
@@ -182,6 +183,7 @@ async function openPools(
   means: { native: NativePool; syncs: GroupSyncs; tables: SqliteTables; outside: Outside },
 ): Promise<OpenedPool[]> {
   const { native, syncs, tables, outside } = means;
+  const summaries = new SummaryCache();
   const opened: OpenedPool[] = [];
   for (const layout of layouts) {
     const warn = (message: string): void => outside.log.warn("drive", { message });
@@ -197,7 +199,7 @@ async function openPools(
         rng: outside.rng,
         syncs,
         warn,
-        index: { tables, clock: outside.clock, warn },
+        index: { tables, clock: outside.clock, summaries, warn },
       }),
     );
   }

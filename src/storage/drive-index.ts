@@ -16,7 +16,7 @@ import { indexRow, unreadableRow } from "./index-row.ts";
 import { KeyIndex } from "./key-index.ts";
 import { decodeKey, SYSTEM_BUCKET } from "./paths.ts";
 import type { BucketUsage } from "./usage.ts";
-import { SummaryCache } from "./version-summary.ts";
+import type { SummaryCache } from "./version-summary.ts";
 import type { XlMeta } from "./xl-meta.ts";
 
 const RETRY_MS = 30_000;
@@ -29,6 +29,8 @@ const IDENTITY = "identity";
 export interface IndexOptions {
   readonly tables: Tables;
   readonly clock: Clock;
+  /** One for all drives: a version lies on several. */
+  readonly summaries: SummaryCache;
   readonly warn: (message: string) => void;
 }
 export interface DriveIndexOptions extends IndexOptions {
@@ -45,7 +47,6 @@ export class DriveIndex implements CommitSink {
   private lastSequence = 0;
   /** Keys changed during a step of the build; null = no step is under way. */
   private touched: Set<string> | null = null;
-  private readonly summaries = new SummaryCache();
   private readonly stopping = new AbortController();
   private building: Promise<void> = Promise.resolve();
   private isBuilding = false;
@@ -113,7 +114,7 @@ export class DriveIndex implements CommitSink {
     this.lastSequence = sequence;
     if (key.bucket === SYSTEM_BUCKET) return;
     this.touched?.add(`${key.bucket}/${decodeKey(key.path)}`);
-    const row = meta === "unreadable" ? unreadableRow(key, stamp) : indexRow(key, meta, stamp, this.summaries);
+    const row = meta === "unreadable" ? unreadableRow(key, stamp) : indexRow(key, meta, stamp, this.options.summaries);
     this.index?.note([row], BigInt(sequence));
   }
 
@@ -239,7 +240,7 @@ export class DriveIndex implements CommitSink {
     let startedMs = this.options.clock.elapsedMs();
     await buildIndex({
       tree: this.options.tree,
-      summaries: this.summaries,
+      summaries: this.options.summaries,
       position: index.getNote(BUILT_TO) ?? "",
       signal: this.stopping.signal,
       begin: () => {

@@ -18,6 +18,7 @@ import type { ListRequest } from "../../src/erasure/store.ts";
 import { walkPage } from "../../src/erasure/walk-page.ts";
 import type { LocalDrive } from "../../src/storage/local-drive.ts";
 import { GroupSyncs, type OpenedPool, openPool } from "../../src/storage/open-pool.ts";
+import { SummaryCache } from "../../src/storage/version-summary.ts";
 import { type Clock, realClock } from "../../src/sys/clock.ts";
 import { realRng } from "../../src/sys/rng.ts";
 import { SqliteTables } from "../../src/sys/sqlite-tables.ts";
@@ -66,7 +67,7 @@ async function takenOver(set: string, folder: string): Promise<Taken> {
       rng,
       syncs: new GroupSyncs(native),
       warn: () => undefined,
-      index: { tables, clock, warn: () => undefined },
+      index: { tables, clock, summaries: new SummaryCache(), warn: () => undefined },
     });
     opened.push(pool);
     const parity = Math.floor(layout.setSize / 2);

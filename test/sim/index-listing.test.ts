@@ -5,6 +5,7 @@ import type { Pools } from "../../src/erasure/pools.ts";
 import type { ListPage, ListRequest } from "../../src/erasure/store.ts";
 import { walkPage } from "../../src/erasure/walk-page.ts";
 import type { IndexOptions } from "../../src/storage/drive-index.ts";
+import { SummaryCache } from "../../src/storage/version-summary.ts";
 import { type Clock, realClock } from "../../src/sys/clock.ts";
 import { Errno, step } from "../../src/sys/disk.ts";
 import { randomKey } from "../unit/storage/index-model.ts";
@@ -18,7 +19,7 @@ const codec = loadCodec();
 const clock: Clock = { ...realClock(), sleep: () => Promise.resolve() };
 
 function indexIn(tables: MemoryTables, warnings: string[] = []): IndexOptions {
-  return { tables, clock, warn: (message) => warnings.push(message) };
+  return { tables, clock, summaries: new SummaryCache(), warn: (message) => warnings.push(message) };
 }
 async function indexedStore(disk: SimulatedDisk, index: IndexOptions, seed = 1): Promise<SimulatedStore> {
   const store = await simulatedStore(codec, disk, { clock, rng: seededRng(seed), index });
@@ -265,7 +266,7 @@ test("a build that is interrupted goes on after a clean stop, and writes meanwhi
   const first = await simulatedStore(codec, disk, {
     clock,
     rng: seededRng(2),
-    index: { tables, clock: slow, warn: () => undefined },
+    index: { tables, clock: slow, summaries: new SummaryCache(), warn: () => undefined },
   });
   await putBytes(first.pools, "d0/new", Buffer.alloc(10));
   await deleteKey(first.pools, "d39/k39");

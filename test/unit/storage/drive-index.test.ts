@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { loadCodec } from "../../../src/codec/native.ts";
 import { good } from "../../../src/core/fan-out.ts";
 import { DriveIndex } from "../../../src/storage/drive-index.ts";
+import { SummaryCache } from "../../../src/storage/version-summary.ts";
 import { type Clock, realClock } from "../../../src/sys/clock.ts";
 import { step } from "../../../src/sys/disk.ts";
 import { SqliteTables } from "../../../src/sys/sqlite-tables.ts";
@@ -43,7 +44,7 @@ async function newPlace(name: string, keys: readonly string[]): Promise<Place> {
 function indexAt(place: Place): DriveIndex {
   const { root, disk, warnings } = place;
   return new DriveIndex({
-    ...{ tables, clock, disk, root, endpoint: root },
+    ...{ tables, clock, disk, root, endpoint: root, summaries: new SummaryCache() },
     warn: (message) => warnings.push(message),
     newIdentity: () => seededRng(warnings.length + place.looks + 1).uuid(),
     tree: {
