@@ -144,8 +144,8 @@ export async function listParts(call: Call): Promise<Reply> {
       ["NextPartNumberMarker", page.nextPartNumberMarker],
       ["MaxParts", maxParts],
       ["IsTruncated", page.isTruncated],
-      page.checksumAlgorithm === null ? null : ["ChecksumAlgorithm", page.checksumAlgorithm],
-      page.checksumType === null ? null : ["ChecksumType", page.checksumType],
+      ["ChecksumAlgorithm", page.checksumAlgorithm ?? ""], // there and empty, as MinIO's clients know it
+      ["ChecksumType", page.checksumType ?? ""],
       ...page.parts.map(partNode),
     ]),
   );
