@@ -187,6 +187,7 @@ async function openPools(
         allowRootDrive: options.allowRootDrive,
         disk: native,
         rng: outside.rng,
+        clock: outside.clock,
         syncs,
         warn,
       }),

@@ -9,6 +9,8 @@ import { XlMeta } from "./xl-meta.ts";
 export interface Applied {
   /** New xl.meta; null = the key is gone. */
   readonly meta: Uint8Array | null;
+  /** The same, decoded. */
+  readonly xl: XlMeta | null;
   /** Data directories that no version refers to any more. */
   readonly freedDirs: readonly string[];
 }
@@ -20,23 +22,33 @@ export function applyChange(current: Uint8Array | null, change: Change): Applied
     case "put": {
       const freed = meta.dataDirFreedBy(change.versionId);
       meta.putBody(change.body, change.data.kind === "inline" ? change.data.bytes : undefined, change.header);
-      return { meta: meta.encode(), freedDirs: freed === "" || freed === change.dataDir ? [] : [freed] };
+      return {
+        meta: meta.encode(),
+        xl: meta,
+        freedDirs: freed === "" || freed === change.dataDir ? [] : [freed],
+      };
     }
     case "delete-version": {
       if (meta.find(change.versionId) === undefined) return null;
       const freed = meta.dataDirFreedBy(change.versionId);
       meta.removeVersion(change.versionId);
-      return { meta: meta.versions.length === 0 ? null : meta.encode(), freedDirs: freed === "" ? [] : [freed] };
+      const isGone = meta.versions.length === 0;
+      return {
+        meta: isGone ? null : meta.encode(),
+        xl: isGone ? null : meta,
+        freedDirs: freed === "" ? [] : [freed],
+      };
     }
     case "patch": {
       if (meta.find(change.versionId) === undefined) return null;
       meta.patchMeta(change.versionId, change.metaUsr, change.metaSys);
-      return { meta: meta.encode(), freedDirs: [] };
+      return { meta: meta.encode(), xl: meta, freedDirs: [] };
     }
     case "replace": {
       const old = meta.dataDirs();
-      const now = new Set(XlMeta.decode(change.meta).dataDirs());
-      return { meta: change.meta, freedDirs: [...old].filter((dir) => !now.has(dir)) };
+      const xl = XlMeta.decode(change.meta);
+      const now = new Set(xl.dataDirs());
+      return { meta: change.meta, xl, freedDirs: [...old].filter((dir) => !now.has(dir)) };
     }
   }
 }

@@ -6,6 +6,7 @@
 import { OperatingError } from "../core/errors.ts";
 import { assert, present } from "../core/assert.ts";
 import { type Disk, Errno, Ignore, step } from "../sys/disk.ts";
+import type { Clock } from "../sys/clock.ts";
 import type { Rng } from "../sys/rng.ts";
 import {
   type DriveFormat,
@@ -18,6 +19,7 @@ import {
 } from "./format.ts";
 import { FormatError } from "../core/format-error.ts";
 import { GroupSync } from "./group-sync.ts";
+import type { LogOptions } from "./drive-log.ts";
 import { LocalDrive } from "./local-drive.ts";
 import { SYSTEM_BUCKET } from "./paths.ts";
 import { isMarkedForRebuild, markRebuild, RebuildMarkError } from "./rebuild-mark.ts";
@@ -36,7 +38,10 @@ export interface OpenPoolOptions {
   readonly allowRootDrive: boolean;
   readonly disk: Disk;
   readonly rng: Rng;
+  readonly clock: Clock;
   readonly syncs: GroupSyncs;
+  /** Of each drive's commit log. */
+  readonly log?: LogOptions;
   readonly warn: (message: string) => void;
 }
 export interface OpenedPool {
@@ -243,7 +248,10 @@ async function open(options: OpenPoolOptions, root: Root, format: DriveFormat): 
     endpoint: root.endpoint,
     disk: options.disk,
     rng: options.rng,
+    clock: options.clock,
     groupSync,
+    ...(options.log === undefined ? {} : { log: options.log }),
+    warn: options.warn,
   });
   if (drive.ok) return drive.value;
   options.warn(`${root.endpoint} is not used: ${drive.error.message}`);
