@@ -114,7 +114,7 @@ export class DriveLog {
     const { endpoint } = options.files;
     drive.log.failure = new DriveError(
       "ReadOnly",
-      `${endpoint}: the commit log is damaged: ${end.value.damage}. The drive takes no writes; run \`sherd drive repair ${endpoint}\` with the server stopped, or replace the drive`,
+      `${endpoint}: the commit log is damaged: ${end.value.damage}. The drive takes no writes; reads go on. Empty it and start again: it is rebuilt from the others`,
     );
     options.warn(drive.log.failure.message);
     return good(drive);

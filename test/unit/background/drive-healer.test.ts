@@ -184,6 +184,7 @@ async function expectReadable(store: Pools): Promise<void> {
 test("a bucket wiped from one drive comes back as it was, shard for shard", async () => {
   const paths = freshDrives();
   const store = await filled(paths);
+  await flushed();
   const before = census(paths[1] as string);
   rmSync(join(paths[1] as string, "bkt"), { recursive: true });
   rmSync(join(paths[1] as string, "nothing-in-it"), { recursive: true });
@@ -199,6 +200,7 @@ test("a bucket wiped from one drive comes back as it was, shard for shard", asyn
 test("a replaced, empty drive is found at start and rebuilt whole, system objects included", async () => {
   const paths = freshDrives();
   await filled(paths);
+  await flushed();
   const before = paths.map(census);
   rmSync(paths[0] as string, { recursive: true });
   const { store, replaced } = await open(paths);
@@ -211,6 +213,7 @@ test("a replaced, empty drive is found at start and rebuilt whole, system object
   expect(paths.map(census)).toEqual(before);
   expect(lines.map((line) => JSON.parse(line).event)).toEqual(["rebuild started", "rebuild finished"]);
   await open(paths);
+  await flushed();
   expect(paths.map(census)).toEqual(before); // a restart takes nothing of it back
   const { store: withTwo } = await open(paths, [1, 2]);
   await expectReadable(withTwo); // from what was rebuilt, and one more
@@ -231,6 +234,7 @@ test("a flipped bit is found by a deep heal and repaired", async () => {
   const paths = freshDrives();
   const store = await filled(paths);
   const drive = paths[2] as string;
+  await flushed();
   const before = census(drive);
   const shard = [...before.keys()].find((path) => path.startsWith("bkt/big/") && path.endsWith("part.1")) as string;
   const bytes = readFileSync(join(drive, shard));
@@ -286,6 +290,7 @@ test("an aborted walk stops", async () => {
 test("a rebuild that was interrupted goes on after a restart, also a second time", async () => {
   const paths = freshDrives();
   await filled(paths);
+  await flushed();
   const before = paths.map(census);
   rmSync(paths[2] as string, { recursive: true });
   for (let stopAfter = 1; ; stopAfter += 2) {
@@ -303,6 +308,7 @@ test("a rebuild that was interrupted goes on after a restart, also a second time
     expect(outcome).toBe("stopped");
     await expectReadable(store);
   }
+  await flushed();
   expect(paths.map(census)).toEqual(before);
   await unmarkRebuild(disk, paths[2] as string);
   expect((await open(paths)).replaced).toEqual([]);
@@ -312,8 +318,10 @@ test("what only a minority of the drives holds is kept by a heal", async () => {
   const paths = freshDrives();
   const store = await filled(paths);
   for (const path of paths.slice(1)) rmSync(join(path, "bkt/versions"), { recursive: true });
+  await flushed();
   const before = census(paths[0] as string);
   expect(await healDrives(store, { deep: true, signal })).toMatchObject({ healed: 0 });
+  await flushed();
   expect(census(paths[0] as string)).toEqual(before);
 });
 
@@ -321,6 +329,7 @@ test("an uploaded object of many parts and a random half of everything is rebuil
   const paths = freshDrives();
   const store = await filled(paths);
   await uploaded(store, "uploaded", [bytesOf(5 << 20), bytesOf(2_000_001), bytesOf(17)]);
+  await flushed();
   const before = paths.map(census);
   for (let seed = 1; seed <= 6; seed++) {
     const rng = seededRng(seed);
@@ -331,6 +340,7 @@ test("an uploaded object of many parts and a random half of everything is rebuil
     expect({ seed, failed: done.failed }).toEqual({ seed, failed: 0 });
     expect(progress.length).toBeGreaterThan(8);
     expect(progress).toEqual([...progress].sort((a, b) => a - b));
+    await flushed();
     expect({ seed, whole: Bun.deepEquals(paths.map(census), before) }).toEqual({ seed, whole: true });
   }
 });
