@@ -137,8 +137,9 @@ export class ApplyLog {
 
   private async applyUpTo(limit: number, goesOn: () => boolean): Promise<DriveError | null> {
     let some: Entry[] = [];
-    for (const entry of this.parts.overlay.inOrder()) {
-      if (entry.doubt !== null || entry.placed.sequence > limit) continue;
+    for (const { name } of this.parts.overlay.inOrder()) {
+      const entry = this.parts.overlay.get(name); // as it is when its turn comes
+      if (entry === undefined || entry.doubt !== null || entry.placed.sequence > limit) continue;
       some.push(entry);
       if (some.length < KEYS_PER_TASK) continue;
       const failed = await this.applySome(some);

@@ -121,11 +121,11 @@ export class Overlay {
   /** Entries of a bucket. */
   inBucket(bucket: string): Entry[] {
     const node = this.root.children.get(bucket);
-    return node === undefined ? [] : [...walk(node)];
+    return node === undefined ? [] : collect(node, []);
   }
-  /** Every entry, directory by directory; the overlay may change meanwhile. */
-  inOrder(): Generator<Entry> {
-    return walk(this.root);
+  /** Every entry, directory by directory, as it is now. A list: deleting from a Map under its iterator is slow. */
+  inOrder(): Entry[] {
+    return collect(this.root, []);
   }
 
   /** Keeps the bytes of an image in memory, at the cost of older ones. */
@@ -179,7 +179,8 @@ export class Overlay {
   }
 }
 
-function* walk(node: Node): Generator<Entry> {
-  if (node.entry !== null) yield node.entry;
-  for (const child of node.children.values()) yield* walk(child);
+function collect(node: Node, into: Entry[]): Entry[] {
+  if (node.entry !== null) into.push(node.entry);
+  for (const child of node.children.values()) collect(child, into);
+  return into;
 }
