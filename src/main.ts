@@ -41,12 +41,15 @@ async function main(): Promise<void> {
     case "heal":
       await heal(command);
       return;
+    case "drive flush":
+      await flush(command);
+      return;
     case "server":
       await serve(command);
   }
 }
 
-type OnDrives = Extract<Command, { name: "server" | "plan" | "heal" }>;
+type OnDrives = Extract<Command, { name: "server" | "plan" | "heal" | "drive flush" }>;
 
 function outsideOf(options: ServerOptions): Outside & { readonly log: Log } {
   const clock = realClock();
@@ -111,6 +114,18 @@ async function heal({ options, endpoints }: OnDrives): Promise<void> {
   if (done.failed === 0) await store.rebuilt();
   await store.close();
   exitFlushed(done.failed === 0 ? 0 : 1);
+}
+
+/** What is in the tree afterwards is all that was acknowledged: MinIO can be started on the drives. */
+async function flush({ options, endpoints }: OnDrives): Promise<void> {
+  holdProcess();
+  const outside = outsideOf(options);
+  const store = await openStore(options, endpoints, outside);
+  const left = await store.flush();
+  for (const message of left) outside.log.error("not flushed", { message });
+  await store.close();
+  if (left.length === 0) outside.log.info("flushed", { drives: endpoints.length });
+  exitFlushed(left.length === 0 ? 0 : 1);
 }
 
 function showCodec(options: ServerOptions): void {

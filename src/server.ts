@@ -77,6 +77,8 @@ export interface OpenedStore {
   readonly toRebuild: readonly ErasureSet[];
   /** The drives that came empty have everything: from now on they count like the others, also after a restart. */
   rebuilt(): Promise<void>;
+  /** Brings what the commit logs hold into the drives' trees; in words, what could not be. */
+  flush(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
@@ -135,13 +137,24 @@ export async function openStore(
     for (const root of replacedRoots(opened, layouts, outside)) await unmarkRebuild(native, root);
     for (const set of toRebuild) set.rebuilding.clear();
   };
+  const flush = async (): Promise<string[]> => {
+    await background.idle();
+    const left: string[] = [];
+    for (const drive of opened.flatMap((p) => p.drives)) {
+      if (drive === null || (await drive.flush())) continue;
+      const why =
+        drive.writeFailure?.message ?? `${drive.endpoint}: an operation is in doubt until more drives are back`;
+      left.push(why);
+    }
+    return left;
+  };
   const close = async (): Promise<void> => {
     await healQueue.stop();
     await background.idle();
     await closeDrives(opened, syncs, tables);
   };
   const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, resources, healQueue, background };
-  return { ...parts, toRebuild, rebuilt, close };
+  return { ...parts, toRebuild, rebuilt, flush, close };
 }
 
 /** What all sets share. */
@@ -197,6 +210,7 @@ async function openPools(
         allowRootDrive: options.allowRootDrive,
         disk: native,
         rng: outside.rng,
+        clock: outside.clock,
         syncs,
         warn,
         index: { tables, clock: outside.clock, summaries, warn },

@@ -218,7 +218,7 @@ interface OnDrives {
 }
 
 export type Command =
-  | ({ readonly name: "server" | "plan" | "heal" } & OnDrives)
+  | ({ readonly name: "server" | "plan" | "heal" | "drive flush" } & OnDrives)
   | { readonly name: "codec"; readonly options: ServerOptions }
   | { readonly name: "help"; readonly text: string }
   | { readonly name: "version" }
@@ -230,6 +230,7 @@ const COMMANDS = {
   server: "serve S3 on these drives",
   plan: "show pools, sets, parity and usable bytes of these drives; writes nothing",
   heal: "rebuild what is missing or damaged on these drives",
+  "drive flush": "after a crash: bring what the commit logs hold into MinIO's layout, without serving",
   codec: "show the instruction set and the speed of this CPU",
 } as const;
 
@@ -393,6 +394,15 @@ function readCommand(argv: readonly string[], env: Environment): Command {
     case "plan":
     case "heal":
       return { name, options: readOptions(given, env), endpoints: endpointsOf(name, rest, env) };
+    case "drive": {
+      const [what, ...drives] = rest;
+      if (what !== "flush") throw new UsageError(`sherd drive has one command: sherd drive flush ENDPOINT…`);
+      return {
+        name: "drive flush",
+        options: readOptions(given, env),
+        endpoints: endpointsOf("drive flush", drives, env),
+      };
+    }
     case "codec":
       if (rest.length > 0) throw new UsageError(`sherd codec takes no arguments; found "${rest[0]}"`);
       return { name, options: readOptions(given, env) };

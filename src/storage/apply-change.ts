@@ -49,6 +49,17 @@ function encoded(meta: XlMeta): { readonly meta: Uint8Array; readonly parsed: Xl
   return { meta: meta.encode(), parsed: meta };
 }
 
+/** What bytes of an xl.meta say; null = absent. */
+export function parseMeta(meta: Uint8Array | null): XlMeta | null | "unreadable" {
+  if (meta === null) return null;
+  try {
+    return XlMeta.decode(meta);
+  } catch (error) {
+    if (error instanceof FormatError) return "unreadable";
+    throw error;
+  }
+}
+
 function decodeOrEmpty(bytes: Uint8Array): XlMeta {
   try {
     return XlMeta.decode(bytes);

@@ -1,6 +1,6 @@
 /**
  * DriveFiles: the places of things on one drive (on-disk-format.md §1) and the plain file work on them.
- * Owns no protocol: LocalCommit decides, this moves bytes. Paths are absolute; errors are DriveErrors.
+ * Owns no protocol: LogCommit decides, this moves bytes. Paths are absolute; errors are DriveErrors.
  */
 import { bad, good } from "../core/fan-out.ts";
 import type { Rng } from "../sys/rng.ts";
@@ -14,13 +14,14 @@ import {
   type ObjectPath,
 } from "./drive.ts";
 import { driveError } from "./drive-errors.ts";
-import type { NewDirectory } from "./undo-log.ts";
+import type { NewDirectory } from "./log-record.ts";
 
 export const SYSTEM_BUCKET = ".minio.sys";
 const META_BUFFER_BYTES = 16 * 1024;
 const DIRECTORY_BUFFER_BYTES = 64 * 1024;
 const META_BYTES_MAX = 256 * 1024 * 1024;
 const BUFFERS_KEPT = 64;
+const MOVE_ATTEMPTS = 4;
 
 export class DriveFiles {
   private readonly buffers: Uint8Array[] = [];
@@ -44,7 +45,7 @@ export class DriveFiles {
   }
   /** One directory for each data directory of an operation, directly below tmp: a directory more would cost as much as a file. */
   stageDirectory(op: string, dataDir: string): string {
-    return `${this.root}/${SYSTEM_BUCKET}/tmp/${op}.${dataDir}`;
+    return `${this.root}/${stagePath(op, dataDir)}`;
   }
   newTmpPath(): string {
     return `${this.root}/${SYSTEM_BUCKET}/tmp/${this.rng.uuid()}`;
@@ -59,7 +60,7 @@ export class DriveFiles {
     if (change.kind === "replace")
       return change.dataDirs.map((name) => ({
         name,
-        from: this.stageDirectory(change.op, name),
+        from: stagePath(change.op, name),
         keepParts: null,
       }));
     if (change.kind !== "put") return [];
@@ -68,12 +69,12 @@ export class DriveFiles {
       case "none":
         return [];
       case "staged":
-        return [{ name: change.dataDir, from: this.stageDirectory(change.data.op, change.dataDir), keepParts: null }];
+        return [{ name: change.dataDir, from: stagePath(change.data.op, change.dataDir), keepParts: null }];
       case "upload":
         return [
           {
             name: change.dataDir,
-            from: `${this.root}/${SYSTEM_BUCKET}/${change.data.path}/${change.dataDir}`,
+            from: `${SYSTEM_BUCKET}/${change.data.path}/${change.dataDir}`,
             keepParts: change.data.keepParts,
           },
         ];
@@ -175,10 +176,33 @@ export class DriveFiles {
     return good(undefined);
   }
 
+  /** Renames the data directories of a commit into place; the errno, 0 = none. Not synced. */
+  async bringDirectories(key: ObjectPath, dirs: readonly NewDirectory[], replaces: boolean): Promise<number> {
+    const directory = this.objectDirectory(key);
+    let left = dirs;
+    for (let attempt = 1; ; attempt++) {
+      const { error } = await this.disk.run(
+        [
+          step.mkdirPath(directory, this.bucketDirectory(key.bucket)),
+          // A heal replaces a damaged directory of the same name.
+          ...(replaces && attempt === 1 ? left : []).map(({ name }) =>
+            step.rename(`${directory}/${name}`, this.trash(), Ignore.enoent),
+          ),
+          ...left.map(({ name, from }) => step.rename(`${this.root}/${from}`, `${directory}/${name}`)),
+        ],
+        true,
+      );
+      // Another key's removal may take an empty parent away between mkdir and rename: make it again.
+      if (error !== Errno.ENOENT || attempt === MOVE_ATTEMPTS) return error;
+      const there = await Promise.all(left.map(({ name }) => this.disk.run([step.stat(`${directory}/${name}`)], true)));
+      left = left.filter((_, i) => there[i]?.error !== 0);
+    }
+  }
+
   async giveBackDirectory(key: ObjectPath, dir: NewDirectory): Promise<DriveOutcome<void>> {
     const { error } = await this.disk.run(
       [
-        step.rename(`${this.objectDirectory(key)}/${dir.name}`, dir.from, Ignore.enoent),
+        step.rename(`${this.objectDirectory(key)}/${dir.name}`, `${this.root}/${dir.from}`, Ignore.enoent),
         step.rmdirUp(this.objectDirectory(key), this.bucketDirectory(key.bucket)),
       ],
       true,
@@ -202,6 +226,11 @@ export class DriveFiles {
       freeInodes: at(4),
     });
   }
+}
+
+/** Below the drive's root. */
+function stagePath(op: string, dataDir: string): string {
+  return `${SYSTEM_BUCKET}/tmp/${op}.${dataDir}`;
 }
 
 function parseEntries(bytes: Uint8Array): DirectoryEntry[] {

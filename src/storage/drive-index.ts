@@ -44,6 +44,8 @@ export interface DriveIndexOptions extends IndexOptions {
 export class DriveIndex implements CommitSink {
   private index: KeyIndex | null = null;
   private isComplete = false;
+  private mark = "";
+  private isBegun = false;
   private lastSequence = 0;
   /** Keys changed during a step of the build; null = no step is under way. */
   private touched: Set<string> | null = null;
@@ -54,25 +56,25 @@ export class DriveIndex implements CommitSink {
 
   constructor(private readonly options: DriveIndexOptions) {}
 
-  /** Before `.minio.sys/tmp` is put away: does an index there speak of this tree? Then after it: `start`. */
-  async readMark(): Promise<string> {
+  /** Before `.minio.sys/tmp` is put away: does an index there speak of this tree? Then `retold`, and after it `begin`. */
+  async readMark(): Promise<void> {
     const buffer = new Uint8Array(new ArrayBuffer(256));
     const { error, results } = await this.options.disk.run([step.readFile(this.markPath, buffer)], true);
-    return error === 0 ? Buffer.from(buffer.subarray(0, results[0])).toString("utf8") : "";
+    this.mark = error === 0 ? Buffer.from(buffer.subarray(0, results[0])).toString("utf8") : "";
   }
 
-  /**
-   * Opens the index if `mark` vouches for it, else begins one; listings use it as soon as it is complete. `retold`: changes
-   * from this sequence on will be told again, so that an index that a crash left behind is as good; null = none will.
-   */
-  async start(mark: string, retold: number | null = null): Promise<void> {
-    const opened = await this.openMarked(mark, retold).catch((error: unknown) => this.unusable(error));
-    if (opened !== null) {
-      this.index = opened;
-      this.lastSequence = Number(opened.position());
-      this.isComplete = opened.getNote(COMPLETE) === "yes";
-      await this.writeMark("open");
-    }
+  /** Opens the index if the mark vouches for it: one that a crash left is as good where what it missed is told again. */
+  async retold(first: number | null): Promise<void> {
+    this.index = await this.openMarked(this.mark, first).catch((error: unknown) => this.unusable(error));
+    if (this.index === null) return;
+    this.lastSequence = Number(this.index.position());
+    this.isComplete = this.index.getNote(COMPLETE) === "yes";
+  }
+
+  /** All was told: listings use the index, or one is built; they will as soon as it is complete. */
+  async begin(): Promise<void> {
+    this.isBegun = true;
+    await this.writeMark("open");
     if (!this.isComplete) this.startBuilding();
   }
 
@@ -104,10 +106,20 @@ export class DriveIndex implements CommitSink {
     return this.lastSequence;
   }
 
-  /** Writes what is noted, durably: changes up to the sequence that it answers need not be told again, whatever happens. */
-  async durable(): Promise<number> {
-    const { lastSequence } = this;
-    return this.index === null ? lastSequence : Number(await this.index.sync());
+  async keep(sequence: number): Promise<void> {
+    this.lastSequence = Math.max(this.lastSequence, sequence);
+    const { index } = this;
+    if (index === null) return;
+    try {
+      index.note([], BigInt(this.lastSequence));
+      await index.flushed();
+    } catch (error) {
+      if (this.index === index) this.lose(error);
+    }
+  }
+
+  giveUp(why: string): void {
+    if (this.index !== null) this.lose(new TableError("Io", why));
   }
 
   changed(sequence: number, key: ObjectPath, meta: XlMeta | null | "unreadable", stamp: Stamp): void {
@@ -118,8 +130,10 @@ export class DriveIndex implements CommitSink {
     this.index?.note([row], BigInt(sequence));
   }
 
-  dropped(bucket: string): void {
+  dropped(sequence: number, bucket: string): void {
+    this.lastSequence = sequence;
     this.index?.dropBucket(bucket);
+    this.index?.note([], BigInt(sequence));
   }
 
   room(): Promise<void> | null {
@@ -205,7 +219,7 @@ export class DriveIndex implements CommitSink {
   }
 
   private startBuilding(): void {
-    if (this.isBuilding || this.stopping.signal.aborted) return;
+    if (!this.isBegun || this.isBuilding || this.stopping.signal.aborted) return;
     this.isBuilding = true;
     this.building = this.build().finally(() => {
       this.isBuilding = false;

@@ -58,7 +58,7 @@ export class GuardedDrive implements Drive {
     return this.inner.endpoint;
   }
   get state(): DriveState {
-    return this.health;
+    return this.health === "ok" ? this.inner.state : this.health;
   }
   doubts(): readonly ObjectPath[] {
     return this.inner.doubts();

@@ -1,10 +1,11 @@
 /**
- * LocalDrive: the Drive contract on a mounted directory in MinIO's layout. Commits are LocalCommit's, paths DriveFiles'.
+ * LocalDrive: the Drive contract on a mounted directory in MinIO's layout. Commits are LogCommit's, paths DriveFiles'.
  * Every call is one or a few tasks of the native pool; nothing here blocks the JavaScript thread.
  */
 import { bad, good } from "../core/fan-out.ts";
 import { type Disk, Errno, Ignore, PAGE_BYTES, type Step, step } from "../sys/disk.ts";
 import { DirectWriter } from "./direct-writer.ts";
+import type { Clock } from "../sys/clock.ts";
 import type { Rng } from "../sys/rng.ts";
 import type {
   Change,
@@ -12,6 +13,7 @@ import type {
   CommitTerms,
   DirectoryEntry,
   Drive,
+  DriveError,
   DriveOutcome,
   DriveSpace,
   DriveState,
@@ -23,14 +25,15 @@ import type {
   ShardWriter,
   Stamp,
 } from "./drive.ts";
+import type { CommitSink } from "./commit-sink.ts";
 import { DriveFiles, SYSTEM_BUCKET } from "./drive-files.ts";
 import { DriveIndex, type IndexOptions } from "./drive-index.ts";
 import type { GroupSync } from "./group-sync.ts";
 import type { Tree } from "./index-build.ts";
 import type { IndexListRequest, IndexPage } from "./index-list.ts";
-import { LocalCommit } from "./local-commit.ts";
+import { DriveLog, LOG_DEFAULTS, type LogOptions } from "./drive-log.ts";
 import { decodeKey, isBucketDirectory } from "./paths.ts";
-import { UndoLog } from "./undo-log.ts";
+import { readParts } from "./upload-parts.ts";
 import type { BucketUsage } from "./usage.ts";
 
 /** Below it the page cache is cheaper. */
@@ -42,65 +45,88 @@ export interface LocalDriveOptions {
   readonly endpoint: string;
   readonly disk: Disk;
   readonly rng: Rng;
+  readonly clock: Clock;
   /** One per file system. */
   readonly groupSync: GroupSync;
+  readonly log?: LogOptions;
   /** null = no key index: listings walk. */
   readonly index?: IndexOptions | null;
+  /** Told of the changes instead of an index. */
+  readonly changes?: CommitSink;
+  readonly warn: (message: string) => void;
 }
 
 export class LocalDrive implements Drive {
   readonly id: string;
   readonly endpoint: string;
-  readonly state: DriveState = "ok";
   private readonly disk: Disk;
-  private readonly files: DriveFiles;
-  private readonly commits: LocalCommit;
   private readonly groupSync: GroupSync;
   /** Operation -> data directories that were staged and not yet given up. What a crash left is swept at the next start. */
   private readonly staged = new Map<string, Set<string>>();
-  private readonly index: DriveIndex | null;
 
-  private constructor(options: LocalDriveOptions) {
+  private constructor(
+    options: LocalDriveOptions,
+    private readonly files: DriveFiles,
+    private readonly log: DriveLog,
+    private readonly index: DriveIndex | null,
+  ) {
     this.id = options.id;
     this.endpoint = options.endpoint;
     this.disk = options.disk;
     this.groupSync = options.groupSync;
-    this.files = new DriveFiles(options.disk, options.root, options.endpoint, options.rng);
-    const { disk, root, endpoint, rng } = options;
-    this.index =
-      options.index == null
-        ? null
-        : new DriveIndex({ ...options.index, disk, root, endpoint, newIdentity: () => rng.uuid(), tree: this.tree() });
-    this.commits = new LocalCommit(
-      this.files,
-      new UndoLog(options.disk, `${options.root}/${SYSTEM_BUCKET}/sherd/undo`),
-      options.groupSync,
-      this.index,
-    );
   }
 
-  /** Makes the system directories, puts away what a previous run staged, finds operations in doubt. */
+  /** Replays the commit log, puts away what a previous run staged, makes the system directories. */
   static async open(options: LocalDriveOptions): Promise<DriveOutcome<LocalDrive>> {
-    const drive = new LocalDrive(options);
-    const system = `${options.root}/${SYSTEM_BUCKET}`;
-    const old = `${system}/tmp-old/${options.rng.uuid()}`;
-    const mark = (await drive.index?.readMark()) ?? "";
-    const made = await options.disk.run([
-      step.mkdirPath(`${system}/sherd/undo`, options.root),
-      step.mkdirPath(`${system}/tmp/.trash`, options.root),
-      step.mkdir(`${system}/tmp-old`, Ignore.eexist),
-      ...["multipart", "buckets", "config"].map((name) => step.mkdir(`${system}/${name}`, Ignore.eexist)),
-    ]);
-    if (made.error !== 0) return bad(drive.files.error("prepare the system directories", made.error));
-    const recovered = await drive.commits.recover(); // before tmp goes: what a commit was moving may lie there
-    if (!recovered.ok) return recovered;
-    const { error } = await options.disk.run([
-      step.rename(`${system}/tmp`, old),
-      step.mkdirPath(`${system}/tmp/.trash`, options.root),
-    ]);
-    if (error !== 0) return bad(drive.files.error("put away tmp", error));
-    await drive.index?.start(mark);
-    return good(drive);
+    const { root, endpoint, disk, rng, clock, groupSync, warn } = options;
+    const files = new DriveFiles(disk, root, endpoint, rng);
+    const size = options.log ?? LOG_DEFAULTS;
+    const holder: { drive: LocalDrive | null } = { drive: null };
+    const index =
+      options.index == null
+        ? null
+        : new DriveIndex({
+            ...options.index,
+            disk,
+            root,
+            endpoint,
+            newIdentity: () => rng.uuid(),
+            tree: treeOf(files, () => holder.drive as LocalDrive),
+          });
+    await index?.readMark(); // before tmp is put away
+    const log = await DriveLog.open({
+      files,
+      disk,
+      rng,
+      clock,
+      groupSync,
+      warn,
+      size,
+      changes: options.changes ?? index,
+    });
+    if (!log.ok) return log;
+    holder.drive = new LocalDrive(options, files, log.value, index);
+    await index?.begin();
+    return good(holder.drive);
+  }
+
+  /** "suspect": it reads, but takes no writes; `writeFailure` says why. */
+  get state(): DriveState {
+    return this.log.log.failure === null ? "ok" : "suspect";
+  }
+  get writeFailure(): DriveError | null {
+    return this.log.log.failure;
+  }
+  /** Figures of the commit log, for the metrics. */
+  logStats(): { syncs: number; records: number; applied: number; waiting: number; usedFraction: number } {
+    const { log, apply, overlay } = this.log;
+    return {
+      syncs: log.syncs,
+      records: log.records,
+      applied: apply.applied,
+      waiting: overlay.size,
+      usedFraction: log.usedFraction,
+    };
   }
 
   /** Removes what `open` put away; may take long. */
@@ -109,9 +135,14 @@ export class LocalDrive implements Drive {
     return this.outcome("sweep tmp-old", error);
   }
 
-  /** At a clean stop: what was settled leaves no records behind. */
+  /** Brings what the commit log holds into the tree; true if it holds nothing any more. */
+  flush(): Promise<boolean> {
+    return this.log.drain();
+  }
+
+  /** A clean stop: everything is in the tree, and another program may use the drive. */
   async close(): Promise<void> {
-    await this.commits.close();
+    await this.log.close();
     await this.index?.close();
   }
 
@@ -127,6 +158,8 @@ export class LocalDrive implements Drive {
   // ---- buckets
 
   async makeBucket(bucket: string): Promise<DriveOutcome<void>> {
+    const refusal = this.writeFailure;
+    if (refusal !== null) return bad(refusal);
     const { error } = await this.disk.run([step.mkdir(this.files.bucketDirectory(bucket))]);
     if (error !== 0) return this.outcome(`make bucket ${bucket}`, error);
     return this.outcome("sync", await this.groupSync.sync());
@@ -134,9 +167,23 @@ export class LocalDrive implements Drive {
 
   /** By rmdir alone, from the bottom up: what a commit puts in meanwhile stays, or the commit finds no bucket. */
   async removeBucket(bucket: string): Promise<DriveOutcome<void>> {
+    const { gate, overlay, apply, log } = this.log;
+    if (log.failure !== null) return bad(log.failure);
+    using closed = await gate.close(bucket);
+    if (closed === null) return this.outcome(`remove bucket ${bucket}`, Errno.ENOENT);
+    const entries = overlay.inBucket(bucket); // a delete in doubt counts as done: its bucket's removal takes it along
+    if (entries.some((entry) => entry.image !== null)) return this.outcome(`remove bucket ${bucket}`, Errno.ENOTEMPTY);
+    const applied = await apply.applyNow(entries);
+    if (applied !== null) return bad(applied);
+    // What the log says of the bucket's keys ends here: a bucket of the same name starts empty.
+    const dropped = await log.appendUrgent({ type: "dropBucket", bucket }, ({ sequence }) => {
+      for (const entry of overlay.inBucket(bucket)) overlay.drop(entry);
+      this.index?.dropped(sequence, bucket);
+    });
+    if (dropped !== null) return bad(dropped);
+    gate.forget(bucket);
     const error = await this.removeEmpty(this.files.bucketDirectory(bucket));
     if (error !== 0) return this.outcome(`remove bucket ${bucket}`, error);
-    this.index?.dropped(bucket);
     return this.outcome("sync", await this.groupSync.sync());
   }
 
@@ -218,25 +265,25 @@ export class LocalDrive implements Drive {
   // ---- the commit protocol
 
   read(key: ObjectPath): Promise<DriveOutcome<KeyState>> {
-    return this.commits.read(key);
+    return this.log.commits.read(key);
   }
   commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
-    return this.commits.commit(key, change, terms);
+    return this.log.commits.commit(key, change, terms);
   }
   settle(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<void>> {
-    return this.commits.settle(key, stamp);
+    return this.log.commits.settle(key, stamp);
   }
   fence(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<FenceAnswer>> {
-    return this.commits.fence(key, stamp);
+    return this.log.commits.fence(key, stamp);
   }
   restore(key: ObjectPath, stamp: Stamp, expect: Stamp): Promise<DriveOutcome<boolean>> {
-    return this.commits.restore(key, stamp, expect);
+    return this.log.commits.restore(key, stamp, expect);
   }
   help(key: ObjectPath, fence: Stamp, stamp: Stamp, change: Change): Promise<DriveOutcome<boolean>> {
-    return this.commits.help(key, fence, stamp, change);
+    return this.log.commits.help(key, fence, stamp, change);
   }
   doubts(): readonly ObjectPath[] {
-    return this.commits.doubts();
+    return this.log.commits.doubts();
   }
 
   // ---- shards
@@ -257,7 +304,7 @@ export class LocalDrive implements Drive {
   // ---- the key index
 
   async list(request: IndexListRequest): Promise<DriveOutcome<IndexPage | null>> {
-    const doubts = this.commits.unsure(request.bucket).map(({ path }) => decodeKey(path));
+    const doubts = this.log.overlay.doubtsIn(request.bucket).map(({ key }) => decodeKey(key.path));
     return await Promise.resolve(good(this.index?.list(request, doubts) ?? null));
   }
 
@@ -265,36 +312,25 @@ export class LocalDrive implements Drive {
     return good((await this.index?.usage(bucket)) ?? null);
   }
 
-  /** What a build of the index reads. */
-  private tree(): Tree {
-    return {
-      look: (key) => this.look(key),
-      buckets: async () => {
-        const entries = await this.files.readDirectory(this.files.root);
-        if (!entries.ok) return entries;
-        return good(entries.value.flatMap((e) => (e.isDirectory && isBucketDirectory(e.name) ? [e.name] : [])));
-      },
-      directories: async (bucket, path) => {
-        const entries = await this.readDirectory(bucket, path);
-        if (!entries.ok) return entries.error.code === "NotFound" ? good([]) : entries;
-        return good(entries.value.flatMap((e) => (e.isDirectory ? [e.name] : [])));
-      },
-    };
-  }
-
   // ---- directories and uploads
 
-  readDirectory(bucket: string, path: string): Promise<DriveOutcome<readonly DirectoryEntry[]>> {
-    return this.files.readDirectory(
+  async readDirectory(bucket: string, path: string): Promise<DriveOutcome<readonly DirectoryEntry[]>> {
+    const { overlay, apply } = this.log;
+    const applied = await apply.applyNow(overlay.goneBelow(bucket, path));
+    if (applied !== null) return bad(applied);
+    const before = overlay.names(bucket, path);
+    const entries = await this.files.readDirectory(
       path === "" ? this.files.bucketDirectory(bucket) : this.files.objectDirectory({ bucket, path }),
     );
+    if (!entries.ok && (entries.error.code !== "NotFound" || before.length === 0)) return entries;
+    const found = entries.ok ? entries.value : [];
+    if (before.length === 0) return good(found);
+    const known = new Set(found.map((entry) => entry.name));
+    return good([...found, ...before.filter((name) => !known.has(name)).map((name) => ({ name, isDirectory: true }))]);
   }
 
   async look(key: ObjectPath): Promise<DriveOutcome<{ state: KeyState; directories: readonly string[] }>> {
-    const [state, entries] = await Promise.all([
-      this.commits.read(key),
-      this.files.readDirectory(this.files.objectDirectory(key)),
-    ]);
+    const [state, entries] = await Promise.all([this.log.commits.read(key), this.readDirectory(key.bucket, key.path)]);
     if (!state.ok) return state;
     if (!entries.ok && entries.error.code !== "NotFound") return entries;
     return good({
@@ -303,22 +339,8 @@ export class LocalDrive implements Drive {
     });
   }
 
-  async readParts(uploadPath: string, dataDir: string): Promise<DriveOutcome<ReadonlyMap<number, Uint8Array>>> {
-    const directory = `${this.files.bucketDirectory(SYSTEM_BUCKET)}/${uploadPath}/${dataDir}`;
-    const entries = await this.files.readDirectory(directory);
-    if (!entries.ok) return entries.error.code === "NotFound" ? good(new Map()) : entries;
-    const names = new Set(entries.value.map((e) => e.name));
-    const numbers = [...names]
-      .flatMap((n) => (/^part\.[0-9]+$/.test(n) && names.has(`${n}.meta`) ? [Number(n.slice(5))] : []))
-      .sort((a, b) => a - b);
-    const parts = new Map<number, Uint8Array>();
-    for (let at = 0; at < numbers.length; at += 64) {
-      const group = numbers.slice(at, at + 64);
-      const read = await Promise.all(group.map((number) => this.files.readSmall(`${directory}/part.${number}.meta`)));
-      for (const [i, outcome] of read.entries())
-        if (outcome.ok && outcome.value !== null) parts.set(group[i] as number, outcome.value);
-    }
-    return good(parts);
+  readParts(uploadPath: string, dataDir: string): Promise<DriveOutcome<ReadonlyMap<number, Uint8Array>>> {
+    return readParts(this.files, `${this.files.bucketDirectory(SYSTEM_BUCKET)}/${uploadPath}/${dataDir}`);
   }
 
   async putPart(request: {
@@ -330,6 +352,11 @@ export class LocalDrive implements Drive {
   }): Promise<DriveOutcome<void>> {
     const upload = `${this.files.bucketDirectory(SYSTEM_BUCKET)}/${request.uploadPath}`;
     const target = `${upload}/${request.dataDir}/part.${request.part}`;
+    const refusal = this.writeFailure;
+    if (refusal !== null) return bad(refusal);
+    const known = await this.log.commits.read({ bucket: SYSTEM_BUCKET, path: request.uploadPath });
+    if (!known.ok) return known;
+    if (known.value.meta === null) return this.outcome(`put part into ${request.uploadPath}`, Errno.ENOENT);
     const tmp = this.files.newTmpPath();
     const first = await this.disk.run([step.writeFile(tmp, request.meta, { exclusive: true })], true);
     if (first.error !== 0) return this.outcome("write part record", first.error);
@@ -338,7 +365,7 @@ export class LocalDrive implements Drive {
     // The record goes last and the old one goes first: a part without its record does not exist (on-disk-format.md §6.3).
     const { error } = await this.disk.run(
       [
-        step.mkdir(`${upload}/${request.dataDir}`, Ignore.eexist),
+        step.mkdirPath(`${upload}/${request.dataDir}`, this.files.bucketDirectory(SYSTEM_BUCKET)),
         step.unlink(`${target}.meta`, Ignore.enoent),
         step.rename(`${this.files.stageDirectory(request.op, request.dataDir)}/part.1`, target),
         step.rename(tmp, `${target}.meta`),
@@ -350,6 +377,8 @@ export class LocalDrive implements Drive {
   }
 
   async removeUpload(uploadPath: string): Promise<DriveOutcome<void>> {
+    const refusal = this.writeFailure ?? (await this.log.commits.remove({ bucket: SYSTEM_BUCKET, path: uploadPath }));
+    if (refusal !== null) return bad(refusal);
     const system = this.files.bucketDirectory(SYSTEM_BUCKET);
     const trash = this.files.trash();
     const parent = uploadPath.slice(0, uploadPath.lastIndexOf("/"));
@@ -369,4 +398,21 @@ export class LocalDrive implements Drive {
   private outcome(what: string, error: number): DriveOutcome<void> {
     return error === 0 ? good(undefined) : bad(this.files.error(what, error));
   }
+}
+
+/** What a build of the index reads. */
+function treeOf(files: DriveFiles, drive: () => LocalDrive): Tree {
+  return {
+    look: (key) => drive().look(key),
+    buckets: async () => {
+      const entries = await files.readDirectory(files.root);
+      if (!entries.ok) return entries;
+      return good(entries.value.flatMap((e) => (e.isDirectory && isBucketDirectory(e.name) ? [e.name] : [])));
+    },
+    directories: async (bucket, path) => {
+      const entries = await drive().readDirectory(bucket, path);
+      if (!entries.ok) return entries.error.code === "NotFound" ? good([]) : entries;
+      return good(entries.value.flatMap((e) => (e.isDirectory ? [e.name] : [])));
+    },
+  };
 }

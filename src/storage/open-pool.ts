@@ -6,6 +6,7 @@
 import { OperatingError } from "../core/errors.ts";
 import { assert, present } from "../core/assert.ts";
 import { type Disk, Errno, Ignore, step } from "../sys/disk.ts";
+import type { Clock } from "../sys/clock.ts";
 import type { Rng } from "../sys/rng.ts";
 import {
   type DriveFormat,
@@ -19,6 +20,7 @@ import {
 import { FormatError } from "../core/format-error.ts";
 import type { IndexOptions } from "./drive-index.ts";
 import { GroupSync } from "./group-sync.ts";
+import type { LogOptions } from "./drive-log.ts";
 import { LocalDrive } from "./local-drive.ts";
 import { SYSTEM_BUCKET } from "./paths.ts";
 import { isMarkedForRebuild, markRebuild, RebuildMarkError } from "./rebuild-mark.ts";
@@ -37,7 +39,10 @@ export interface OpenPoolOptions {
   readonly allowRootDrive: boolean;
   readonly disk: Disk;
   readonly rng: Rng;
+  readonly clock: Clock;
   readonly syncs: GroupSyncs;
+  /** Of each drive's commit log. */
+  readonly log?: LogOptions;
   readonly warn: (message: string) => void;
   /** null = drives without a key index. */
   readonly index?: IndexOptions | null;
@@ -246,8 +251,11 @@ async function open(options: OpenPoolOptions, root: Root, format: DriveFormat): 
     endpoint: root.endpoint,
     disk: options.disk,
     rng: options.rng,
+    clock: options.clock,
     groupSync,
     index: options.index ?? null,
+    ...(options.log === undefined ? {} : { log: options.log }),
+    warn: options.warn,
   });
   if (drive.ok) return drive.value;
   options.warn(`${root.endpoint} is not used: ${drive.error.message}`);

@@ -40,6 +40,8 @@ export const Op = {
   verifyFrame: 30,
   append: 31,
   flush: 32,
+  seal: 40,
+  place: 41,
 } as const;
 
 export const Ignore = { none: 0, enoent: 0x10, eexist: 0x20, enotempty: 0x40, any: 0x80 } as const;
@@ -88,6 +90,7 @@ export interface Disk {
 }
 
 const O_WRONLY = 1;
+const O_RDWR = 2;
 const O_CREAT = 0o100;
 const O_EXCL = 0o200;
 const O_DIRECT = process.arch === "arm64" ? 0o200000 : 0o40000;
@@ -98,6 +101,7 @@ export const PAGE_BYTES = 4096;
 /** Step constructors; `r` is the descriptor's register. */
 export const step = {
   openRead: (path: string, r = 0): Step => ({ op: Op.open, flags: r, a: [path, 0, 0] }),
+  openReadWrite: (path: string, r = 0): Step => ({ op: Op.open, flags: r, a: [path, O_RDWR, 0] }),
   openCreate: (path: string, r = 0): Step => ({ op: Op.open, flags: r, a: [path, O_WRONLY | O_CREAT | O_EXCL, 0o666] }),
   /** Past the page cache where the file system takes it; write with `append` and `flush`. */
   openDirect: (path: string, r = 0): Step => ({
@@ -208,6 +212,23 @@ export const step = {
   /** `into`: 48 bytes for total, free, available bytes, inodes, free inodes, device. */
   statvfs: (path: string, into: Uint8Array): Step => ({ op: Op.statvfs, flags: 0, a: [path, roomy(into, 48)] }),
   truncate: (sizeBytes: number, r = 0): Step => ({ op: Op.truncate, flags: r, a: [sizeBytes] }),
+  /** Sequences from `first`, positions and checksums for the log records in `bytes` (storage/log-record.ts). */
+  seal: (bytes: Uint8Array, first: number): Step => ({
+    op: Op.seal,
+    flags: 0,
+    a: [bytes, bytes.length, (first % 2 ** 32) >>> 0, Math.floor(first / 2 ** 32)],
+  }),
+  /** Copies `bytes` bytes at `offset` of the register's file to a path; makes its folders below `base`; `tmp`: by rename. */
+  place: (
+    path: string,
+    from: { readonly offset: number; readonly bytes: number },
+    to: { readonly base: string; readonly tmp: string | null },
+    r = 0,
+  ): Step => ({
+    op: Op.place,
+    flags: r | Ignore.any,
+    a: [path, from.offset, from.bytes, byteLength(to.base), to.tmp ?? 0],
+  }),
   rebuildSlots: (
     plan: number,
     base: Uint8Array,

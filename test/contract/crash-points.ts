@@ -10,7 +10,7 @@ import { seededRng } from "../sim/seeded.ts";
 import { SimulatedDisk } from "../sim/simulated-disk.ts";
 import type { CrashOrder } from "../sim/simulated-files.ts";
 import { loadCodec } from "../../src/codec/native.ts";
-import { must } from "./drive-makers.ts";
+import { must, SMALL_LOG, stillClock } from "./drive-makers.ts";
 
 export const ROOT = "/drive";
 const codec = loadCodec();
@@ -39,6 +39,9 @@ export function openerWith(syncOf: (disk: SimulatedDisk) => GroupSync): Opener {
         disk,
         rng: seededRng(seed),
         groupSync: syncOf(disk),
+        clock: stillClock(),
+        warn: () => undefined,
+        log: SMALL_LOG,
       }),
     );
 }

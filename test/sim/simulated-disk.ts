@@ -8,6 +8,7 @@ import type { Codec } from "../../src/codec/native.ts";
 import { PAGE_BYTES, type Disk, type DiskResult, Errno, Ignore, Op, type Step } from "../../src/sys/disk.ts";
 import type { Rng } from "../../src/sys/rng.ts";
 import { seededRng } from "./seeded.ts";
+import { sealRecords } from "../../src/storage/log-record.ts";
 import { type CrashOrder, FsError, type Node, SimulatedFiles } from "./simulated-files.ts";
 
 export interface Fault {
@@ -57,6 +58,7 @@ const READ_ONLY: ReadonlySet<number> = new Set([
   Op.rebuildSlots,
   Op.verifyFrame,
   Op.close,
+  Op.seal,
 ]);
 const GROWING: ReadonlySet<number> = new Set([
   Op.pwrite,
@@ -67,14 +69,16 @@ const GROWING: ReadonlySet<number> = new Set([
   Op.truncate,
   Op.append,
   Op.flush,
+  Op.place,
 ]);
 const TOTAL_BYTES = 2 ** 40;
 
 export class SimulatedDisk implements Disk {
   /** Steps so far that changed or synced something. */
   mutations = 0;
-  /** Syncs of a file system so far. */
+  /** Syncs of a file system so far, and of single files. */
   syncs = 0;
+  fileSyncs = 0;
   get hasCrashed(): boolean {
     return this.isDead;
   }
@@ -312,6 +316,11 @@ export class SimulatedDisk implements Disk {
       case Op.rebuildSlots:
       case Op.verifyFrame:
         return this.codecStep(s);
+      case Op.seal:
+        sealRecords(s.a[0] as Uint8Array, (s.a[2] as number) + (s.a[3] as number) * 2 ** 32);
+        return 0;
+      case Op.place:
+        return this.place(task, s);
       case Op.open:
       case Op.close:
       case Op.use:
@@ -433,9 +442,27 @@ export class SimulatedDisk implements Disk {
         return 0;
       }
       default:
+        this.fileSyncs++;
         files.syncFile(node);
         return 0;
     }
+  }
+
+  private place(task: Task, { flags, a }: Step): number {
+    const source = this.descriptors.get(task.registers[flags & 3] as number);
+    if (source === undefined) throw new FsError(Errno.EBADF);
+    const [path, offset, size, base] = a as [string, number, number, number];
+    const bytes = source.node.bytes.slice(offset, offset + size);
+    if (bytes.length < size) throw new FsError(Errno.EBADMSG);
+    const { files, names } = this.locate(path);
+    this.makePath(path.slice(0, path.lastIndexOf("/")), base);
+    const tmp = a[4] as string | number;
+    const to = typeof tmp === "string" ? this.locate(tmp).names : names;
+    const node = this.openNode(files, to, typeof tmp === "string" ? 0o200 : 0o100);
+    if (node.bytes.length > 0) files.resize(node, 0);
+    files.write(node, bytes, 0);
+    if (typeof tmp === "string") files.rename(to, names);
+    return 0;
   }
 
   private pathStep(s: Step, flip: boolean): number {

@@ -151,7 +151,14 @@ export class SimulatedFiles {
     file.durableBytes = next.slice();
     file.pending = [];
   }
+  /** fsync: the bytes of a file, or the entries of a directory. */
   syncFile(file: Node): void {
+    if (file.isDirectory) {
+      const isHere = (c: Change): boolean => (c.kind === "move" ? c.from === file || c.to === file : c.dir === file);
+      for (const change of this.journal.filter(isHere)) applyDurably(change);
+      this.journal = this.journal.filter((change) => !isHere(change));
+      return;
+    }
     for (const { offset, bytes } of file.pending) file.durableBytes = written(file.durableBytes, bytes, offset);
     file.pending = [];
     this.dirty.delete(file);

@@ -76,7 +76,9 @@ export async function simulatedStore(
       allowRootDrive: true,
       disk,
       rng,
+      clock,
       syncs: new GroupSyncs(disk),
+      log: { segmentBytes: 65_536, totalBytes: 262_144, cacheBytes: 65_536 },
       warn: () => undefined,
       index: outside.index ?? null,
     });

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include "pool.h"
 #include "codec.h"
+#include "log-steps.h"
 #include "pool-batches.h"
 #include "pool-list.h"
 #include <dirent.h>
@@ -46,7 +47,9 @@ static struct {
 static const char *path_of(uint64_t a) { return (const char *)(uintptr_t)a; }
 static void *memory_of(uint64_t a) { return (void *)(uintptr_t)a; }
 
-static int read_fully(int fd, uint8_t *into, uint64_t bytes, uint64_t offset, int64_t *got) {
+static int plain(int result) { return result == 0 ? 0 : errno; }
+
+int read_fully(int fd, uint8_t *into, uint64_t bytes, uint64_t offset, int64_t *got) {
     uint64_t n = 0;
     while (n < bytes) {
         ssize_t r = pread(fd, into + n, bytes - n, (off_t)(offset + n));
@@ -61,7 +64,7 @@ static int read_fully(int fd, uint8_t *into, uint64_t bytes, uint64_t offset, in
     return 0;
 }
 
-static int write_fully(int fd, const uint8_t *from, uint64_t bytes, uint64_t offset) {
+int write_fully(int fd, const uint8_t *from, uint64_t bytes, uint64_t offset) {
     for (uint64_t n = 0; n < bytes;) {
         ssize_t r = pwrite(fd, from + n, bytes - n, (off_t)(offset + n));
         if (r < 0) {
@@ -93,7 +96,7 @@ static int read_frame(int fd, const struct step *s) {
     return sherd_verify(memory_of(s->a[0]), memory_of(s->a[1]), s->a[2]) ? 0 : EBADMSG;
 }
 
-static int make_path(const char *path, uint64_t base) {
+int make_path(const char *path, uint64_t base) {
     char part[PATH_MAX];
     size_t n = strlen(path);
     if (n >= sizeof part) return ENAMETOOLONG;
@@ -268,8 +271,6 @@ static int sync_filesystem(const char *path) {
     return error;
 }
 
-static int plain(int result) { return result == 0 ? 0 : errno; }
-
 static void close_register(struct task *t, uint32_t r) {
     if (t->own_fd >> r & 1) close(t->fd[r]);
     t->own_fd &= ~(1u << r);
@@ -330,6 +331,8 @@ static int run_step(struct task *t, struct step *s) {
     case STEP_STATVFS: return stat_filesystem(s);
     case STEP_APPEND: return append(t->fd[r], s);
     case STEP_FLUSH: return flush(t->fd[r], s);
+    case STEP_SEAL: seal_records(memory_of(a[0]), a[1], a[2] | a[3] << 32); return 0;
+    case STEP_PLACE: return place_file(t->fd[r], path_of(a[0]), &(struct place){.offset = a[1], .bytes = a[2], .base = a[3], .tmp = path_of(a[4])});
     case STEP_TRUNCATE: return plain(ftruncate(t->fd[r], (off_t)a[0]));
     default: return ENOSYS;
     }

@@ -46,6 +46,8 @@ enum step_op {
                                 reg, what is left goes to the tail */
     STEP_FLUSH = 32,         /* a1 bytes of the tail a0 to a2 of reg, through the cache */
     STEP_VERIFY_FRAME = 30,  /* as READ_FRAME but of memory: a0 hash, a1 data, a2 bytes */
+    STEP_SEAL = 40,  /* the log records in a0[a1] <- sequences from a2 + a3 * 2^32, positions, CRC32C (src/storage/log-record.ts) */
+    STEP_PLACE = 41, /* path a0 <- a2 bytes at a1 of reg; its folders below the first a3 bytes are made; by rename from a4 if not 0 */
 };
 
 /* flags */

@@ -15,6 +15,7 @@ import { ErasureSet } from "../../../src/erasure/erasure-set.ts";
 import { Pools } from "../../../src/erasure/pools.ts";
 import { resolveAll } from "../../../src/erasure/resolve-doubt.ts";
 import { createLog } from "../../../src/observe/log.ts";
+import type { LocalDrive } from "../../../src/storage/local-drive.ts";
 import { GroupSyncs, openPool } from "../../../src/storage/open-pool.ts";
 import { XlMeta } from "../../../src/storage/xl-meta.ts";
 import { realClock } from "../../../src/sys/clock.ts";
@@ -25,9 +26,20 @@ const codec = loadCodec();
 const disk = new NativePool(codec, { threads: 2, threadsMax: 32 });
 const signal = new AbortController().signal;
 const roots: string[] = [];
-afterEach(() => {
+const running = new Set<LocalDrive>();
+afterEach(async () => {
+  await closeAll();
   for (const root of roots.splice(0)) rmSync(root, { recursive: true, force: true });
 });
+
+async function closeAll(): Promise<void> {
+  for (const drive of running) await drive.close();
+  running.clear();
+}
+/** What the commit logs hold is in the tree. */
+async function flushed(): Promise<void> {
+  for (const drive of running) await drive.flush();
+}
 
 function freshDrives(): string[] {
   const root = mkdtempSync(join(tmpdir(), "sherd-heal-"));
@@ -36,6 +48,7 @@ function freshDrives(): string[] {
 }
 
 async function open(paths: readonly string[], without: readonly number[] = []) {
+  await closeAll();
   const rng = realRng();
   const warn = (message: string): void => {
     throw new Error(message);
@@ -48,9 +61,11 @@ async function open(paths: readonly string[], without: readonly number[] = []) {
     allowRootDrive: true,
     disk,
     rng,
+    clock: realClock(),
     syncs: new GroupSyncs(disk),
     warn,
   });
+  for (const drive of pool.drives) if (drive !== null) running.add(drive);
   const drives = pool.drives.map((drive, i) => (without.includes(i) ? null : drive));
   const damage = { report: (): void => undefined };
   const set = new ErasureSet(0, 0, drives, 2, 1, {
@@ -126,6 +141,7 @@ async function filled(paths: readonly string[]): Promise<Pools> {
   });
   await store.writeDocument("buckets/bkt/.metadata.bin", bytesOf(500));
   await store.background.idle();
+  await flushed();
   return store;
 }
 
@@ -168,6 +184,7 @@ async function expectReadable(store: Pools): Promise<void> {
 test("a bucket wiped from one drive comes back as it was, shard for shard", async () => {
   const paths = freshDrives();
   const store = await filled(paths);
+  await flushed();
   const before = census(paths[1] as string);
   rmSync(join(paths[1] as string, "bkt"), { recursive: true });
   rmSync(join(paths[1] as string, "nothing-in-it"), { recursive: true });
@@ -176,12 +193,14 @@ test("a bucket wiped from one drive comes back as it was, shard for shard", asyn
   expect(done).toMatchObject({ keys: 9, healed: 7, failed: 0, bucketsMade: 2 });
   expect(done.bytes).toBeGreaterThan(1_500_000);
   expect(seen.at(-1)).toEqual(done);
+  await flushed();
   expect(census(paths[1] as string)).toEqual(before);
 });
 
 test("a replaced, empty drive is found at start and rebuilt whole, system objects included", async () => {
   const paths = freshDrives();
   await filled(paths);
+  await flushed();
   const before = paths.map(census);
   rmSync(paths[0] as string, { recursive: true });
   const { store, replaced } = await open(paths);
@@ -190,9 +209,11 @@ test("a replaced, empty drive is found at start and rebuilt whole, system object
   const log = createLog({ json: true, quiet: false, clock: realClock(), write: (line) => lines.push(line) });
   const done = await healDrivesLogged(store, { deep: false, signal, log, clock: realClock(), what: "d1" });
   expect(done).toMatchObject({ healed: 8, failed: 0, bucketsMade: 2 });
+  await flushed();
   expect(paths.map(census)).toEqual(before);
   expect(lines.map((line) => JSON.parse(line).event)).toEqual(["rebuild started", "rebuild finished"]);
   await open(paths);
+  await flushed();
   expect(paths.map(census)).toEqual(before); // a restart takes nothing of it back
   const { store: withTwo } = await open(paths, [1, 2]);
   await expectReadable(withTwo); // from what was rebuilt, and one more
@@ -213,6 +234,7 @@ test("a flipped bit is found by a deep heal and repaired", async () => {
   const paths = freshDrives();
   const store = await filled(paths);
   const drive = paths[2] as string;
+  await flushed();
   const before = census(drive);
   const shard = [...before.keys()].find((path) => path.startsWith("bkt/big/") && path.endsWith("part.1")) as string;
   const bytes = readFileSync(join(drive, shard));
@@ -220,6 +242,7 @@ test("a flipped bit is found by a deep heal and repaired", async () => {
   writeFileSync(join(drive, shard), bytes);
   expect(await healDrives(store, { deep: false, signal })).toMatchObject({ healed: 0 });
   expect(await healDrives(store, { deep: true, signal })).toMatchObject({ healed: 1, failed: 0 });
+  await flushed();
   expect(census(drive)).toEqual(before);
 });
 
@@ -229,6 +252,7 @@ test("a key that only the drives outside of a listing's quorum hold is found", a
   // Drives 1 and 2 are those that a listing asks.
   for (const path of paths.slice(0, 2)) rmSync(join(path, "bkt", "big"), { recursive: true });
   expect(await healDrives(store, { deep: false, signal })).toMatchObject({ healed: 1, failed: 0 });
+  await flushed();
   expect(statSync(join(paths[0] as string, "bkt/big/xl.meta")).isFile()).toBe(true);
 });
 
@@ -266,6 +290,7 @@ test("an aborted walk stops", async () => {
 test("a rebuild that was interrupted goes on after a restart, also a second time", async () => {
   const paths = freshDrives();
   await filled(paths);
+  await flushed();
   const before = paths.map(census);
   rmSync(paths[2] as string, { recursive: true });
   for (let stopAfter = 1; ; stopAfter += 2) {
@@ -283,6 +308,7 @@ test("a rebuild that was interrupted goes on after a restart, also a second time
     expect(outcome).toBe("stopped");
     await expectReadable(store);
   }
+  await flushed();
   expect(paths.map(census)).toEqual(before);
   await unmarkRebuild(disk, paths[2] as string);
   expect((await open(paths)).replaced).toEqual([]);
@@ -292,8 +318,10 @@ test("what only a minority of the drives holds is kept by a heal", async () => {
   const paths = freshDrives();
   const store = await filled(paths);
   for (const path of paths.slice(1)) rmSync(join(path, "bkt/versions"), { recursive: true });
+  await flushed();
   const before = census(paths[0] as string);
   expect(await healDrives(store, { deep: true, signal })).toMatchObject({ healed: 0 });
+  await flushed();
   expect(census(paths[0] as string)).toEqual(before);
 });
 
@@ -301,6 +329,7 @@ test("an uploaded object of many parts and a random half of everything is rebuil
   const paths = freshDrives();
   const store = await filled(paths);
   await uploaded(store, "uploaded", [bytesOf(5 << 20), bytesOf(2_000_001), bytesOf(17)]);
+  await flushed();
   const before = paths.map(census);
   for (let seed = 1; seed <= 6; seed++) {
     const rng = seededRng(seed);
@@ -311,6 +340,7 @@ test("an uploaded object of many parts and a random half of everything is rebuil
     expect({ seed, failed: done.failed }).toEqual({ seed, failed: 0 });
     expect(progress.length).toBeGreaterThan(8);
     expect(progress).toEqual([...progress].sort((a, b) => a - b));
+    await flushed();
     expect({ seed, whole: Bun.deepEquals(paths.map(census), before) }).toEqual({ seed, whole: true });
   }
 });

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { loadCodec } from "../../../src/codec/native.ts";
 import { GroupSyncs, type OpenedPool, openPool, StartError } from "../../../src/storage/open-pool.ts";
 import { Errno, Op } from "../../../src/sys/disk.ts";
-import { seededRng } from "../../sim/seeded.ts";
+import { seededRng, SimulatedClock } from "../../sim/seeded.ts";
 import { SimulatedDisk } from "../../sim/simulated-disk.ts";
 import { mounts } from "../../sim/simulated-store.ts";
 
@@ -34,6 +34,7 @@ async function open(
       allowRootDrive: options.allowRootDrive ?? false,
       disk,
       rng: seededRng(++opened),
+      clock: new SimulatedClock(),
       syncs: new GroupSyncs(disk),
       warn: (message) => warnings.push(message),
     });

@@ -1,0 +1,281 @@
+/**
+ * ApplyLog: brings what the commit log holds into MinIO's layout, late: directory by directory, newest only, many keys a task
+ * of the native pool, without a sync of their own. When all up to a sequence is in the tree: one sync of the file system,
+ * a note of the sequence, and the segments below are free. Works when the drive is idle, when the log fills up, and at `drain`.
+ * One pass at a time.
+ */
+import type { Clock } from "../sys/clock.ts";
+import { type DiskResult, Errno, Ignore, Op, type Step, step } from "../sys/disk.ts";
+import { KeyLock } from "../core/key-lock.ts";
+import type { CheckpointNote, NoteFile } from "./checkpoint-note.ts";
+import type { CommitSink } from "./commit-sink.ts";
+import type { CommitLog } from "./commit-log.ts";
+import type { DriveError } from "./drive.ts";
+import type { DriveFiles } from "./drive-files.ts";
+import type { GroupSync } from "./group-sync.ts";
+import type { KeyMemory } from "./key-memory.ts";
+import type { LogImages } from "./log-images.ts";
+import type { Entry, Overlay } from "./overlay.ts";
+
+export const IDLE_MS = 200;
+/** Fractions of the log: from here on it is applied without waiting for idleness, until it is down to there. */
+const HURRY_FROM = 0.4;
+const HURRY_UNTIL = 0.1;
+const KEYS_PER_TASK = 24;
+/** How long a checkpoint waits for who follows the changes. */
+const KEEP_WAIT_MS = 10_000;
+/** A bucket that is gone takes its keys with it. */
+const HARMLESS: readonly number[] = [Errno.ENOENT, Errno.ENOTDIR];
+
+export interface ApplyParts {
+  readonly files: DriveFiles;
+  readonly log: CommitLog;
+  readonly overlay: Overlay;
+  readonly memory: KeyMemory;
+  readonly images: LogImages;
+  readonly groupSync: GroupSync;
+  readonly note: NoteFile;
+  readonly session: string;
+  readonly clock: Clock;
+  readonly changes: CommitSink | null;
+  readonly warn: (message: string) => void;
+  /** Copies a doubtful record to the front. */
+  readonly relocate: (name: string) => Promise<DriveError | null>;
+  /** Of the note that was read. */
+  readonly checkpoint: number;
+}
+
+export class ApplyLog {
+  /** Everything up to here is durable in the tree. */
+  checkpointSequence: number;
+  /** Keys written to or removed from the tree, for the metrics. */
+  applied = 0;
+  private readonly turn = new KeyLock();
+  private lastCommitMs = 0;
+  private stopTimer: (() => void) | null = null;
+  private hurrying: Promise<void> | null = null;
+  private isClosed = false;
+
+  constructor(private readonly parts: ApplyParts) {
+    this.checkpointSequence = parts.checkpoint;
+  }
+
+  /** A commit was accepted: applying waits until there is none for a while. */
+  touched(): void {
+    this.lastCommitMs = this.parts.clock.elapsedMs();
+    if (this.stopTimer === null && !this.isClosed) this.wait(IDLE_MS);
+    if (this.hurrying === null && this.parts.log.usedFraction > HURRY_FROM) this.hurry();
+  }
+
+  /** Space is needed. */
+  hurry(): void {
+    if (this.isClosed) return;
+    this.hurrying ??= this.pass(() => this.parts.log.usedFraction > HURRY_UNTIL).then(() => {
+      this.hurrying = null;
+    });
+  }
+
+  private wait(ms: number): void {
+    this.stopTimer = this.parts.clock.after(ms, () => {
+      this.stopTimer = null;
+      if (this.isClosed) return;
+      const idleMs = this.parts.clock.elapsedMs() - this.lastCommitMs;
+      if (idleMs < IDLE_MS) this.wait(IDLE_MS - idleMs);
+      else this.hurrying ??= this.idle();
+    });
+  }
+
+  private async idle(): Promise<void> {
+    const before = this.lastCommitMs;
+    await this.pass(() => this.lastCommitMs === before);
+    this.hurrying = null;
+    if (this.lastCommitMs !== before && this.stopTimer === null && !this.isClosed) this.wait(IDLE_MS);
+  }
+
+  /** Applies everything that is settled and checkpoints. True: the log holds nothing any more. */
+  async drain(): Promise<boolean> {
+    if (this.hurrying !== null) await this.hurrying;
+    await this.pass(() => true);
+    await this.parts.log.quiet();
+    await this.pass(() => true); // what came meanwhile
+    return this.parts.overlay.size === 0 && this.parts.log.failure === null;
+  }
+
+  /** Stops for good; what is in the log stays there. */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    this.stopTimer?.();
+    this.stopTimer = null;
+    using _ = await this.turn.acquire("");
+  }
+
+  /** Applies these entries now, before others: those that hide what a listing would show. */
+  async applyNow(entries: readonly Entry[]): Promise<DriveError | null> {
+    if (entries.length === 0) return null;
+    using _ = await this.turn.acquire("");
+    for (let at = 0; at < entries.length; at += KEYS_PER_TASK) {
+      const failed = await this.applySome(entries.slice(at, at + KEYS_PER_TASK));
+      if (failed !== null) return failed;
+    }
+    return null;
+  }
+
+  /** Applies and checkpoints, again and again while `goesOn` says so and there is something left. */
+  private async pass(goesOn: () => boolean): Promise<void> {
+    using _ = await this.turn.acquire("");
+    for (let more = true; more && this.parts.log.failure === null; ) {
+      const before = this.checkpointSequence;
+      this.parts.log.flush();
+      const limit = this.parts.log.durableSequence;
+      const failed = (await this.applyUpTo(limit, goesOn)) ?? (await this.checkpoint()) ?? (await this.letGo(limit));
+      if (failed !== null) this.fail(failed);
+      more = goesOn() && this.checkpointSequence > before && this.parts.overlay.size > 0;
+    }
+  }
+
+  /** A tree that cannot be written would let the log run full: say so now, and take no more writes. */
+  private fail(failure: DriveError): void {
+    this.parts.log.failure ??= failure;
+    this.parts.warn(`${failure.message}: what was acknowledged stays in the commit log and is read from there`);
+  }
+
+  private async applyUpTo(limit: number, goesOn: () => boolean): Promise<DriveError | null> {
+    let some: Entry[] = [];
+    for (const { name } of this.parts.overlay.inOrder()) {
+      const entry = this.parts.overlay.get(name); // as it is when its turn comes
+      if (entry === undefined || entry.doubt !== null || entry.placed.sequence > limit) continue;
+      some.push(entry);
+      if (some.length < KEYS_PER_TASK) continue;
+      const failed = await this.applySome(some);
+      if (failed !== null || !goesOn()) return failed;
+      some = [];
+    }
+    return some.length > 0 ? await this.applySome(some) : null;
+  }
+
+  private async applySome(entries: readonly Entry[]): Promise<DriveError | null> {
+    const { files } = this.parts;
+    const steps: Step[] = [];
+    const owners: Entry[] = [];
+    const add = (entry: Entry, own: readonly Step[]): void => {
+      steps.push(...own);
+      for (const _ of own) owners.push(entry);
+    };
+    let source = -1;
+    for (const entry of entries) {
+      const { image } = entry;
+      if (image === null) add(entry, this.removal(entry));
+      else if (image.place.kind === "file") {
+        const failed = await this.applyFile(entry);
+        if (failed !== null) return failed;
+      } else {
+        const { descriptor } = image.place.segment;
+        if (descriptor !== source) add(entry, [step.use(descriptor)]);
+        source = descriptor;
+        add(entry, [this.placing(entry, { offset: image.place.offset, bytes: image.sizeBytes })]);
+      }
+    }
+    if (steps.length > 0) {
+      const failed = failureOf(await files.disk.run(steps), steps);
+      if (failed !== null) return this.error(owners[failed.at] as Entry, failed.errno);
+    }
+    for (const entry of entries) this.finished(entry);
+    return null;
+  }
+
+  private error({ key }: Entry, errno: number): DriveError {
+    return this.parts.files.error(`bring ${key.bucket}/${key.path} from the commit log to its place`, errno);
+  }
+
+  private removal(entry: Entry): Step[] {
+    if (entry.isNew) return [];
+    const { files } = this.parts;
+    const directory = files.objectDirectory(entry.key);
+    return [
+      step.unlink(`${directory}/xl.meta`, Ignore.any),
+      step.rmdirUp(directory, files.bucketDirectory(entry.key.bucket)),
+    ];
+  }
+
+  private placing(entry: Entry, from: { readonly offset: number; readonly bytes: number }): Step {
+    const { files } = this.parts;
+    const base = files.bucketDirectory(entry.key.bucket);
+    const tmp = entry.isNew ? null : files.newTmpPath();
+    return step.place(`${files.objectDirectory(entry.key)}/xl.meta`, from, { base, tmp });
+  }
+
+  private async applyFile(entry: Entry): Promise<DriveError | null> {
+    const { files, images } = this.parts;
+    const meta = await images.read(entry.image);
+    if (!meta.ok) return meta.error;
+    const directory = files.objectDirectory(entry.key);
+    const tmp = files.newTmpPath();
+    const { error } = await files.disk.run([
+      step.mkdirPath(directory, files.bucketDirectory(entry.key.bucket)),
+      step.writeFile(tmp, meta.value as Uint8Array, { exclusive: true }),
+      step.rename(tmp, `${directory}/xl.meta`),
+    ]);
+    return error === 0 || HARMLESS.includes(error) ? null : this.error(entry, error);
+  }
+
+  private finished(entry: Entry): void {
+    const { overlay } = this.parts;
+    this.applied++;
+    const now = overlay.get(entry.name);
+    if (now === undefined) return;
+    if (now.doubt === null && now.placed === entry.placed && now.image === entry.image) overlay.drop(now);
+    else if (now.isNew) overlay.set({ ...now, isNew: false }, false);
+  }
+
+  private async checkpoint(): Promise<DriveError | null> {
+    const { overlay, log, groupSync, note, memory, images, files, session } = this.parts;
+    const oldest = overlay.oldest();
+    const sequence = oldest === undefined ? log.durableSequence : oldest.placed.sequence - 1;
+    if (sequence <= this.checkpointSequence) return null;
+    const place =
+      oldest === undefined ? log.nextPlace : { segment: oldest.placed.segment.index, offset: oldest.placed.offset };
+    await this.keptElsewhere(sequence);
+    const synced = await groupSync.sync();
+    if (synced !== 0) return files.error("sync", synced);
+    const next: CheckpointNote = { sequence, floor: memory.highest, isClean: false, session, ...place };
+    const noted = await note.write(next);
+    if (noted !== 0) return files.error("note the checkpoint", noted);
+    this.checkpointSequence = sequence;
+    log.release(sequence);
+    await images.release(sequence);
+    return null;
+  }
+
+  /** Who follows the changes has written them, or does not count any more: it must not keep the log from being freed. */
+  private async keptElsewhere(sequence: number): Promise<void> {
+    const { changes, clock } = this.parts;
+    if (changes === null) return;
+    const { promise, resolve } = Promise.withResolvers<"late">();
+    const stop = clock.after(KEEP_WAIT_MS, () => resolve("late"));
+    const outcome = await Promise.race([changes.keep(sequence), promise]);
+    stop();
+    if (outcome === "late") changes.giveUp("it is too far behind the commit log");
+  }
+
+  /** Doubtful operations that stay long must not keep their segments: they are written again. */
+  private async letGo(limit: number): Promise<DriveError | null> {
+    const { overlay, log, relocate } = this.parts;
+    if (log.usedFraction <= HURRY_FROM) return null;
+    const old = [...overlay.doubts()].filter((entry) => entry.placed.sequence <= limit);
+    for (const { name } of old) {
+      const failed = await relocate(name);
+      if (failed !== null) return failed;
+    }
+    return old.length > 0 ? await this.checkpoint() : null;
+  }
+}
+
+/** The step that failed, harmless ones aside. */
+function failureOf(result: DiskResult, steps: readonly Step[]): { readonly at: number; readonly errno: number } | null {
+  for (const [at, one] of steps.entries()) {
+    const errno = -(result.results[at] ?? 0);
+    const mayFail = one.op === Op.place || one.op === Op.unlink;
+    if (mayFail && errno > 0 && !HARMLESS.includes(errno)) return { at, errno };
+  }
+  return result.error !== 0 ? { at: result.failedStep, errno: result.error } : null;
+}

@@ -1,0 +1,86 @@
+/**
+ * What a drive remembers of a key beyond its xl.meta (engine.md §1): stamp, promised, fenced, last, accepted. Of keys used
+ * long ago nothing but a floor is kept, which all of them have promised and may have accepted. In memory; the commit log
+ * makes it last, and its checkpoint note the floor.
+ */
+import type { Stamp } from "./drive.ts";
+
+const REMEMBERED_MAX = 16_384;
+const ACCEPTED_MAX = 16;
+
+export interface Memory {
+  stamp: Stamp;
+  promised: Stamp;
+  fenced: Stamp;
+  last: Stamp;
+  accepted: Stamp[];
+}
+
+export function later(a: Stamp, b: Stamp): Stamp {
+  return a > b ? a : b;
+}
+
+export class KeyMemory {
+  private readonly keys = new Map<string, Memory>();
+  /** The highest stamp that any key promised or accepted: the floor after a restart. */
+  highest: Stamp;
+
+  constructor(private floor: Stamp) {
+    this.highest = floor;
+  }
+
+  get(name: string): Memory | undefined {
+    return this.keys.get(name);
+  }
+  promised(name: string): Stamp {
+    return later(this.keys.get(name)?.promised ?? 0n, this.floor);
+  }
+
+  /** To be changed by the caller. */
+  of(name: string): Memory {
+    const known = this.keys.get(name);
+    if (known !== undefined) {
+      this.keys.delete(name);
+      this.keys.set(name, known);
+      return known;
+    }
+    const fresh: Memory = { stamp: 0n, promised: this.floor, fenced: 0n, last: this.floor, accepted: [] };
+    this.keys.set(name, fresh);
+    if (this.keys.size > REMEMBERED_MAX) this.forgetOldest();
+    return fresh;
+  }
+
+  accept(name: string, stamp: Stamp): void {
+    const memory = this.of(name);
+    memory.stamp = stamp;
+    memory.last = later(memory.last, stamp);
+    memory.accepted.push(stamp);
+    if (memory.accepted.length > ACCEPTED_MAX) memory.accepted.shift();
+    this.promise(name, stamp);
+  }
+  promise(name: string, stamp: Stamp): void {
+    const memory = this.of(name);
+    memory.promised = later(memory.promised, stamp);
+    this.highest = later(this.highest, stamp);
+  }
+  fence(name: string, stamp: Stamp): void {
+    const memory = this.of(name);
+    memory.fenced = later(memory.fenced, stamp);
+    this.promise(name, stamp);
+  }
+  /** The doubtful `expect` was taken back: the key stands at `stamp` again. */
+  restore(name: string, expect: Stamp, stamp: Stamp): void {
+    const memory = this.of(name);
+    memory.accepted = memory.accepted.filter((s) => s !== expect);
+    memory.stamp = stamp;
+    this.promise(name, expect);
+  }
+
+  private forgetOldest(): void {
+    for (const [name, memory] of this.keys) {
+      this.floor = later(this.floor, later(memory.promised, memory.last));
+      this.keys.delete(name);
+      return;
+    }
+  }
+}

@@ -1,0 +1,414 @@
+/**
+ * LogCommit: the commit protocol of engine.md §1-3 on one local drive, over the commit log. A commit is one record; when it
+ * is durable the overlay shows it, its data directories are renamed into place (replay repeats that), and the drive answers.
+ * Owns the rules; what is remembered is KeyMemory's, what is readable Overlay's, what is durable CommitLog's.
+ */
+import { bad, good } from "../core/fan-out.ts";
+import { KeyLock } from "../core/key-lock.ts";
+import { Errno, step } from "../sys/disk.ts";
+import { type Applied, applyChange, dataDirsOf, parseMeta, stampOf } from "./apply-change.ts";
+import type { BucketGate } from "./bucket-gate.ts";
+import type { CommitSink } from "./commit-sink.ts";
+import type { CommitLog, Placed } from "./commit-log.ts";
+import {
+  type Change,
+  type CommitAnswer,
+  type CommitTerms,
+  DriveError,
+  type DriveOutcome,
+  type FenceAnswer,
+  type KeyState,
+  type ObjectPath,
+  type Stamp,
+} from "./drive.ts";
+import type { DriveFiles } from "./drive-files.ts";
+import type { GroupSync } from "./group-sync.ts";
+import { type KeyMemory, later } from "./key-memory.ts";
+import type { LogImages } from "./log-images.ts";
+import type { CommitRecord, NewDirectory } from "./log-record.ts";
+import { type Doubt, type Entry, nameOf, type Overlay } from "./overlay.ts";
+
+export interface LogCommitParts {
+  readonly files: DriveFiles;
+  readonly log: CommitLog;
+  readonly overlay: Overlay;
+  readonly memory: KeyMemory;
+  readonly images: LogImages;
+  readonly gate: BucketGate;
+  /** Makes staged files and their names durable before a record names them. */
+  readonly groupSync: GroupSync;
+  readonly changes: CommitSink | null;
+  /** Called when a commit was accepted or settled. */
+  readonly onCommit: () => void;
+}
+type Refuse = (reason: "stale" | "doubt" | "prior" | "missing") => Promise<DriveOutcome<CommitAnswer>>;
+
+export class LogCommit {
+  private readonly locks = new KeyLock();
+  /** Settled by a successor's commit; their own settle, which tidies up, is still to come. */
+  private readonly cleanups = new Map<string, Pick<Doubt, "newDirs" | "oldDirs">>();
+
+  constructor(private readonly parts: LogCommitParts) {}
+
+  doubts(): readonly ObjectPath[] {
+    return [...this.parts.overlay.doubts()].map((entry) => entry.key);
+  }
+
+  async read(key: ObjectPath): Promise<DriveOutcome<KeyState>> {
+    const { overlay, images, files, memory } = this.parts;
+    const name = nameOf(key);
+    for (;;) {
+      const entry = overlay.get(name);
+      if (entry !== undefined) {
+        if (entry.arriving !== null) await entry.arriving;
+        const meta = await images.read(entry.image);
+        if (!meta.ok) return meta;
+        const prev = entry.doubt === null ? null : await images.read(entry.doubt.prev.image);
+        if (prev !== null && !prev.ok) return prev;
+        const now = overlay.get(name);
+        if (now !== entry && now?.placed !== entry.placed) continue; // its place may have been written over
+        return good({
+          meta: meta.value,
+          stamp: entry.stamp,
+          prev: prev === null ? null : { meta: prev.value, stamp: (entry.doubt as Doubt).prev.stamp },
+          promised: memory.promised(name),
+        });
+      }
+      const { drops } = overlay;
+      const meta = await files.readMeta(key);
+      if (overlay.get(name) !== undefined || overlay.drops !== drops) continue; // it was applied meanwhile, perhaps halfway
+      if (!meta.ok) return meta;
+      const stamp = later(memory.get(name)?.stamp ?? 0n, stampOf(meta.value));
+      return good({ meta: meta.value, stamp, prev: null, promised: memory.promised(name) });
+    }
+  }
+
+  async commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
+    const { gate } = this.parts;
+    if (!gate.enter(key.bucket)) return bad(noBucket(this.parts.files, key.bucket));
+    try {
+      return await this.commitInside(key, change, terms);
+    } finally {
+      gate.leave(key.bucket);
+    }
+  }
+
+  private async commitInside(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
+    const { log, memory, changes } = this.parts;
+    if (log.failure !== null) return bad(log.failure);
+    const name = nameOf(key);
+    await changes?.room();
+    using _ = await this.locks.acquire(name);
+    if (memory.get(name)?.accepted.includes(terms.stamp) === true) return good({ accepted: true });
+    const doubtful = this.parts.overlay.get(name);
+    if (doubtful !== undefined && doubtful.doubt !== null && terms.settles.includes(doubtful.stamp)) {
+      this.cleanups.set(`${name} ${doubtful.stamp}`, doubtful.doubt);
+      this.markSettled(doubtful, doubtful.doubt);
+    }
+    const current = await this.read(key);
+    if (!current.ok) return current;
+    const state = current.value;
+    const refuse: Refuse = async (reason) => {
+      const answer = good({ accepted: false, reason, stamp: later(state.promised, state.stamp) } as const);
+      if (terms.stamp <= state.promised) return answer;
+      memory.promise(name, terms.stamp); // a refusal is for ever
+      const failed = await log.appendUrgent({ type: "promise", key, stamp: terms.stamp });
+      return failed === null ? answer : bad(failed);
+    };
+    if (state.prev !== null) return await refuse("doubt");
+    if (terms.stamp <= later(state.promised, state.stamp)) return await refuse("stale");
+    if (terms.prior !== null && terms.prior !== state.stamp) return await refuse("prior");
+    return await this.accept(key, change, { state, stamp: terms.stamp, refuse });
+  }
+
+  async settle(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<void>> {
+    const { log, overlay, files } = this.parts;
+    if (log.failure !== null) return bad(log.failure);
+    const name = nameOf(key);
+    using _ = await this.locks.acquire(name);
+    const entry = overlay.get(name);
+    const late = `${name} ${stamp}`;
+    let tidy: Pick<Doubt, "newDirs" | "oldDirs"> | undefined = this.cleanups.get(late);
+    if (entry !== undefined && entry.doubt !== null && entry.stamp === stamp) {
+      tidy = entry.doubt;
+      this.markSettled(entry, entry.doubt);
+    } else this.cleanups.delete(late);
+    return tidy === undefined ? good(undefined) : await tidyAfterSettle(files, key, tidy);
+  }
+
+  private markSettled(entry: Entry, doubt: Doubt): void {
+    this.parts.overlay.set({ ...entry, doubt: null }, false);
+    this.parts.log.settle(doubt.sequence);
+    this.parts.onCommit();
+  }
+
+  async fence(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<FenceAnswer>> {
+    const { log, memory } = this.parts;
+    if (log.failure !== null) return bad(log.failure);
+    const name = nameOf(key);
+    using _ = await this.locks.acquire(name);
+    const known = memory.of(name);
+    const promised = stamp > known.fenced && stamp > known.last;
+    if (promised) {
+      memory.fence(name, stamp);
+      const failed = await log.appendUrgent({ type: "fence", key, stamp });
+      if (failed !== null) return bad(failed);
+    }
+    const current = await this.read(key);
+    return current.ok ? good({ promised, state: current.value }) : current;
+  }
+
+  async restore(key: ObjectPath, stamp: Stamp, expect: Stamp): Promise<DriveOutcome<boolean>> {
+    const { log, gate } = this.parts;
+    if (log.failure !== null) return bad(log.failure);
+    if (!gate.enter(key.bucket)) return bad(noBucket(this.parts.files, key.bucket));
+    try {
+      return await this.restoreInside(key, stamp, expect);
+    } finally {
+      gate.leave(key.bucket);
+    }
+  }
+
+  private async restoreInside(key: ObjectPath, stamp: Stamp, expect: Stamp): Promise<DriveOutcome<boolean>> {
+    const { log, memory, overlay, files, changes } = this.parts;
+    const name = nameOf(key);
+    using _ = await this.locks.acquire(name);
+    const current = await this.read(key);
+    if (!current.ok) return current;
+    const entry = overlay.get(name);
+    const doubt = entry?.doubt ?? null;
+    const isThere = current.value.stamp === expect;
+    if (!isThere || entry === undefined || doubt === null || stamp < memory.of(name).fenced) return good(!isThere);
+    const meta = current.value.prev?.meta ?? null;
+    const failed = await log.appendUrgent({ type: "restore", key, stamp, expect }, ({ sequence }) => {
+      const { image, stamp: before } = doubt.prev;
+      overlay.set({ ...entry, stamp: before, image, doubt: null }, false);
+      memory.restore(name, expect, before);
+      changes?.changed(sequence, key, parseMeta(meta), before);
+    });
+    if (failed !== null) return bad(failed);
+    const undone = await tidyAfterRestore(files, key, doubt);
+    return undone.ok ? good(true) : undone;
+  }
+
+  async help(key: ObjectPath, fence: Stamp, stamp: Stamp, change: Change): Promise<DriveOutcome<boolean>> {
+    const { log, memory, gate } = this.parts;
+    if (log.failure !== null) return bad(log.failure);
+    if (!gate.enter(key.bucket)) return bad(noBucket(this.parts.files, key.bucket));
+    try {
+      const name = nameOf(key);
+      using _ = await this.locks.acquire(name);
+      const current = await this.read(key);
+      if (!current.ok) return current;
+      const state = current.value;
+      if (state.stamp === stamp) return good(true);
+      const { fenced, last } = memory.of(name);
+      if (fenced !== fence || state.stamp > stamp || last > fence || state.prev !== null) return good(false);
+      const refuse: Refuse = () => Promise.resolve(good({ accepted: false, reason: "missing", stamp: state.stamp }));
+      const answer = await this.accept(key, change, { state, stamp, refuse });
+      return answer.ok ? good(answer.value.accepted) : answer;
+    } finally {
+      gate.leave(key.bucket);
+    }
+  }
+
+  /** The key is gone, outside the protocol; its directory is the caller's to remove. */
+  async remove(key: ObjectPath): Promise<DriveError | null> {
+    const { log, overlay } = this.parts;
+    const name = nameOf(key);
+    using _ = await this.locks.acquire(name);
+    return await log.appendUrgent({ type: "remove", key }, (placed) => {
+      const stamp = overlay.get(name)?.stamp ?? 0n;
+      overlay.set({ name, key, stamp, image: null, placed, doubt: null, isNew: false, arriving: null }, true);
+    });
+  }
+
+  /** Writes the record of a doubtful operation again, so that the segment of the old one can go. */
+  async relocate(name: string): Promise<DriveError | null> {
+    const { log, overlay, images } = this.parts;
+    using _ = await this.locks.acquire(name);
+    const entry = overlay.get(name);
+    if (entry === undefined || entry.doubt === null) return null;
+    const { doubt } = entry;
+    const image = await this.storedAgain(entry.image);
+    const prev = await this.storedAgain(doubt.prev.image);
+    if (!image.ok) return image.error;
+    if (!prev.ok) return prev.error;
+    const record: CommitRecord = {
+      type: "commit",
+      key: entry.key,
+      stamp: entry.stamp,
+      image: image.value,
+      prev: prev.value,
+      prevStamp: doubt.prev.stamp,
+      heals: false,
+      newDirs: doubt.newDirs,
+      oldDirs: doubt.oldDirs,
+    };
+    return await log.appendUrgent(record, (placed) => {
+      const now = overlay.get(name) as Entry;
+      const moved = {
+        image: images.of(record.image, placed, placed.images.image, null),
+        prev: images.of(record.prev, placed, placed.images.prev, null),
+      };
+      const again = { ...doubt, sequence: placed.sequence, prev: { image: moved.prev, stamp: doubt.prev.stamp } };
+      overlay.set({ ...now, image: moved.image, placed, doubt: again }, true);
+    });
+  }
+
+  private async storedAgain(image: Entry["image"]): ReturnType<LogImages["store"]> {
+    const bytes = await this.parts.images.read(image);
+    return bytes.ok ? await this.parts.images.store(bytes.value, image) : bytes;
+  }
+
+  private async accept(
+    key: ObjectPath,
+    change: Change,
+    at: { readonly state: KeyState; readonly stamp: Stamp; readonly refuse: Refuse },
+  ): Promise<DriveOutcome<CommitAnswer>> {
+    const { files, log, onCommit } = this.parts;
+    const { state, stamp } = at;
+    const applied = applyChange(state.meta, change);
+    if (applied === null) {
+      // An xl.meta that cannot be read does not say that the version is not here.
+      if (dataDirsOf(state.meta) !== null) return await at.refuse("missing");
+      return bad(files.error(`read ${nameOf(key)}/xl.meta`, Errno.EBADMSG));
+    }
+    const newDirs = files.sourceDirectories(change);
+    const ready = await this.prepare(key, newDirs);
+    if (ready !== null) return bad(ready);
+    const record = await this.recordOf(key, change, { ...at, applied, newDirs });
+    if (!record.ok) return record;
+    const moved = Promise.withResolvers<void>();
+    const failed = await log.append(record.value, (placed) =>
+      this.absorb(record.value, placed, {
+        applied,
+        before: state.meta,
+        arriving: newDirs.length > 0 ? moved.promise : null,
+      }),
+    );
+    if (failed !== null) return bad(failed);
+    onCommit();
+    if (newDirs.length > 0) {
+      const error = await files.bringDirectories(key, newDirs, change.kind === "replace");
+      moved.resolve();
+      const entry = this.parts.overlay.get(nameOf(key));
+      if (entry?.stamp === stamp) this.parts.overlay.set({ ...entry, arriving: null }, false);
+      if (error !== 0) return bad(files.error(`commit ${key.bucket}/${key.path}`, error));
+    }
+    return good({ accepted: true });
+  }
+
+  /** The bucket is there, and what was staged is, durably. */
+  private async prepare(key: ObjectPath, newDirs: readonly NewDirectory[]): Promise<DriveError | null> {
+    const { gate, files, groupSync } = this.parts;
+    if (!gate.isKnown(key.bucket)) {
+      const { error } = await files.disk.run([step.stat(files.bucketDirectory(key.bucket))], true);
+      if (error === Errno.ENOENT) return noBucket(files, key.bucket);
+      if (error !== 0) return files.error(`look at bucket ${key.bucket}`, error);
+      gate.learn(key.bucket);
+    }
+    if (newDirs.length === 0) return null;
+    const { error } = await files.disk.run(
+      newDirs.map(({ from }) => step.stat(`${files.root}/${from}`)),
+      true,
+    );
+    if (error !== 0) return files.error(`staged data of ${key.bucket}/${key.path}`, error);
+    const synced = await groupSync.sync();
+    return synced === 0 ? null : files.error("sync", synced);
+  }
+
+  private async recordOf(
+    key: ObjectPath,
+    change: Change,
+    at: {
+      readonly state: KeyState;
+      readonly stamp: Stamp;
+      readonly applied: Applied;
+      readonly newDirs: readonly NewDirectory[];
+    },
+  ): Promise<DriveOutcome<CommitRecord>> {
+    const { images, overlay } = this.parts;
+    const image = await images.store(at.applied.meta, null);
+    if (!image.ok) return image;
+    const prev = await images.store(at.state.meta, overlay.get(nameOf(key))?.image ?? null);
+    if (!prev.ok) return prev;
+    return good({
+      type: "commit",
+      key,
+      stamp: at.stamp,
+      image: image.value,
+      prev: prev.value,
+      prevStamp: at.state.stamp,
+      // What a heal brings is right whether it is settled or not; at a restart a record of one drive alone would be taken
+      // for a write that never got its quorum, and rolled back.
+      heals: change.kind === "replace",
+      newDirs: at.newDirs,
+      oldDirs: at.applied.freedDirs,
+    });
+  }
+
+  private absorb(
+    record: CommitRecord,
+    placed: Placed,
+    at: { readonly applied: Applied; readonly before: Uint8Array | null; readonly arriving: Promise<void> | null },
+  ): void {
+    const { overlay, memory, images, changes } = this.parts;
+    const name = nameOf(record.key);
+    const prev = images.of(record.prev, placed, placed.images.prev, at.before);
+    const entry: Entry = {
+      name,
+      key: record.key,
+      stamp: record.stamp,
+      image: images.of(record.image, placed, placed.images.image, at.applied.meta),
+      placed,
+      doubt: {
+        sequence: placed.sequence,
+        prev: { image: prev, stamp: record.prevStamp },
+        newDirs: record.newDirs,
+        oldDirs: record.oldDirs,
+      },
+      isNew: overlay.get(name)?.isNew ?? at.before === null,
+      arriving: at.arriving,
+    };
+    overlay.set(entry, true);
+    memory.accept(name, record.stamp);
+    changes?.changed(placed.sequence, record.key, at.applied.parsed, record.stamp);
+  }
+}
+
+function noBucket(files: DriveFiles, bucket: string): DriveError {
+  return new DriveError("NotFound", `${files.endpoint}: there is no bucket ${bucket}`);
+}
+
+/** What a settled commit leaves to remove: parts of an upload that are not listed, data directories of what it replaced. */
+export async function tidyAfterSettle(
+  files: DriveFiles,
+  key: ObjectPath,
+  doubt: Pick<Doubt, "newDirs" | "oldDirs">,
+): Promise<DriveOutcome<void>> {
+  for (const { name, keepParts } of doubt.newDirs) {
+    const tidy = keepParts === null ? good(undefined) : await files.keepOnlyParts(key, name, keepParts);
+    if (!tidy.ok) return tidy;
+  }
+  for (const dir of doubt.oldDirs) {
+    const gone = await files.discardDirectory(key, dir);
+    if (!gone.ok) return gone;
+  }
+  return good(undefined);
+}
+
+/** New data go to where they came from, so that the operation can be repeated; what cannot, to the trash. */
+export async function tidyAfterRestore(
+  files: DriveFiles,
+  key: ObjectPath,
+  doubt: Pick<Doubt, "newDirs">,
+): Promise<DriveOutcome<void>> {
+  for (const dir of doubt.newDirs) {
+    const back = await files.giveBackDirectory(key, dir);
+    if (!back.ok) return back;
+    const gone = await files.discardDirectory(key, dir.name);
+    if (!gone.ok) return gone;
+  }
+  return good(undefined);
+}

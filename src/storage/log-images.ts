@@ -1,0 +1,104 @@
+/**
+ * LogImages: xl.meta into and out of the commit log. Small ones are in the records; larger ones are synced files beside the
+ * segments, which the records name, removed when no record behind the checkpoint names them.
+ */
+import { bad, good } from "../core/fan-out.ts";
+import type { Rng } from "../sys/rng.ts";
+import { type Disk, Ignore, step } from "../sys/disk.ts";
+import type { DriveFiles } from "./drive-files.ts";
+import { DriveError, type DriveOutcome } from "./drive.ts";
+import type { Placed } from "./commit-log.ts";
+import type { StoredImage } from "./log-record.ts";
+import type { Image, Overlay } from "./overlay.ts";
+
+const PREFIX = "image-";
+const REMOVE_AT_ONCE = 32;
+
+export class LogImages {
+  /** Sequence of the last record that names a file. */
+  private readonly files = new Map<string, number>();
+
+  constructor(
+    private readonly parts: {
+      readonly disk: Disk;
+      readonly rng: Rng;
+      readonly drive: DriveFiles;
+      readonly overlay: Overlay;
+      readonly directory: string;
+      /** Larger ones become files. */
+      readonly inRecordBytesMax: number;
+    },
+  ) {}
+
+  /** What a record says of `meta`; a file is durable when it answers. `known`: an image of the same bytes. */
+  async store(meta: Uint8Array | null, known: Image | null): Promise<DriveOutcome<StoredImage | null>> {
+    if (meta === null) return good(null);
+    if (meta.length <= this.parts.inRecordBytesMax) return good({ kind: "bytes", bytes: meta });
+    const { disk, rng, directory, drive } = this.parts;
+    const name = known?.place.kind === "file" ? known.place.name : `${PREFIX}${rng.uuid()}`;
+    this.files.set(name, Number.MAX_SAFE_INTEGER); // kept until the record that names it is written
+    if (known?.place.kind === "file") return good({ kind: "file", name });
+    const { error } = await disk.run([
+      step.writeFile(`${directory}/${name}`, meta, { exclusive: true, sync: true }),
+      step.openRead(directory),
+      step.fsync(),
+    ]);
+    return error === 0 ? good({ kind: "file", name }) : bad(drive.error("write an image of xl.meta", error));
+  }
+
+  /** The image of a record that was written, `meta` being its bytes if they are at hand. */
+  of(stored: StoredImage | null, placed: Placed, at: number, meta: Uint8Array | null): Image | null {
+    if (stored === null) return null;
+    if (stored.kind === "file") {
+      this.files.set(stored.name, placed.sequence);
+      return { bytes: null, sizeBytes: 0, place: { kind: "file", name: stored.name } };
+    }
+    const place = { kind: "segment", segment: placed.segment, offset: placed.offset + at } as const;
+    const image: Image = { bytes: null, sizeBytes: stored.bytes.length, place };
+    if (meta !== null) this.parts.overlay.keep(image, meta);
+    return image;
+  }
+
+  /** The bytes; the caller makes sure that the entry of the image is still in the overlay afterwards. */
+  async read(image: Image | null): Promise<DriveOutcome<Uint8Array | null>> {
+    if (image === null) return good(null);
+    if (image.bytes !== null) return good(image.bytes);
+    const { drive, disk, overlay, directory } = this.parts;
+    const { place } = image;
+    if (place.kind === "file") {
+      const found = await drive.readSmall(`${directory}/${place.name}`);
+      if (found.ok && found.value === null)
+        return bad(new DriveError("Corrupt", `${drive.endpoint}: the commit log lacks ${place.name}`));
+      return found;
+    }
+    const bytes = new Uint8Array(new ArrayBuffer(Math.max(1024, image.sizeBytes)), 0, image.sizeBytes);
+    const { error } = await disk.run([step.use(place.segment.descriptor), step.pread(bytes, place.offset)], true);
+    if (error !== 0) return bad(drive.error("read the commit log", error));
+    overlay.keep(image, bytes);
+    return good(bytes);
+  }
+
+  pathOf(name: string): string {
+    return `${this.parts.directory}/${name}`;
+  }
+
+  /** Removes the files that only records up to `sequence` name. */
+  async release(sequence: number): Promise<void> {
+    const gone = [...this.files].filter(([, last]) => last <= sequence).map(([name]) => name);
+    for (const name of gone) this.files.delete(name);
+    await this.remove(gone);
+  }
+
+  /** After replay: removes files that no record names. */
+  async sweep(): Promise<void> {
+    const entries = await this.parts.drive.readDirectory(this.parts.directory);
+    if (!entries.ok) return;
+    await this.remove(entries.value.map((e) => e.name).filter((n) => n.startsWith(PREFIX) && !this.files.has(n)));
+  }
+
+  private async remove(names: readonly string[]): Promise<void> {
+    const steps = names.map((name) => step.unlink(this.pathOf(name), Ignore.any));
+    for (let at = 0; at < steps.length; at += REMOVE_AT_ONCE)
+      await this.parts.disk.run(steps.slice(at, at + REMOVE_AT_ONCE), true);
+  }
+}

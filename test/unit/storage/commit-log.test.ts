@@ -1,0 +1,239 @@
+/** A drive's commit log on the simulated disk: group sync, overlay, lazy apply, back pressure, recycling, clean stop. */
+import { expect, test } from "bun:test";
+import { Errno, Op } from "../../../src/sys/disk.ts";
+import {
+  DELETE,
+  erase,
+  keyOf,
+  LOG_FOLDER,
+  must,
+  openDrive,
+  put,
+  ROOT,
+  simulatedDisk,
+  SMALL_LOG,
+  tagAt,
+  tagOf,
+  terms,
+  write,
+} from "../../sim/one-drive.ts";
+import { SimulatedClock, turns } from "../../sim/seeded.ts";
+import type { SimulatedDisk } from "../../sim/simulated-disk.ts";
+
+async function opened(options: Parameters<typeof openDrive>[1] = {}) {
+  const disk = simulatedDisk();
+  const drive = await openDrive(disk, options);
+  must(await drive.makeBucket("bucket"));
+  return { disk, drive };
+}
+const namesOf = (entries: readonly { name: string }[]): string[] => entries.map((e) => e.name).sort();
+const inTree = (disk: SimulatedDisk): string[] => disk.tree(`${ROOT}/bucket`).filter((p) => p.endsWith("xl.meta"));
+
+test("64 commits at once share their syncs, and one alone pays one", async () => {
+  const { drive, disk } = await opened({ log: { ...SMALL_LOG, segmentBytes: 65_536, totalBytes: 262_144 } });
+  await write(drive, "first", 1n, "x"); // makes a segment
+  const before = { file: disk.fileSyncs, fs: disk.syncs };
+  await Promise.all(
+    Array.from({ length: 64 }, async (_, i) => {
+      const stamp = BigInt(i + 10);
+      expect(must(await drive.commit(keyOf(`k${i}`), put(stamp, "x"), terms(stamp))).accepted).toBe(true);
+    }),
+  );
+  expect(disk.fileSyncs - before.file).toBeLessThanOrEqual(8);
+  expect(disk.syncs).toBe(before.fs);
+  const alone = disk.fileSyncs;
+  expect(must(await drive.commit(keyOf("alone"), put(100n, "x"), terms(100n))).accepted).toBe(true);
+  expect(disk.fileSyncs).toBe(alone + 1);
+});
+
+test("nothing is in the tree until the drive is idle; a key overwritten or deleted sooner never is", async () => {
+  const clock = new SimulatedClock();
+  const { drive, disk } = await opened({ clock });
+  await write(drive, "dir/kept", 10n, "one");
+  await write(drive, "dir/kept", 11n, "two");
+  await write(drive, "gone", 12n, "x");
+  await erase(drive, "gone", 13n);
+  await clock.advance(150);
+  expect(inTree(disk)).toEqual([]);
+  expect(await tagAt(drive, "dir/kept")).toBe("two");
+  const made: string[] = [];
+  const run = disk.run.bind(disk);
+  disk.run = (steps) => {
+    for (const s of steps) if (s.op === Op.place) made.push(String(s.a[0]));
+    return run(steps);
+  };
+  await clock.advance(300);
+  expect(made).toEqual([`${ROOT}/bucket/dir/kept/xl.meta`]);
+  expect(inTree(disk)).toEqual(["dir/kept/xl.meta"]);
+  expect(drive.logStats().waiting).toBe(0);
+  expect(await tagAt(drive, "dir/kept")).toBe("two");
+  expect(await tagAt(drive, "gone")).toBeNull();
+});
+
+test("listings show what is only in the log and hide what it deleted", async () => {
+  const { drive } = await opened();
+  await write(drive, "a/old", 10n, "x");
+  await write(drive, "a/b/deep", 11n, "x");
+  await drive.flush();
+  await erase(drive, "a/old", 20n);
+  await erase(drive, "a/b/deep", 21n);
+  await write(drive, "a/new/deep", 22n, "x");
+  expect(namesOf(must(await drive.readDirectory("bucket", "a")))).toEqual(["new"]);
+  const look = must(await drive.look(keyOf("a/new")));
+  expect([look.state.meta, look.directories]).toEqual([null, ["deep"]]);
+  expect((await drive.readDirectory("bucket", "a/b")).ok).toBe(false);
+});
+
+test("a clean stop leaves everything in the tree and nothing to replay", async () => {
+  const { drive, disk } = await opened();
+  for (let i = 0; i < 40; i++) await write(drive, `dir${i % 3}/key${i}`, BigInt(i + 1), `t${i}`, 500);
+  await erase(drive, "dir0/key0", 100n);
+  await drive.close();
+  expect(inTree(disk)).toHaveLength(39);
+  const reads: string[] = [];
+  const run = disk.run.bind(disk);
+  disk.run = (steps) => {
+    for (const s of steps) if (s.op === Op.pread) reads.push("log");
+    return run(steps);
+  };
+  const again = await openDrive(disk);
+  expect(reads).toEqual([]);
+  expect(await tagAt(again, "dir1/key1")).toBe("t1");
+  expect(await tagAt(again, "dir0/key0")).toBeNull();
+  // What was promised is not forgotten with the log.
+  expect(must(await again.commit(keyOf("dir0/key0"), put(100n, "late"), terms(100n)))).toMatchObject({
+    accepted: false,
+    reason: "stale",
+  });
+});
+
+test("many times the log's size goes through it: segments are written over, commits only slow down", async () => {
+  const clock = new SimulatedClock();
+  const { drive, disk } = await opened({ clock });
+  let slowest = 0;
+  let done = 0;
+  const writer = async (w: number): Promise<void> => {
+    for (let i = 0; i < 60; i++) {
+      const before = clock.elapsedMs();
+      await write(drive, `w${w}/key${i}`, BigInt(1000 * (w + 1) + i), `w${w}i${i}`, 900);
+      slowest = Math.max(slowest, clock.elapsedMs() - before);
+      done++;
+    }
+  };
+  const all = Promise.all([0, 1, 2, 3, 4, 5].map(writer));
+  while (done < 360) await clock.advance(1);
+  await all;
+  expect(slowest).toBeLessThan(1000);
+  expect(drive.logStats().usedFraction).toBeLessThanOrEqual(1);
+  expect(disk.tree(LOG_FOLDER).filter((n) => n.startsWith("segment-")).length).toBeLessThanOrEqual(4);
+  for (const w of [0, 5]) for (const i of [0, 59]) expect(await tagAt(drive, `w${w}/key${i}`)).toBe(`w${w}i${i}`);
+  await drive.flush();
+  expect(inTree(disk)).toHaveLength(360);
+});
+
+test("an operation that stays in doubt is written again and does not hold its segment", async () => {
+  const { drive, disk } = await opened();
+  await write(drive, "doubtful", 5n, "before");
+  expect(must(await drive.commit(keyOf("doubtful"), put(10n, "after"), terms(10n))).accepted).toBe(true);
+  for (let i = 0; i < 200; i++) {
+    await write(drive, `key${i}`, BigInt(100 + i), "x", 900);
+    if (i % 20 === 0) await drive.flush();
+  }
+  const state = must(await drive.read(keyOf("doubtful")));
+  expect([tagOf(state.meta), tagOf(state.prev?.meta ?? null)]).toEqual(["after", "before"]);
+  const again = await openDrive(disk.fork(3));
+  expect(again.doubts()).toContainEqual(keyOf("doubtful"));
+  must(await again.fence(keyOf("doubtful"), 1000n));
+  expect(must(await again.restore(keyOf("doubtful"), 1000n, 10n))).toBe(true);
+  expect(await tagAt(again, "doubtful")).toBe("before");
+});
+
+test("an image too large for a record is a file beside the log, and goes when it is applied", async () => {
+  const { drive, disk } = await opened();
+  await write(drive, "large", 10n, "one", 9_000);
+  await write(drive, "large", 11n, "two", 9_000);
+  const images = (): number => disk.tree(LOG_FOLDER).filter((n) => n.startsWith("image-")).length;
+  expect(images()).toBeGreaterThan(0);
+  const again = await openDrive(disk.fork(2));
+  expect(await tagAt(again, "large")).toBe("two");
+  expect(await tagAt(drive, "large")).toBe("two");
+  await drive.flush();
+  expect(images()).toBe(0);
+  expect(await tagAt(drive, "large")).toBe("two");
+  expect(inTree(disk)).toEqual(["large/xl.meta"]);
+});
+
+test.each([
+  ["EIO", Errno.EIO, "ReadOnly"],
+  ["ENOSPC", Errno.ENOSPC, "NoSpace"],
+  ["EROFS", Errno.EROFS, "ReadOnly"],
+])("a log that answers %s takes the drive out of writes, and reads go on", async (_, errno, code) => {
+  const { drive, disk } = await opened();
+  await write(drive, "key", 10n, "kept");
+  disk.fail({ prefix: LOG_FOLDER, effect: errno, ops: [Op.pwrite, Op.fdatasync] });
+  expect((await drive.commit(keyOf("key"), put(20n, "lost"), terms(20n))).ok).toBe(false);
+  const later = await drive.commit(keyOf("other"), put(30n, "lost"), terms(30n));
+  expect(later.ok ? "ok" : later.error.code).toBe(code as "ReadOnly");
+  for (const call of [
+    drive.fence(keyOf("key"), 40n),
+    drive.settle(keyOf("key"), 10n),
+    drive.restore(keyOf("key"), 40n, 10n),
+    drive.makeBucket("more"),
+    drive.removeBucket("bucket"),
+    drive.removeUpload("multipart/x/y"),
+  ])
+    expect((await call).ok).toBe(false);
+  expect(await tagAt(drive, "key")).toBe("kept");
+  expect(drive.state).toBe("suspect");
+  expect(drive.writeFailure?.message).toContain("reads go on");
+});
+
+test("a bucket is empty only if the log says so too, and its name begins anew after its removal", async () => {
+  const { drive, disk } = await opened();
+  await write(drive, "key", 10n, "x");
+  expect(await drive.removeBucket("bucket")).toMatchObject({ ok: false, error: { code: "NotEmpty" } });
+  await drive.flush();
+  must(await drive.commit(keyOf("key"), DELETE, terms(20n))); // in doubt, and dropped with the bucket
+  must(await drive.removeBucket("bucket"));
+  expect(await drive.commit(keyOf("late"), put(30n, "x"), terms(30n))).toMatchObject({
+    ok: false,
+    error: { code: "NotFound" },
+  });
+  must(await drive.makeBucket("bucket"));
+  await write(drive, "other", 40n, "y");
+  for (const now of [drive, await openDrive(disk.fork(2))]) {
+    expect(await tagAt(now, "key")).toBeNull();
+    expect(now.doubts()).not.toContainEqual(keyOf("key"));
+    expect(namesOf(must(await now.readDirectory("bucket", "")))).toEqual(["other"]);
+  }
+});
+
+test("who follows the changes hears each in order, and after a restart those behind its place again", async () => {
+  const heard: string[] = [];
+  const changes = {
+    after: 0,
+    retold: (): Promise<void> => Promise.resolve(),
+    dropped: (): void => undefined,
+    room: (): null => null,
+    keep: (): Promise<void> => Promise.resolve(),
+    giveUp: (why: string): void => void heard.push(why),
+    changed: (sequence: number, key: { path: string }, meta: unknown, stamp: bigint): void => {
+      heard.push(`${sequence} ${key.path} ${meta === null ? "gone" : "there"} ${stamp}`);
+    },
+  };
+  const { drive, disk } = await opened({ changes });
+  await write(drive, "a", 10n, "x");
+  await erase(drive, "a", 11n);
+  must(await drive.commit(keyOf("b"), put(12n, "x"), terms(12n)));
+  must(await drive.restore(keyOf("b"), 12n, 12n));
+  await turns();
+  const first = heard.splice(0);
+  expect(first.map((line) => line.slice(line.indexOf(" ") + 1))).toEqual([
+    "a there 10",
+    "a gone 11",
+    "b there 12",
+    "b gone 0",
+  ]);
+  await openDrive(disk.fork(2), { changes: { ...changes, after: Number(first[0]?.split(" ")[0]) } });
+  expect(heard).toEqual(first.slice(1));
+});
