@@ -10,10 +10,11 @@ import { KeyLock } from "../core/key-lock.ts";
 import type { CheckpointNote, NoteFile } from "./checkpoint-note.ts";
 import type { CommitSink } from "./commit-sink.ts";
 import type { CommitLog } from "./commit-log.ts";
-import type { DriveError } from "./drive.ts";
+import { DriveError } from "./drive.ts";
 import type { DriveFiles } from "./drive-files.ts";
 import type { GroupSync } from "./group-sync.ts";
 import type { KeyMemory } from "./key-memory.ts";
+import type { LogHealth } from "./log-health.ts";
 import type { LogImages } from "./log-images.ts";
 import type { Entry, Overlay } from "./overlay.ts";
 
@@ -21,6 +22,7 @@ export const IDLE_MS = 200;
 /** Fractions of the log: from here on it is applied without waiting for idleness, until it is down to there. */
 const HURRY_FROM = 0.4;
 const HURRY_UNTIL = 0.1;
+const FULL_RETRY_MS = 5_000;
 const KEYS_PER_TASK = 24;
 /** How long a checkpoint waits for who follows the changes. */
 const KEEP_WAIT_MS = 10_000;
@@ -37,6 +39,7 @@ export interface ApplyParts {
   readonly note: NoteFile;
   readonly session: string;
   readonly clock: Clock;
+  readonly health: LogHealth;
   readonly changes: CommitSink | null;
   readonly warn: (message: string) => void;
   /** Copies a doubtful record to the front. */
@@ -50,6 +53,12 @@ export class ApplyLog {
   checkpointSequence: number;
   /** Keys written to or removed from the tree, for the metrics. */
   applied = 0;
+  /** The tree takes nothing more; what removes goes on. Null = it does. */
+  full: DriveError | null = null;
+  /** As far as the pass under way knows. */
+  private fullNow: DriveError | null = null;
+  private readonly stays = new Set<Entry>();
+  private removed = 0;
   private readonly turn = new KeyLock();
   private lastCommitMs = 0;
   private stopTimer: (() => void) | null = null;
@@ -80,7 +89,7 @@ export class ApplyLog {
       this.stopTimer = null;
       if (this.isClosed) return;
       const idleMs = this.parts.clock.elapsedMs() - this.lastCommitMs;
-      if (idleMs < IDLE_MS) this.wait(IDLE_MS - idleMs);
+      if (idleMs < IDLE_MS && this.full === null) this.wait(IDLE_MS - idleMs);
       else this.hurrying ??= this.idle();
     });
   }
@@ -125,61 +134,119 @@ export class ApplyLog {
     using _ = await this.turn.acquire("");
     for (let more = true; more && this.parts.log.failure === null; ) {
       const before = this.checkpointSequence;
+      const { removed } = this;
       this.parts.log.flush();
       const limit = this.parts.log.durableSequence;
-      const failed = (await this.applyUpTo(limit, goesOn)) ?? (await this.checkpoint()) ?? (await this.letGo(limit));
+      const failed = await this.applyUpTo(limit, goesOn);
       if (failed !== null) this.fail(failed);
-      more = goesOn() && this.checkpointSequence > before && this.parts.overlay.size > 0;
+      else await this.checkpointAndLetGo(limit);
+      const isAhead = this.checkpointSequence > before || (this.full !== null && this.removed > removed);
+      more = goesOn() && isAhead && this.parts.overlay.size > 0;
     }
+    if (this.full !== null && this.stopTimer === null && !this.isClosed) this.wait(FULL_RETRY_MS);
   }
 
-  /** A tree that cannot be written would let the log run full: say so now, and take no more writes. */
+  private async checkpointAndLetGo(limit: number): Promise<void> {
+    const failed = (await this.checkpoint()) ?? (await this.letGo(limit));
+    // After a sync that failed nobody knows what is on the drive.
+    if (failed !== null) this.parts.health.end(untilStart(failed));
+  }
+
+  /** A tree that cannot be written would let the log run full: take no more writes until it can. */
   private fail(failure: DriveError): void {
-    this.parts.log.failure ??= failure;
-    this.parts.warn(`${failure.message}: what was acknowledged stays in the commit log and is read from there`);
+    const { health, log } = this.parts;
+    if (failure.code !== "ReadOnly") {
+      health.end(untilStart(failure));
+      return;
+    }
+    health.suspend(inWords(failure, "the drive takes no writes until its tree can be written"), async () => {
+      using _ = await this.turn.acquire("");
+      return (await this.applyUpTo(log.durableSequence, () => true)) === null;
+    });
   }
 
   private async applyUpTo(limit: number, goesOn: () => boolean): Promise<DriveError | null> {
+    this.fullNow = null;
     let some: Entry[] = [];
     for (const { name } of this.parts.overlay.inOrder()) {
       const entry = this.parts.overlay.get(name); // as it is when its turn comes
       if (entry === undefined || entry.doubt !== null || entry.placed.sequence > limit) continue;
+      if (this.fullNow !== null && entry.image !== null) continue; // what removes may make space
       some.push(entry);
       if (some.length < KEYS_PER_TASK) continue;
       const failed = await this.applySome(some);
       if (failed !== null || !goesOn()) return failed;
       some = [];
     }
-    return some.length > 0 ? await this.applySome(some) : null;
+    const failed = some.length > 0 ? await this.applySome(some) : null;
+    this.becomeFull(this.fullNow);
+    return failed;
+  }
+
+  private becomeFull(full: DriveError | null): void {
+    const { warn, files } = this.parts;
+    if (full !== null && this.full === null) warn(full.message);
+    if (full === null && this.full !== null) warn(`${files.endpoint}: there is space again`);
+    this.full = full;
   }
 
   private async applySome(entries: readonly Entry[]): Promise<DriveError | null> {
-    const { files } = this.parts;
+    const { disk } = this.parts.files;
     const steps: Step[] = [];
-    const owners: Entry[] = [];
-    const add = (entry: Entry, own: readonly Step[]): void => {
-      steps.push(...own);
-      for (const _ of own) owners.push(entry);
-    };
+    const owners: (Entry | null)[] = [];
     let source = -1;
     for (const entry of entries) {
       const { image } = entry;
-      if (image === null) add(entry, this.removal(entry));
-      else if (image.place.kind === "file") {
-        const failed = await this.applyFile(entry);
+      if (image === null) {
+        for (const one of this.removal(entry)) steps.push(one);
+      } else if (image.place.kind === "file") {
+        const failed = this.judge(entry, await this.applyFile(entry));
         if (failed !== null) return failed;
+        continue;
       } else {
         const { descriptor } = image.place.segment;
-        if (descriptor !== source) add(entry, [step.use(descriptor)]);
+        if (descriptor !== source) steps.push(step.use(descriptor));
+        if (descriptor !== source) owners.push(null);
         source = descriptor;
-        add(entry, [this.placing(entry, { offset: image.place.offset, bytes: image.sizeBytes })]);
+        steps.push(this.placing(entry, { offset: image.place.offset, bytes: image.sizeBytes }));
       }
+      while (owners.length < steps.length) owners.push(entry);
     }
     if (steps.length > 0) {
-      const failed = failureOf(await files.disk.run(steps), steps);
-      if (failed !== null) return this.error(owners[failed.at] as Entry, failed.errno);
+      const result = await disk.run(steps);
+      const failed = this.judgeSteps(result, steps, owners);
+      if (failed !== null) return failed;
     }
-    for (const entry of entries) this.finished(entry);
+    for (const entry of entries) if (!this.stays.delete(entry)) this.finished(entry);
+    return null;
+  }
+
+  private judgeSteps(
+    { results, error }: DiskResult,
+    steps: readonly Step[],
+    owners: readonly (Entry | null)[],
+  ): DriveError | null {
+    let failed: DriveError | null = null;
+    for (const [at, { op }] of steps.entries()) {
+      const errno = -(results[at] ?? 0);
+      const owner = owners[at] ?? null;
+      if (errno <= 0 || owner === null || (op !== Op.place && op !== Op.unlink)) continue;
+      failed ??= this.judge(owner, errno);
+    }
+    if (failed === null && error !== 0) failed = this.parts.files.error("bring the commit log to its place", error);
+    return failed;
+  }
+
+  /** A key that finds no space stays in the log, the others go on. */
+  private judge(entry: Entry, errno: number): DriveError | null {
+    if (errno === 0 || HARMLESS.includes(errno)) return null;
+    const { overlay } = this.parts;
+    const now = overlay.get(entry.name);
+    if (now?.isNew === true) overlay.set({ ...now, isNew: false }, false); // a part of it may lie there
+    const failure = this.error(entry, errno);
+    if (failure.code !== "NoSpace") return failure;
+    this.stays.add(entry);
+    this.fullNow ??= inWords(failure, "the drive takes deletes only until there is space");
     return null;
   }
 
@@ -204,10 +271,11 @@ export class ApplyLog {
     return step.place(`${files.objectDirectory(entry.key)}/xl.meta`, from, { base, tmp });
   }
 
-  private async applyFile(entry: Entry): Promise<DriveError | null> {
+  /** errno */
+  private async applyFile(entry: Entry): Promise<number> {
     const { files, images } = this.parts;
     const meta = await images.read(entry.image);
-    if (!meta.ok) return meta.error;
+    if (!meta.ok) return Errno.EIO;
     const directory = files.objectDirectory(entry.key);
     const tmp = files.newTmpPath();
     const { error } = await files.disk.run([
@@ -215,12 +283,13 @@ export class ApplyLog {
       step.writeFile(tmp, meta.value as Uint8Array, { exclusive: true }),
       step.rename(tmp, `${directory}/xl.meta`),
     ]);
-    return error === 0 || HARMLESS.includes(error) ? null : this.error(entry, error);
+    return error;
   }
 
   private finished(entry: Entry): void {
     const { overlay } = this.parts;
     this.applied++;
+    if (entry.image === null) this.removed++;
     const now = overlay.get(entry.name);
     if (now === undefined) return;
     if (now.doubt === null && now.placed === entry.placed && now.image === entry.image) overlay.drop(now);
@@ -270,12 +339,15 @@ export class ApplyLog {
   }
 }
 
-/** The step that failed, harmless ones aside. */
-function failureOf(result: DiskResult, steps: readonly Step[]): { readonly at: number; readonly errno: number } | null {
-  for (const [at, one] of steps.entries()) {
-    const errno = -(result.results[at] ?? 0);
-    const mayFail = one.op === Op.place || one.op === Op.unlink;
-    if (mayFail && errno > 0 && !HARMLESS.includes(errno)) return { at, errno };
-  }
-  return result.error !== 0 ? { at: result.failedStep, errno: result.error } : null;
+function inWords(failure: DriveError, what: string): DriveError {
+  const words = `${failure.message}: ${what}. What was acknowledged stays in the commit log and is read from there`;
+  return new DriveError(failure.code, words, failure.detail);
+}
+
+/** What was not written is not written later either: a refusal that changes nothing. */
+function untilStart(failure: DriveError): DriveError {
+  return inWords(
+    new DriveError("ReadOnly", failure.message, failure.detail),
+    "the drive takes no writes until sherd is started again",
+  );
 }

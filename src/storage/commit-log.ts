@@ -1,14 +1,15 @@
 /**
  * CommitLog: appends records and makes them durable, many at the price of one (engine.md §4). Records collect while the last
  * sync runs; then one write, one fdatasync. No timer: a lone caller pays one sync. `absorb` of each record runs in the
- * order of the sequences once it is durable. A write or sync that fails ends all writing until the next start.
+ * order of the sequences once it is durable. A sync that fails ends all writing until the next start; a write that a full or
+ * read-only drive refused, until it can be repeated.
  * When the log fills up, appends are slowed down smoothly, so that applying keeps pace.
  */
 import type { Clock } from "../sys/clock.ts";
 import { type Disk, Errno, step } from "../sys/disk.ts";
 import { DriveError } from "./drive.ts";
-import { driveError } from "./drive-errors.ts";
 import { HEADER_BYTES, type ImageOffsets, type LogRecord, recordBytesMax, RecordWriter } from "./log-record.ts";
+import type { LogHealth } from "./log-health.ts";
 import type { LogSegments, Segment } from "./log-segments.ts";
 
 const BATCH_BYTES = 1024 * 1024;
@@ -47,6 +48,7 @@ export interface CommitLogOptions {
   readonly clock: Clock;
   readonly endpoint: string;
   readonly segments: LogSegments;
+  readonly health: LogHealth;
   /** The next record's. */
   readonly nextSequence: number;
   /** Called when space is needed to go on. */
@@ -56,8 +58,6 @@ export interface CommitLogOptions {
 const NOTHING = (): void => undefined;
 
 export class CommitLog {
-  /** Why nothing can be written; null = it can. */
-  failure: DriveError | null = null;
   /** fdatasyncs and records so far, for the metrics. */
   syncs = 0;
   records = 0;
@@ -80,6 +80,10 @@ export class CommitLog {
     this.batchBytes = Math.min(BATCH_BYTES, options.segments.segmentBytes);
   }
 
+  /** Why nothing can be written; null = it can. */
+  get failure(): DriveError | null {
+    return this.options.health.failure;
+  }
   /** Everything up to here is durable and absorbed. */
   get durableSequence(): number {
     return this.durable;
@@ -89,7 +93,8 @@ export class CommitLog {
   }
   /** Null when the record is durable and absorbed. */
   async append(record: LogRecord, absorb: (placed: Placed) => void = NOTHING): Promise<DriveError | null> {
-    if (this.failure !== null) return this.failure;
+    const refusal = this.failure === null ? null : await this.options.health.refusal();
+    if (refusal !== null) return refusal;
     const over = (this.usedFraction - SLOW_FROM) / (1 - SLOW_FROM);
     if (over > 0) {
       this.options.hurry();
@@ -186,8 +191,7 @@ export class CommitLog {
     const settles = this.takeSettles(batch, segment.sizeBytes - segment.fill);
     if (batch.fill === 0) return null;
     const first = this.next;
-    const count = batch.waiting.length + (settles > 0 ? 1 : 0);
-    this.next += count;
+    const count = batch.waiting.length + (settles.length > 0 ? 1 : 0);
     const bytes = batch.bytes.subarray(0, batch.fill);
     const { error, failedStep } = await this.options.disk.run([
       step.use(segment.descriptor),
@@ -197,7 +201,11 @@ export class CommitLog {
     ]);
     this.syncs++;
     this.records += count;
-    if (error !== 0) return await this.fail(error, failedStep === 2 ? { segment, offset: segment.fill } : "unknown");
+    if (error !== 0) {
+      this.settles.unshift(...settles);
+      return failedStep === 3 ? this.lose(error) : await this.refused(error, segment, bytes);
+    }
+    this.next += count;
     const start = segment.fill;
     segment.fill += batch.fill;
     segment.lastSequence = first + count - 1;
@@ -207,12 +215,12 @@ export class CommitLog {
     return null;
   }
 
-  /** Adds as many settles as fit, in the batch and behind it in the segment; how many. */
-  private takeSettles(batch: Batch, roomBytes: number): number {
+  /** Adds as many settles as fit, in the batch and behind it in the segment; which. */
+  private takeSettles(batch: Batch, roomBytes: number): readonly number[] {
     const room = Math.floor((Math.min(batch.bytes.length, roomBytes) - batch.fill - HEADER_BYTES) / 8);
     const taken = this.settles.splice(0, Math.max(0, Math.min(room, SETTLES_PER_RECORD_MAX)));
     if (taken.length > 0) batch.fill += batch.writer.write({ type: "settle", sequences: taken }, batch.fill).padded;
-    return taken.length;
+    return taken;
   }
 
   /** A segment with room for `bytes` becomes the active one; "wait": not yet, but something has changed. */
@@ -224,7 +232,7 @@ export class CommitLog {
     if (isThere) return "there";
     if (segments.freeCount >= (isUrgent ? 1 : 2)) {
       const error = await segments.advance();
-      return error === 0 ? "wait" : await this.fail(error, "nothing");
+      return error === 0 ? "wait" : this.stop(error, async () => (await segments.advance()) === 0);
     }
     this.fullSinceMs ??= clock.elapsedMs();
     const leftMs = this.fullSinceMs + FULL_WAIT_MS - clock.elapsedMs();
@@ -244,31 +252,37 @@ export class CommitLog {
     return "wait";
   }
 
-  /**
-   * No more writing until the next start: after a sync that failed nobody knows what is on the drive. Callers of this batch
-   * get the error as it is; those that come later were certainly not written.
-   */
-  private async fail(errno: number, written: "nothing" | "unknown" | TornPlace): Promise<DriveError> {
-    const { endpoint, disk } = this.options;
-    const isFull = errno === Errno.ENOSPC || errno === Errno.EDQUOT;
-    const isRefused = typeof written === "object" && (isFull || errno === Errno.EROFS);
-    // A part may have reached the file: without its first bytes the batch does not exist.
-    if (isRefused)
-      await disk.run([
-        step.use(written.segment.descriptor),
-        step.pwrite(new Uint8Array(new ArrayBuffer(4096), 0, HEADER_BYTES), written.offset),
-        step.fdatasync(),
-      ]);
-    this.failure = new DriveError(
-      isFull ? "NoSpace" : "ReadOnly",
-      `${endpoint}: the commit log cannot be written (errno ${errno}): the drive takes no writes until sherd is started again; reads go on`,
-      { endpoint, errno },
-    );
-    return isRefused || written === "nothing" ? this.failure : driveError(endpoint, "write the commit log", errno);
+  /** After a sync that failed nobody knows what is on the drive. Callers of this batch have no answer but that. */
+  private lose(errno: number): DriveError {
+    const { endpoint, health } = this.options;
+    const words = `the commit log cannot be synced (errno ${errno}): the drive takes no writes until sherd is started again; reads go on`;
+    health.end(new DriveError("ReadOnly", `${endpoint}: ${words}`, { endpoint, errno }));
+    return new DriveError("Io", `${endpoint}: sync the commit log: errno ${errno}`, { endpoint, errno });
   }
-}
 
-interface TornPlace {
-  readonly segment: Segment;
-  readonly offset: number;
+  /** A write failed. If its first record is not in the file, or can be taken out, the batch does not exist: a clean refusal. */
+  private async refused(errno: number, segment: Segment, bytes: Uint8Array): Promise<DriveError> {
+    const { disk, segments, endpoint } = this.options;
+    const [from, to] = [segment.fill, segment.fill + bytes.length];
+    const wipe = async (): Promise<boolean> => (await segments.wipe(segment, from, to)) === 0;
+    const head = new Uint8Array(new ArrayBuffer(4096), 0, HEADER_BYTES);
+    const read = await disk.run([step.use(segment.descriptor), step.pread(head, from)], true);
+    const isAbsent = read.error === 0 && !head.every((byte, i) => byte === bytes[i]);
+    const failure = this.stop(errno, wipe);
+    if (isAbsent || (await wipe())) return failure;
+    return new DriveError("Io", `${endpoint}: write the commit log: errno ${errno}`, { endpoint, errno });
+  }
+
+  /** Nothing is written until `attempt` succeeds, or until the next start if the drive is broken. */
+  private stop(errno: number, attempt: () => Promise<boolean>): DriveError {
+    const { endpoint, health } = this.options;
+    const isFull = errno === Errno.ENOSPC || errno === Errno.EDQUOT;
+    const isTemporary = isFull || errno === Errno.EROFS;
+    const until = isTemporary ? "it can be written again" : "sherd is started again";
+    const words = `the commit log cannot be written (errno ${errno}): the drive takes no writes until ${until}; reads go on`;
+    const failure = new DriveError(isFull ? "NoSpace" : "ReadOnly", `${endpoint}: ${words}`, { endpoint, errno });
+    if (isTemporary) health.suspend(failure, attempt);
+    else health.end(failure);
+    return failure;
+  }
 }

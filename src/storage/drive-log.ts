@@ -17,6 +17,7 @@ import { DriveError, type DriveOutcome } from "./drive.ts";
 import type { GroupSync } from "./group-sync.ts";
 import { KeyMemory } from "./key-memory.ts";
 import { LogCommit } from "./log-commit.ts";
+import { LOG_RETRY_MS, LogHealth } from "./log-health.ts";
 import { LogImages } from "./log-images.ts";
 import { LogRecovery } from "./log-recovery.ts";
 import { type LogEnd, readLog } from "./log-replay.ts";
@@ -27,6 +28,8 @@ import { SYSTEM_BUCKET } from "./paths.ts";
 export interface LogOptions extends LogSize {
   /** Of images kept in memory. */
   readonly cacheBytes: number;
+  /** Between two attempts to write a log that a full or read-only drive refused. */
+  readonly retryMs?: number;
 }
 /** A drive. */
 export const LOG_DEFAULTS: LogOptions = {
@@ -55,6 +58,7 @@ export class DriveLog {
   readonly log: CommitLog;
   readonly commits: LogCommit;
   readonly apply: ApplyLog;
+  readonly health: LogHealth;
 
   private constructor(
     private readonly options: DriveLogOptions,
@@ -65,11 +69,14 @@ export class DriveLog {
     this.overlay = overlay;
     this.memory = memory;
     this.images = images;
+    const retryMs = options.size.retryMs ?? LOG_RETRY_MS;
+    this.health = new LogHealth({ endpoint: files.endpoint, clock, retryMs, warn });
     const log = new CommitLog({
       disk,
       clock,
       endpoint: files.endpoint,
       segments,
+      health: this.health,
       nextSequence: end.sequence + 1,
       hurry: () => this.apply.hurry(),
     });
@@ -84,6 +91,7 @@ export class DriveLog {
       note: noteFile,
       session,
       clock,
+      health: this.health,
       changes,
       warn,
       relocate: (name) => this.commits.relocate(name),
@@ -96,6 +104,8 @@ export class DriveLog {
       memory,
       images,
       gate: this.gate,
+      health: this.health,
+      treeFull: () => this.apply.full,
       groupSync,
       changes,
       onCommit: () => this.apply.touched(),
@@ -114,11 +124,12 @@ export class DriveLog {
       return begun === null ? good(drive) : bad(begun);
     }
     const { endpoint } = options.files;
-    drive.log.failure = new DriveError(
-      "ReadOnly",
-      `${endpoint}: the commit log is damaged: ${end.value.damage}. The drive takes no writes; reads go on. Empty it and start again: it is rebuilt from the others`,
+    drive.health.end(
+      new DriveError(
+        "ReadOnly",
+        `${endpoint}: the commit log is damaged: ${end.value.damage}. The drive takes no writes; reads go on. Stop sherd and run \`sherd drive repair\` with its arguments`,
+      ),
     );
-    options.warn(drive.log.failure.message);
     return good(drive);
   }
 
@@ -127,7 +138,7 @@ export class DriveLog {
     const { files, groupSync } = this.options;
     const { end, segments, note, noteFile, session, memory, images } = this.at;
     for (const segment of end.torn) {
-      const error = await segments.wipeTail(segment);
+      const error = await segments.wipe(segment, segment.fill, segment.sizeBytes);
       if (error !== 0) return files.error("wipe the torn end of the commit log", error);
     }
     if (end.segment !== null) segments.resume(end.segment);
@@ -159,12 +170,15 @@ export class DriveLog {
 
   /** The clean stop: the tree holds everything, unless an operation is in doubt or the drive cannot be written. */
   async close(): Promise<void> {
-    const isEmpty = this.log.failure === null && (await this.apply.drain());
+    const isEmpty = (await this.health.refusal()) === null && (await this.apply.drain());
     await this.apply.close();
+    this.health.close();
     const { noteFile, segments, memory, session } = this.at;
+    const { files, disk } = this.options;
     if (isEmpty) {
       const sequence = this.log.durableSequence;
       await noteFile.write({ sequence, floor: memory.highest, isClean: true, session, segment: -1, offset: 0 });
+      await disk.run([step.unlink(markerOf(files.root, session), Ignore.any)]); // a log that is clean needs none
     }
     await segments.close();
   }

@@ -158,7 +158,7 @@ export class LocalDrive implements Drive {
   // ---- buckets
 
   async makeBucket(bucket: string): Promise<DriveOutcome<void>> {
-    const refusal = this.writeFailure;
+    const refusal = await this.log.health.refusal();
     if (refusal !== null) return bad(refusal);
     const { error } = await this.disk.run([step.mkdir(this.files.bucketDirectory(bucket))]);
     if (error !== 0) return this.outcome(`make bucket ${bucket}`, error);
@@ -168,7 +168,8 @@ export class LocalDrive implements Drive {
   /** By rmdir alone, from the bottom up: what a commit puts in meanwhile stays, or the commit finds no bucket. */
   async removeBucket(bucket: string): Promise<DriveOutcome<void>> {
     const { gate, overlay, apply, log } = this.log;
-    if (log.failure !== null) return bad(log.failure);
+    const refusal = await this.log.health.refusal();
+    if (refusal !== null) return bad(refusal);
     using closed = await gate.close(bucket);
     if (closed === null) return this.outcome(`remove bucket ${bucket}`, Errno.ENOENT);
     const entries = overlay.inBucket(bucket); // a delete in doubt counts as done: its bucket's removal takes it along
@@ -352,7 +353,7 @@ export class LocalDrive implements Drive {
   }): Promise<DriveOutcome<void>> {
     const upload = `${this.files.bucketDirectory(SYSTEM_BUCKET)}/${request.uploadPath}`;
     const target = `${upload}/${request.dataDir}/part.${request.part}`;
-    const refusal = this.writeFailure;
+    const refusal = await this.log.health.refusal();
     if (refusal !== null) return bad(refusal);
     const known = await this.log.commits.read({ bucket: SYSTEM_BUCKET, path: request.uploadPath });
     if (!known.ok) return known;
@@ -377,7 +378,8 @@ export class LocalDrive implements Drive {
   }
 
   async removeUpload(uploadPath: string): Promise<DriveOutcome<void>> {
-    const refusal = this.writeFailure ?? (await this.log.commits.remove({ bucket: SYSTEM_BUCKET, path: uploadPath }));
+    const refusal =
+      (await this.log.health.refusal()) ?? (await this.log.commits.remove({ bucket: SYSTEM_BUCKET, path: uploadPath }));
     if (refusal !== null) return bad(refusal);
     const system = this.files.bucketDirectory(SYSTEM_BUCKET);
     const trash = this.files.trash();

@@ -24,6 +24,7 @@ import {
 import type { DriveFiles } from "./drive-files.ts";
 import type { GroupSync } from "./group-sync.ts";
 import { type KeyMemory, later } from "./key-memory.ts";
+import type { LogHealth } from "./log-health.ts";
 import type { LogImages } from "./log-images.ts";
 import type { CommitRecord, NewDirectory } from "./log-record.ts";
 import { type Doubt, type Entry, nameOf, type Overlay } from "./overlay.ts";
@@ -31,6 +32,9 @@ import { type Doubt, type Entry, nameOf, type Overlay } from "./overlay.ts";
 export interface LogCommitParts {
   readonly files: DriveFiles;
   readonly log: CommitLog;
+  readonly health: LogHealth;
+  /** Why images cannot be brought into the tree now; null = they can. */
+  readonly treeFull: () => DriveError | null;
   readonly overlay: Overlay;
   readonly memory: KeyMemory;
   readonly images: LogImages;
@@ -94,8 +98,9 @@ export class LogCommit {
   }
 
   private async commitInside(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
-    const { log, memory, changes } = this.parts;
-    if (log.failure !== null) return bad(log.failure);
+    const { log, memory, changes, health } = this.parts;
+    const refusal = log.failure === null ? null : await health.refusal();
+    if (refusal !== null) return bad(refusal);
     const name = nameOf(key);
     await changes?.room();
     using _ = await this.locks.acquire(name);
@@ -122,8 +127,9 @@ export class LogCommit {
   }
 
   async settle(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<void>> {
-    const { log, overlay, files } = this.parts;
-    if (log.failure !== null) return bad(log.failure);
+    const { log, overlay, files, health } = this.parts;
+    const refusal = log.failure === null ? null : await health.refusal();
+    if (refusal !== null) return bad(refusal);
     const name = nameOf(key);
     using _ = await this.locks.acquire(name);
     const entry = overlay.get(name);
@@ -143,8 +149,9 @@ export class LogCommit {
   }
 
   async fence(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<FenceAnswer>> {
-    const { log, memory } = this.parts;
-    if (log.failure !== null) return bad(log.failure);
+    const { log, memory, health } = this.parts;
+    const refusal = log.failure === null ? null : await health.refusal();
+    if (refusal !== null) return bad(refusal);
     const name = nameOf(key);
     using _ = await this.locks.acquire(name);
     const known = memory.of(name);
@@ -159,8 +166,9 @@ export class LogCommit {
   }
 
   async restore(key: ObjectPath, stamp: Stamp, expect: Stamp): Promise<DriveOutcome<boolean>> {
-    const { log, gate } = this.parts;
-    if (log.failure !== null) return bad(log.failure);
+    const { log, gate, health } = this.parts;
+    const refusal = log.failure === null ? null : await health.refusal();
+    if (refusal !== null) return bad(refusal);
     if (!gate.enter(key.bucket)) return bad(noBucket(this.parts.files, key.bucket));
     try {
       return await this.restoreInside(key, stamp, expect);
@@ -192,8 +200,9 @@ export class LogCommit {
   }
 
   async help(key: ObjectPath, fence: Stamp, stamp: Stamp, change: Change): Promise<DriveOutcome<boolean>> {
-    const { log, memory, gate } = this.parts;
-    if (log.failure !== null) return bad(log.failure);
+    const { log, memory, gate, health } = this.parts;
+    const refusal = log.failure === null ? null : await health.refusal();
+    if (refusal !== null) return bad(refusal);
     if (!gate.enter(key.bucket)) return bad(noBucket(this.parts.files, key.bucket));
     try {
       const name = nameOf(key);
@@ -274,6 +283,8 @@ export class LogCommit {
       if (dataDirsOf(state.meta) !== null) return await at.refuse("missing");
       return bad(files.error(`read ${nameOf(key)}/xl.meta`, Errno.EBADMSG));
     }
+    const full = applied.meta === null ? null : this.parts.treeFull();
+    if (full !== null) return bad(full);
     const newDirs = files.sourceDirectories(change);
     const ready = await this.prepare(key, newDirs);
     if (ready !== null) return bad(ready);
@@ -294,7 +305,8 @@ export class LogCommit {
       moved.resolve();
       const entry = this.parts.overlay.get(nameOf(key));
       if (entry?.stamp === stamp) this.parts.overlay.set({ ...entry, arriving: null }, false);
-      if (error !== 0) return bad(files.error(`commit ${key.bucket}/${key.path}`, error));
+      // The record is durable: what the drive answers must not say that nothing was changed.
+      if (error !== 0) return bad(unfinished(files, key, error));
     }
     return good({ accepted: true });
   }
@@ -375,6 +387,12 @@ export class LogCommit {
     memory.accept(name, record.stamp);
     changes?.changed(placed.sequence, record.key, at.applied.parsed, record.stamp);
   }
+}
+
+function unfinished(files: DriveFiles, key: ObjectPath, errno: number): DriveError {
+  const { endpoint } = files;
+  const what = `${endpoint}: the data of ${key.bucket}/${key.path} cannot be brought to their place: errno ${errno}`;
+  return new DriveError("Io", what, { endpoint, errno });
 }
 
 function noBucket(files: DriveFiles, bucket: string): DriveError {

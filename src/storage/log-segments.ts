@@ -132,9 +132,9 @@ export class LogSegments {
     return freed;
   }
 
-  /** Zeros from `fill` to the end, synced: what a torn write left there must never be read again. */
-  async wipeTail(segment: Segment): Promise<number> {
-    return await this.fillWithZeros(segment.descriptor, segment.fill, segment.sizeBytes);
+  /** Zeros, synced: what a torn write left there must never be read again. */
+  async wipe(segment: Segment, from: number, to: number): Promise<number> {
+    return await this.fillWithZeros(segment.descriptor, from, to);
   }
 
   async close(): Promise<void> {

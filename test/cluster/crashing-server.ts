@@ -24,6 +24,7 @@ const CHANGES: ReadonlySet<number> = new Set([
   Op.removeTree,
   Op.writeFile,
   Op.truncate,
+  Op.place,
 ]);
 
 const state = { left: Number(process.env["CRASH_BEFORE"] ?? "-1"), armed: false };

@@ -124,11 +124,15 @@ test("a write that too few drives took for its own class is not there after a cr
 
 // ---- doubts while the process lives
 
-/** Two drives hang in a write: its outcome is unknown. Lets them go and returns when they have done what they do. */
-async function leaveInDoubt(store: SimulatedStore & { disk: SimulatedDisk }): Promise<void> {
+/** Two drives refuse a write, the two that took it cannot take it back: its outcome is unknown. `step` fails in `how`. */
+async function leaveInDoubt(
+  store: SimulatedStore & { disk: SimulatedDisk },
+  how: { readonly effect: number; readonly op: number } = { effect: Errno.ENOSPC, op: Op.pwrite },
+): Promise<void> {
   const { disk, pools } = store;
-  const lift = ["/d3", "/d4"].map((prefix) => disk.fail({ prefix, effect: Errno.EIO, ops: [Op.syncfs] }));
-  const undo = ["/d1", "/d2"].map((prefix) => disk.fail({ prefix, effect: Errno.EIO, ops: [Op.syncfs], skip: 2 }));
+  const ops = [how.op];
+  const lift = ["/d3", "/d4"].map((prefix) => disk.fail({ prefix, effect: how.effect, ops }));
+  const undo = ["/d1", "/d2"].map((prefix) => disk.fail({ prefix, effect: how.effect, ops, skip: 1 }));
   expect(await outcomeOf(putBytes(pools, "k", NEW))).toBe("OutcomeUnknown");
   for (const stop of [...lift, ...undo]) stop();
 }
@@ -145,6 +149,23 @@ test("a key that a failed write left in doubt is written again as soon as its dr
     expect(isSame(await getBytes(store.pools, "k"), blind ? BIG : null)).toBe(true);
     await store.pools.background.idle();
     expect(store.set.drives.flatMap((drive) => drive?.doubts() ?? [])).toEqual([]);
+  }
+});
+
+test("drives whose logs cannot be synced take no writes until they are opened again; what they left is decided then", async () => {
+  const store = await fresh(9);
+  await putBytes(store.pools, "k", OLD);
+  await store.pools.background.idle();
+  await leaveInDoubt(store, { effect: Errno.EIO, op: Op.fdatasync });
+  expect(store.drives.map((drive) => drive?.state)).toEqual(["ok", "ok", "suspect", "suspect"]);
+  expect(await outcomeOf(putBytes(store.pools, "other", OLD))).toBe("WriteQuorum");
+  for (const order of ["ordered", "any"] as const) {
+    const again = await open(store.disk.afterCrash(3, order));
+    expect(again.set.drives.flatMap((drive) => drive?.doubts() ?? [])).toEqual([]);
+    const now = await getBytes(again.pools, "k");
+    expect(isSame(now, OLD) || isSame(now, NEW)).toBe(true);
+    await putBytes(again.pools, "k", BIG);
+    expect(isSame(await getBytes(again.pools, "k"), BIG)).toBe(true);
   }
 });
 

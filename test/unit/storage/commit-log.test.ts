@@ -18,6 +18,7 @@ import {
   write,
 } from "../../sim/one-drive.ts";
 import { SimulatedClock, turns } from "../../sim/seeded.ts";
+import type { Change } from "../../../src/storage/drive.ts";
 import type { SimulatedDisk } from "../../sim/simulated-disk.ts";
 
 async function opened(options: Parameters<typeof openDrive>[1] = {}) {
@@ -168,7 +169,8 @@ test.each([
   ["ENOSPC", Errno.ENOSPC, "NoSpace"],
   ["EROFS", Errno.EROFS, "ReadOnly"],
 ])("a log that answers %s takes the drive out of writes, and reads go on", async (_, errno, code) => {
-  const { drive, disk } = await opened();
+  const said: string[] = [];
+  const { drive, disk } = await opened({ warn: (message) => said.push(message) });
   await write(drive, "key", 10n, "kept");
   disk.fail({ prefix: LOG_FOLDER, effect: errno, ops: [Op.pwrite, Op.fdatasync] });
   expect((await drive.commit(keyOf("key"), put(20n, "lost"), terms(20n))).ok).toBe(false);
@@ -186,6 +188,86 @@ test.each([
   expect(await tagAt(drive, "key")).toBe("kept");
   expect(drive.state).toBe("suspect");
   expect(drive.writeFailure?.message).toContain("reads go on");
+  expect(said).toHaveLength(1);
+});
+
+test.each([
+  ["ENOSPC", Errno.ENOSPC],
+  ["EROFS", Errno.EROFS],
+  ["EDQUOT", Errno.EDQUOT],
+])("a log write that %s refused changes nothing, and the drive comes back by itself", async (_, errno) => {
+  const clock = new SimulatedClock();
+  const said: string[] = [];
+  const { drive, disk } = await opened({ clock, warn: (message) => said.push(message) });
+  await write(drive, "key", 10n, "kept");
+  const lift = disk.fail({ prefix: LOG_FOLDER, effect: errno, ops: [Op.pwrite] });
+  const refused = ["a", "b", "c"].map((name, i) => drive.commit(keyOf(name), put(20n, "lost"), terms(BigInt(20 + i))));
+  for (const outcome of await Promise.all(refused))
+    expect(outcome).toMatchObject({ ok: false, error: { code: errno === Errno.EROFS ? "ReadOnly" : "NoSpace" } });
+  await clock.advance(20_000);
+  expect(drive.state).toBe("suspect");
+  lift();
+  await clock.advance(6_000); // nobody asks
+  expect([drive.state, said.length, said[1]]).toEqual(["ok", 2, `${ROOT}: takes writes again`]);
+  await write(drive, "after", 30n, "kept");
+  for (const now of [drive, await openDrive(disk.afterCrash(1, "any"))]) {
+    expect([await tagAt(now, "key"), await tagAt(now, "after")]).toEqual(["kept", "kept"]);
+    for (const name of ["a", "b", "c"]) expect(await tagAt(now, name)).toBeNull();
+  }
+});
+
+test("who wants to write does not wait for the next attempt longer than a moment", async () => {
+  const clock = new SimulatedClock();
+  const { drive, disk } = await opened({ clock, warn: () => undefined });
+  const lift = disk.fail({ prefix: LOG_FOLDER, effect: Errno.ENOSPC, ops: [Op.pwrite] });
+  expect((await drive.commit(keyOf("a"), put(20n, "x"), terms(20n))).ok).toBe(false);
+  lift();
+  expect((await drive.commit(keyOf("a"), put(21n, "x"), terms(21n))).ok).toBe(false);
+  await clock.advance(300);
+  expect(must(await drive.commit(keyOf("a"), put(22n, "x"), terms(22n))).accepted).toBe(true);
+});
+
+test("a log whose sync failed is never believed again: what it had in flight has no answer, later writes are refused", async () => {
+  const { drive, disk } = await opened({ warn: () => undefined });
+  await write(drive, "first", 10n, "x");
+  const lift = disk.fail({ prefix: LOG_FOLDER, effect: Errno.ENOSPC, ops: [Op.fdatasync] });
+  const inFlight = await drive.commit(keyOf("a"), put(20n, "x"), terms(20n));
+  expect(inFlight.ok ? "ok" : inFlight.error.code).toBe("Io");
+  lift();
+  const later = await drive.commit(keyOf("b"), put(21n, "x"), terms(21n));
+  expect(later.ok ? "ok" : later.error.code).toBe("ReadOnly");
+});
+
+test("data that cannot be renamed into place after their record is durable are no clean refusal", async () => {
+  const { drive, disk } = await opened();
+  must(await drive.stageWhole("op", "00000000-0000-4000-8000-000000000001", 1, new Uint8Array(100)));
+  disk.fail({ prefix: `${ROOT}/bucket`, effect: Errno.ENOSPC, ops: [Op.mkdirPath, Op.rename] });
+  const change = { ...put(20n, "x"), data: { kind: "staged", op: "op" } } as const;
+  const outcome = await drive.commit(keyOf("a"), change as Change, terms(20n));
+  expect(outcome.ok ? "ok" : outcome.error.code).toBe("Io");
+});
+
+test("a full tree leaves what was acknowledged readable, takes deletes, and takes writes again when there is space", async () => {
+  const clock = new SimulatedClock();
+  const said: string[] = [];
+  const { drive, disk } = await opened({ clock, warn: (message) => said.push(message) });
+  await write(drive, "old", 10n, "old");
+  expect(await drive.flush()).toBe(true);
+  const lift = disk.fail({ prefix: `${ROOT}/bucket`, effect: Errno.ENOSPC, ops: [Op.place, Op.mkdirPath] });
+  await write(drive, "new", 11n, "new");
+  expect(await drive.flush()).toBe(false);
+  const refused = await drive.commit(keyOf("more"), put(12n, "x"), terms(12n));
+  expect([drive.state, refused.ok ? "ok" : refused.error.code, said.length]).toEqual(["ok", "NoSpace", 1]);
+  await erase(drive, "old", 13n);
+  expect([await tagAt(drive, "new"), await tagAt(drive, "old")]).toEqual(["new", null]);
+  await clock.advance(6_000);
+  expect(inTree(disk)).toEqual([]); // the delete went through
+  const crashed = await openDrive(disk.afterCrash(1, "any"), { warn: () => undefined });
+  expect([await tagAt(crashed, "new"), await tagAt(crashed, "old")]).toEqual(["new", null]);
+  lift();
+  await clock.advance(6_000);
+  expect(inTree(disk)).toHaveLength(1);
+  await write(drive, "more", 14n, "x");
 });
 
 test("a bucket is empty only if the log says so too, and its name begins anew after its removal", async () => {
