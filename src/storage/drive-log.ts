@@ -172,7 +172,7 @@ export class DriveLog {
   async close(): Promise<void> {
     const isEmpty = (await this.health.refusal()) === null && (await this.apply.drain());
     await this.apply.close();
-    this.health.close();
+    await this.health.close();
     const { noteFile, segments, memory, session } = this.at;
     const { files, disk } = this.options;
     if (isEmpty) {

@@ -24,6 +24,7 @@ export class LogHealth {
   private attempting: Promise<void> | null = null;
   private attemptedMs = 0;
   private stopTimer: (() => void) | null = null;
+  private asking: Promise<void> = Promise.resolve();
   private isClosed = false;
 
   constructor(private readonly options: LogHealthOptions) {}
@@ -54,19 +55,17 @@ export class LogHealth {
     return this.failure;
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.isClosed = true;
     this.stopTimer?.();
+    await this.asking;
   }
 
   private tryUnasked(): void {
     this.stopTimer?.();
-    if (this.isClosed) return;
+    if (this.isClosed || this.attempt === null) return;
     this.stopTimer = this.options.clock.after(UNASKED_MS, () => {
-      if (this.attempt === null) return;
-      void this.try(this.attempt).then(() => {
-        if (this.attempt !== null) this.tryUnasked();
-      });
+      this.asking = this.attempt === null ? Promise.resolve() : this.try(this.attempt).then(() => this.tryUnasked());
     });
   }
 
