@@ -19,7 +19,7 @@ export interface VersionPlace {
 }
 
 export function storedVersion(reading: KeyReading, merged: MergedVersion, place: VersionPlace): StoredVersion {
-  const body = decodeVersion(bodyOn(reading, merged, merged.holders[0] as number));
+  const body = versionOf(bodyOn(reading, merged, merged.holders[0] as number));
   const common = {
     versionId: merged.header.versionId,
     modTimeNs: merged.header.modTime,
@@ -77,8 +77,19 @@ export function storedVersion(reading: KeyReading, merged: MergedVersion, place:
 /** What a listing shows of the versions that the pools agree on, newest first. */
 export function listedVersions(located: LocatedKey): readonly VersionSummary[] {
   return located.versions.map(({ reading, merged }) =>
-    summarize(decodeVersion(bodyOn(reading, merged, merged.holders[0] as number))),
+    summarize(versionOf(bodyOn(reading, merged, merged.holders[0] as number))),
   );
+}
+
+/** Bodies are decoded once: a GET needs them for its headers and for its data. */
+const DECODED = new WeakMap<Uint8Array, AnyVersion>();
+
+function versionOf(body: Uint8Array): AnyVersion {
+  const known = DECODED.get(body);
+  if (known !== undefined) return known;
+  const fresh = decodeVersion(body);
+  DECODED.set(body, fresh);
+  return fresh;
 }
 
 function bodyOn(reading: KeyReading, merged: MergedVersion, position: number): Uint8Array {
@@ -98,7 +109,7 @@ export function shardSources(reading: KeyReading, merged: MergedVersion): ShardS
   const bodies = merged.copies.map((position) => ({
     position,
     meta: present(reading.metas[position], "xl.meta") as XlMeta,
-    body: decodeVersion(bodyOn(reading, merged, position)),
+    body: versionOf(bodyOn(reading, merged, position)),
   }));
   const first = (bodies[0] as { body: AnyVersion }).body;
   if (first.type === 2) throw new QuorumError("ReadQuorum", "a delete marker has no data");
