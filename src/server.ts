@@ -329,7 +329,7 @@ export async function startServer(
     const secretKey = secretOf(accessKey);
     return secretKey === undefined ? null : { secretKey };
   };
-  const idBytes = new Uint8Array(8);
+  const nextRequestId = requestIds(rng);
   const handle = createS3Handler({
     objects,
     codec,
@@ -342,7 +342,7 @@ export async function startServer(
     domains: options.domains,
     hostId: Bun.hash.xxHash64(store.deploymentId).toString(16).padStart(16, "0"),
     log,
-    newRequestId: () => Buffer.from(rng.fill(idBytes)).toString("hex").toUpperCase(),
+    newRequestId: nextRequestId,
     elapsedMs: () => clock.elapsedMs(),
     observe: (r) => metrics.request(r.api, r.bucket, r.status, r.seconds, r.bytesIn, r.bytesOut),
     aside: (exchange) =>
@@ -374,6 +374,18 @@ export async function startServer(
     url: `${scheme}://${shown}:${http.port}`,
     stop: () => stopAll({ http, store, lag, watch, stopRebuild, drainMs: options.drainTimeoutMs }),
     lookAtCertificates: () => watch?.lookNow(),
+  };
+}
+
+/** Random, upper-case hex; chance is asked for many at once. */
+function requestIds(rng: Rng): () => string {
+  const bytes = Buffer.alloc(8 * 128);
+  let at = bytes.length;
+  return () => {
+    if (at === bytes.length) rng.fill(bytes);
+    if (at === bytes.length) at = 0;
+    at += 8;
+    return bytes.toString("hex", at - 8, at).toUpperCase();
   };
 }
 

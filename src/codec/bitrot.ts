@@ -76,6 +76,8 @@ export function decodeInline(
   const { k, m, blockBytes, sizeBytes } = object;
   const n = k + m;
   assert(streams.length === n, "one stream, or none, for each shard");
+  const usual = decodeGoodBlock(codec, streams, object);
+  if (usual !== null) return { data: usual, bad: [] };
   const data = new Uint8Array(sizeBytes);
   const bad = new Set<number>();
   const total = framedFileBytes(sizeBytes, blockBytes, k);
@@ -112,4 +114,23 @@ export function decodeInline(
     }
   }
   return { data, bad: [...bad] };
+}
+
+/** The usual case, without a copy into slots: one block, whose data shards are all there and good. Null: it is not so. */
+function decodeGoodBlock(
+  codec: Codec,
+  streams: readonly (Uint8Array | undefined)[],
+  { k, blockBytes, sizeBytes }: Coding & { readonly sizeBytes: number },
+): Uint8Array | null {
+  if (sizeBytes === 0 || sizeBytes > blockBytes) return null;
+  const shardBytes = shardBytesOf(sizeBytes, k);
+  const data = new Uint8Array(sizeBytes);
+  for (let shard = 0; shard * shardBytes < sizeBytes; shard++) {
+    const stream = streams[shard];
+    if (stream?.length !== HASH_BYTES + shardBytes || !codec.verifyFrame(stream)) return null;
+    const at = shard * shardBytes;
+    const end = HASH_BYTES + Math.min(shardBytes, sizeBytes - at);
+    data.set(stream.subarray(HASH_BYTES, end), at);
+  }
+  return data;
 }

@@ -138,6 +138,13 @@ export class Codec {
     return this.symbols.sherd_verify(this.ptr(hash), data.length === 0 ? 0 : this.ptr(data), data.length) === 1;
   }
 
+  /** The same of a frame: its hash and then its data. */
+  verifyFrame(frame: Uint8Array): boolean {
+    assert(frame.length > HASH_BYTES, "a frame has a hash and data");
+    const at = this.ptr(frame);
+    return this.symbols.sherd_verify(at, at + HASH_BYTES, frame.length - HASH_BYTES) === 1;
+  }
+
   /** Parity and hashes of a block in slots of [hash][shard]. */
   encode(
     shape: { readonly k: number; readonly m: number },

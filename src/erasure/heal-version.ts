@@ -155,7 +155,7 @@ interface Target {
 async function healDrive(set: ErasureSet, reading: KeyReading, target: Target): Promise<number | null> {
   const op = set.resources.rng.uuid();
   const own = reading.metas[target.position];
-  const meta = own === undefined || own === null ? XlMeta.empty() : own;
+  const meta = own === undefined || own === null ? XlMeta.empty() : XlMeta.decode(own.encode()); // others look at `own`
   const dataDirs: string[] = [];
   let bytes = 0;
   try {

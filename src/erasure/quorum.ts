@@ -64,7 +64,7 @@ function versionName(header: XlHeader): string {
 function versionsOf(meta: Uint8Array | null): readonly XlVersion[] {
   if (meta === null) return [];
   try {
-    return XlMeta.decode(meta).versions;
+    return XlMeta.shared(meta).versions;
   } catch (error) {
     if (error instanceof FormatError) return [];
     throw error;

@@ -188,7 +188,7 @@ function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[
 function decode(bytes: Uint8Array | null): XlMeta | null | undefined {
   if (bytes === null) return null;
   try {
-    return XlMeta.decode(bytes);
+    return XlMeta.shared(bytes);
   } catch (error) {
     if (error instanceof FormatError) return undefined;
     throw error;

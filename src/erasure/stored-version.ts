@@ -19,7 +19,7 @@ export interface VersionPlace {
 }
 
 export function storedVersion(reading: KeyReading, merged: MergedVersion, place: VersionPlace): StoredVersion {
-  const body = decodeVersion(bodyOn(reading, merged, merged.holders[0] as number));
+  const body = versionOf(bodyOn(reading, merged, merged.holders[0] as number));
   const common = {
     versionId: merged.header.versionId,
     modTimeNs: merged.header.modTime,
@@ -77,8 +77,41 @@ export function storedVersion(reading: KeyReading, merged: MergedVersion, place:
 /** What a listing shows of the versions that the pools agree on, newest first. */
 export function listedVersions(located: LocatedKey): readonly VersionSummary[] {
   return located.versions.map(({ reading, merged }) =>
-    summarize(decodeVersion(bodyOn(reading, merged, merged.holders[0] as number))),
+    summarize(versionOf(bodyOn(reading, merged, merged.holders[0] as number))),
   );
+}
+
+/** Bodies are decoded once: a GET needs them for its headers and for its data. */
+const DECODED = new WeakMap<Uint8Array, AnyVersion>();
+
+function versionOf(body: Uint8Array): AnyVersion {
+  const known = DECODED.get(body);
+  if (known !== undefined) return known;
+  const fresh = decodeVersion(body);
+  DECODED.set(body, fresh);
+  return fresh;
+}
+
+const INDEX_KEY = Buffer.from("\xa7EcIndex", "latin1");
+
+/**
+ * The version in `body`, of which `other` is another drive's copy: nearly always they differ in the shard's number alone, and then
+ * it need not be decoded again.
+ */
+function versionLike(body: Uint8Array, other: Uint8Array): AnyVersion {
+  const known = versionOf(other);
+  if (body === other || known.type !== 1 || body.length !== other.length) return versionOf(body);
+  let at = 0;
+  while (at < body.length && body[at] === other[at]) at++;
+  const index = body[at] ?? 0;
+  const isIndex =
+    index >= 1 &&
+    index <= 16 &&
+    other[at] === known.erasureIndex &&
+    at >= INDEX_KEY.length &&
+    INDEX_KEY.equals(body.subarray(at - INDEX_KEY.length, at)) &&
+    Buffer.compare(body.subarray(at + 1), other.subarray(at + 1)) === 0;
+  return isIndex ? { ...known, erasureIndex: index } : versionOf(body);
 }
 
 function bodyOn(reading: KeyReading, merged: MergedVersion, position: number): Uint8Array {
@@ -95,10 +128,11 @@ export interface ShardSources {
 
 /** Where the shards of an object version are, by the metadata of the drives that have them. */
 export function shardSources(reading: KeyReading, merged: MergedVersion): ShardSources {
+  const sample = bodyOn(reading, merged, merged.holders[0] as number);
   const bodies = merged.copies.map((position) => ({
     position,
     meta: present(reading.metas[position], "xl.meta") as XlMeta,
-    body: decodeVersion(bodyOn(reading, merged, position)),
+    body: versionLike(bodyOn(reading, merged, position), sample),
   }));
   const first = (bodies[0] as { body: AnyVersion }).body;
   if (first.type === 2) throw new QuorumError("ReadQuorum", "a delete marker has no data");

@@ -5,7 +5,6 @@
 import type { HttpRequest } from "../sys/http.ts";
 import {
   EMPTY_SHA256,
-  parseAuthorization,
   parseCredential,
   parseIsoBasic,
   sameSignature,
@@ -75,7 +74,7 @@ function anonymousPayload(request: HttpRequest): PayloadMode {
 }
 
 function authenticateHeader(request: HttpRequest, query: Query, authorization: string, options: AuthOptions): Identity {
-  const auth = parseAuthorization(authorization);
+  const auth = options.signingKeys.authorization(authorization);
   const date = requestDate(request);
   if (Math.abs(options.nowMs() - date.ms) > SKEW_MS)
     throw new WireError(

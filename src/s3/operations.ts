@@ -219,6 +219,7 @@ export function findOperation(
   const hasHeader = (name: string): boolean =>
     headers.has(name) || (query.size > 0 && [...query.keys()].some((key) => key.toLowerCase() === name));
   for (const row of rows) {
+    if (query.size === 0 && row.query.length > 0) continue;
     if (!row.query.every((wanted) => hasKey(query, wanted)) || (row.header !== null && !hasHeader(row.header)))
       continue;
     if (row.query.length === 0 && query.size > 0) {

@@ -143,8 +143,9 @@ function makeCall(
 
 /** Bucket and key, still as the client means them: path style, or virtual-host style under one of the domains. */
 function placeOf(rawPath: string, host: string, domains: readonly string[]): Place {
-  const path = decodePercent(rawPath).replace(/^\//, "");
-  const name = host.replace(/:\d+$/, "").toLowerCase();
+  const decoded = decodePercent(rawPath);
+  const path = decoded.startsWith("/") ? decoded.slice(1) : decoded;
+  const name = domains.length === 0 ? "" : host.replace(/:\d+$/, "").toLowerCase();
   for (const domain of domains) {
     if (name.length > domain.length + 1 && name.endsWith(`.${domain}`)) {
       const bucket = name.slice(0, -(domain.length + 1));
@@ -172,6 +173,7 @@ function demandPlainQuery(pairs: readonly (readonly [string, string])[]): void {
 }
 
 function demandPlainSegments(path: string): void {
+  if (!path.includes(".")) return;
   for (const segment of path.split(/[/\\]/)) {
     const trimmed = segment.trim();
     if (trimmed === "." || trimmed === "..")

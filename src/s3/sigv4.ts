@@ -2,12 +2,13 @@
  * Signature V4: canonical request, string to sign, signature; header and presigned form. Pure; compared in constant time.
  * Source: s3-api.md §2.3-2.6.
  */
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac, hash, timingSafeEqual } from "node:crypto";
 import { WireError } from "./wire-error.ts";
 
 export const UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD";
 export const EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const KEYS_CACHED = 256;
+const SIGNATURE = "Signature=";
 
 export interface Scope {
   readonly accessKey: string;
@@ -40,7 +41,7 @@ export function parseAuthorization(value: string): Authorization {
     fields.length !== 3 ||
     !credential?.startsWith("Credential=") ||
     !signedHeaders?.startsWith("SignedHeaders=") ||
-    !signature?.startsWith("Signature=")
+    !signature?.startsWith(SIGNATURE)
   ) {
     throw new WireError(
       "AuthorizationHeaderMalformed",
@@ -50,7 +51,7 @@ export function parseAuthorization(value: string): Authorization {
   return {
     ...parseCredential(credential.slice(11), "AuthorizationHeaderMalformed"),
     signedHeaders: signedHeaders.slice(14).split(";"),
-    signature: signature.slice(10),
+    signature: signature.slice(SIGNATURE.length),
   };
 }
 
@@ -71,9 +72,22 @@ export function parseCredential(
   return { accessKey: parts.slice(0, -4).join("/"), day, region, service };
 }
 
-/** Signing keys, which cost four HMACs, kept per secret, day and region. */
+/** What a client sends again and again, worked out once: signing keys, which cost four HMACs, and the header but its signature. */
 export class SigningKeys {
   private readonly keys = new Map<string, Buffer>();
+  private readonly parsed = new Map<string, Omit<Authorization, "signature">>();
+
+  /** parseAuthorization. */
+  authorization(value: string): Authorization {
+    const at = value.lastIndexOf(SIGNATURE) + SIGNATURE.length;
+    const before = value.slice(0, at);
+    const known = this.parsed.get(before);
+    if (known !== undefined) return { ...known, signature: value.slice(at).trim() };
+    const fresh = parseAuthorization(value);
+    if (this.parsed.size >= KEYS_CACHED) this.parsed.delete(this.parsed.keys().next().value as string);
+    this.parsed.set(before, { ...fresh });
+    return fresh;
+  }
 
   get(scope: Scope, secretKey: string): Buffer {
     const name = `${scope.accessKey}\0${scope.day}\0${scope.region}\0${scope.service}\0${secretKey}`;
@@ -174,7 +188,7 @@ export function parseQuery(rawQuery: string): [string, string][] {
 }
 
 export function sha256Hex(data: string | Uint8Array): string {
-  return createHash("sha256").update(data).digest("hex");
+  return hash("sha256", data, "hex");
 }
 export function hmacHex(key: Buffer, text: string): string {
   return createHmac("sha256", key).update(text).digest("hex");

@@ -69,11 +69,20 @@ function decodeOrEmpty(bytes: Uint8Array): XlMeta {
   }
 }
 
+function readOrEmpty(bytes: Uint8Array): XlMeta {
+  try {
+    return XlMeta.shared(bytes);
+  } catch (error) {
+    if (error instanceof FormatError) return XlMeta.empty();
+    throw error;
+  }
+}
+
 /** Data directories that an xl.meta refers to; null = it cannot be read. */
 export function dataDirsOf(meta: Uint8Array | null): ReadonlySet<string> | null {
   if (meta === null) return new Set();
   try {
-    return XlMeta.decode(meta).dataDirs();
+    return XlMeta.shared(meta).dataDirs();
   } catch (error) {
     if (error instanceof FormatError) return null;
     throw error;
@@ -83,6 +92,6 @@ export function dataDirsOf(meta: Uint8Array | null): ReadonlySet<string> | null 
 /** Newest modTime of the versions: the stamp of a state that MinIO or a previous run left. 0 = absent or unreadable. */
 export function stampOf(meta: Uint8Array | null): bigint {
   if (meta === null) return 0n;
-  const first = decodeOrEmpty(meta).versions[0];
+  const first = readOrEmpty(meta).versions[0];
   return first === undefined ? 1n : first.header.modTime;
 }

@@ -4,6 +4,7 @@
  * lets them go (DriveError.letsGo): until then they are not the caller's. A drive that hangs or keeps failing is taken out of use and answers
  * Faulty at once; a probe brings it back. In-flight calls are capped, so that a slow drive cannot pile up work.
  */
+import { DeadlineWatch } from "../core/deadline-watch.ts";
 import { bad } from "../core/fan-out.ts";
 import type { Clock } from "../sys/clock.ts";
 import {
@@ -45,11 +46,16 @@ export class GuardedDrive implements Drive {
   private health: DriveState = "ok";
   private failures = 0;
   private inFlight = 0;
+  private readonly deadlineMs: number;
+  private readonly watch: DeadlineWatch;
 
   constructor(
     private readonly inner: Drive,
     private readonly options: GuardOptions,
-  ) {}
+  ) {
+    this.deadlineMs = options.deadlineMs ?? DEADLINE_MS;
+    this.watch = new DeadlineWatch((ms, run) => options.clock.after(ms, run), this.deadlineMs);
+  }
 
   get id(): string {
     return this.inner.id;
@@ -151,8 +157,8 @@ export class GuardedDrive implements Drive {
     const refusal = this.refusal();
     if (refusal !== null) return bad(refusal);
     const { promise, resolve } = Promise.withResolvers<DriveOutcome<T>>();
-    const deadlineMs = this.options.deadlineMs ?? DEADLINE_MS;
-    const stop = this.options.clock.after(deadlineMs, () => {
+    const { deadlineMs } = this;
+    const stop = this.watch.begin(() => {
       this.become("faulty"); // a drive that hangs is out at once
       resolve(bad(new DriveError("Timeout", `${this.endpoint}: ${what} did not answer in ${deadlineMs} ms`, {})));
     });
@@ -168,9 +174,9 @@ export class GuardedDrive implements Drive {
     const refusal = counted ? null : this.refusal();
     if (refusal !== null) return bad(refusal);
     const { promise, resolve } = Promise.withResolvers<DriveOutcome<T>>();
-    const deadlineMs = this.options.deadlineMs ?? DEADLINE_MS;
+    const { deadlineMs } = this;
     const running = counted ? work() : this.run(work);
-    const stop = this.options.clock.after(deadlineMs, () => {
+    const stop = this.watch.begin(() => {
       this.become("faulty");
       const error = new DriveError("Timeout", `${this.endpoint}: data did not pass in ${deadlineMs} ms`);
       error.letsGo = running.then(() => undefined, this.broken);
@@ -194,8 +200,7 @@ export class GuardedDrive implements Drive {
   private async unhurried<T>(work: () => Promise<DriveOutcome<T>>): Promise<DriveOutcome<T>> {
     const refusal = this.refusal();
     if (refusal !== null) return bad(refusal);
-    const deadlineMs = this.options.deadlineMs ?? DEADLINE_MS;
-    const stop = this.options.clock.after(3 * deadlineMs, () => this.become("faulty"));
+    const stop = this.options.clock.after(3 * this.deadlineMs, () => this.become("faulty"));
     try {
       return await this.run(work);
     } finally {

@@ -12,6 +12,9 @@ import { type AnyVersion, dataDirOf, decodeVersion, encodeVersion } from "./xl-m
 const INTERNAL_PREFIX = "x-minio-internal-";
 const ZERO_DATA_DIR = "00000000-0000-0000-0000-000000000000";
 
+/** Lives as long as the buffers. */
+const SHARED = new WeakMap<Uint8Array, XlMeta>();
+
 /** True for metadata keys that are kept in MetaSys. */
 export function isInternalKey(key: string): boolean {
   return key.slice(0, INTERNAL_PREFIX.length).toLowerCase() === INTERNAL_PREFIX;
@@ -36,6 +39,15 @@ export class XlMeta {
 
   static decode(bytes: Uint8Array): XlMeta {
     return new XlMeta(readContainer(bytes));
+  }
+
+  /** The same, once for each buffer: what several look at on the way of one read. Not to be changed by anybody. */
+  static shared(bytes: Uint8Array): XlMeta {
+    const known = SHARED.get(bytes);
+    if (known !== undefined) return known;
+    const fresh = XlMeta.decode(bytes);
+    SHARED.set(bytes, fresh);
+    return fresh;
   }
 
   static empty(): XlMeta {
