@@ -127,7 +127,7 @@ export class DriveLog {
     drive.health.end(
       new DriveError(
         "ReadOnly",
-        `${endpoint}: the commit log is damaged: ${end.value.damage}. The drive takes no writes; reads go on. Stop sherd and run \`sherd drive repair\` with its arguments`,
+        `${endpoint}: the commit log is damaged: ${end.value.damage}. The drive takes no writes; reads go on. Stop sherd, empty the drive (or replace it) and start again: the others rebuild it`,
       ),
     );
     return good(drive);
