@@ -40,6 +40,8 @@ import { pathOf, type PoolsOptions } from "./pool-layout.ts";
 import { deleteMarkerChange, putStaged } from "./write-version.ts";
 import { type StagedShards, stageShards } from "./write-shards.ts";
 
+/** How long the removal of a bucket waits for deletes to be settled. */
+const SETTLED_MS = 5000;
 const NO_SIGNAL = new AbortController().signal;
 const MD5 = 1;
 
@@ -91,6 +93,9 @@ export class Pools implements Store {
       signal: NO_SIGNAL,
     });
     if (page.entries.length > 0) return "not-empty";
+    // Data of what was just deleted goes when that is settled on all drives, or when its last reader has finished.
+    const { clock } = (this.allSets[0] as ErasureSet).resources;
+    await this.background.finished(bucket, SETTLED_MS, clock);
     return (await this.removeBucketDirectories(bucket)) ? "gone" : "not-empty";
   }
 
