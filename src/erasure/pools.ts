@@ -5,7 +5,7 @@
 import { KeyLock } from "../core/key-lock.ts";
 import { sourceOf } from "../core/byte-stream.ts";
 import { SYSTEM_BUCKET } from "../storage/paths.ts";
-import type { Change, DriveOutcome, ObjectPath, Stamp } from "../storage/drive.ts";
+import type { Change, DriveOutcome, ObjectPath, PartNumbers, Stamp } from "../storage/drive.ts";
 import { NULL_VERSION_ID } from "../storage/uuid.ts";
 import type { BackgroundWork } from "./background-work.ts";
 import { bucketUsage } from "./bucket-usage.ts";
@@ -431,8 +431,8 @@ export class Pools implements Store {
   putPart(ref: UploadRef, staged: Staged, part: Omit<UploadPart, "modTimeNs">): Promise<UploadPart> {
     return this.uploads.putPart(ref, staged, part);
   }
-  listParts(ref: UploadRef): Promise<readonly UploadPart[]> {
-    return this.uploads.listParts(ref);
+  listParts(ref: UploadRef, only?: PartNumbers): Promise<readonly UploadPart[]> {
+    return this.uploads.listParts(ref, only);
   }
   completeUpload(request: Parameters<Store["completeUpload"]>[0]): Promise<Committed> {
     return this.uploads.complete(request);

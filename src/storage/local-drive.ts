@@ -19,6 +19,7 @@ import type {
   Frame,
   KeyState,
   ObjectPath,
+  PartNumbers,
   ShardFile,
   ShardWriter,
   Stamp,
@@ -303,13 +304,18 @@ export class LocalDrive implements Drive {
     });
   }
 
-  async readParts(uploadPath: string, dataDir: string): Promise<DriveOutcome<ReadonlyMap<number, Uint8Array>>> {
+  async readParts(
+    uploadPath: string,
+    dataDir: string,
+    only?: PartNumbers,
+  ): Promise<DriveOutcome<ReadonlyMap<number, Uint8Array>>> {
     const directory = `${this.files.bucketDirectory(SYSTEM_BUCKET)}/${uploadPath}/${dataDir}`;
     const entries = await this.files.readDirectory(directory);
     if (!entries.ok) return entries.error.code === "NotFound" ? good(new Map()) : entries;
     const names = new Set(entries.value.map((e) => e.name));
     const numbers = [...names]
       .flatMap((n) => (/^part\.[0-9]+$/.test(n) && names.has(`${n}.meta`) ? [Number(n.slice(5))] : []))
+      .filter((number) => only === undefined || (number >= only.first && number <= only.last))
       .sort((a, b) => a - b);
     const parts = new Map<number, Uint8Array>();
     for (let at = 0; at < numbers.length; at += 64) {
