@@ -10,6 +10,8 @@ import { Semaphore } from "./semaphore.ts";
 const GRAIN = 64 * 1024;
 const PAGE = 4096;
 const SECTOR = 512;
+/** What a pool keeps when nothing is lent. */
+const IDLE_BYTES = 64 * 1024 * 1024;
 
 export class Block implements Disposable {
   private holders = 1;
@@ -80,13 +82,18 @@ export class BlockPool {
       if (list === undefined) this.free.set(size, [bytes]);
       else list.push(bytes);
       this.keptBytes += size;
+      if (this.lentBytes === 0) this.freeKept(() => this.keptBytes > IDLE_BYTES);
     });
   }
 
-  /** Frees kept blocks until what is lent and kept fits again; `size` of it is lent but not made yet. */
+  /** For a block of `size` that is lent and not made yet: what is lent and kept must fit. */
   private makeRoom(size: number): void {
+    this.freeKept((kind) => kind !== size && this.lentBytes + this.keptBytes > this.capacityBytes);
+  }
+
+  private freeKept(isTooMuch: (kind: number) => boolean): void {
     for (const [kind, list] of this.free)
-      while (kind !== size && list.length > 0 && this.lentBytes + this.keptBytes > this.capacityBytes) {
+      while (list.length > 0 && isTooMuch(kind)) {
         freeAtOnce(list.pop() as Uint8Array);
         this.keptBytes -= kind;
       }

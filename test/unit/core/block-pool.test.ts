@@ -33,6 +33,16 @@ test("kept blocks are freed when there is no room for another size beside them",
   expect((await lend(pool, 8, MIB)).every((block) => block.bytes.length === MIB)).toBe(true);
 });
 
+test("when nothing is lent any more, no more than 64 MiB are kept", async () => {
+  const pool = new BlockPool(96 * MIB);
+  const blocks = await lend(pool, 3, 32 * MIB);
+  const memory = blocks.map((block) => block.bytes.buffer as ArrayBuffer);
+  giveBack(blocks.slice(0, 2));
+  expect(memory.filter((buffer) => buffer.detached).length).toBe(0);
+  giveBack(blocks.slice(2));
+  expect(memory.filter((buffer) => buffer.detached).length).toBe(1);
+});
+
 test("who asks for more than is free waits; a block is free at its last release", async () => {
   const pool = new BlockPool(2 * MIB);
   const [held] = await lend(pool, 1, 2 * MIB);
