@@ -37,7 +37,7 @@ interface Fault {
 async function failAndComeBack(cwd: string, fault: Fault): Promise<void> {
   await using server = await ServerProcess.start({ cwd, flags: FLAGS, env: ENV });
   expect((await server.client.put("/load", "")).status).toBe(200);
-  const load = new Load(server.client, "load", CLIENTS);
+  await using load = new Load(server.client, "load", CLIENTS);
   const quiet = { refused: [], wrong: [] };
   expect(await load.look(OPERATIONS)).toMatchObject(quiet);
   fault.begin("d4");
@@ -54,8 +54,8 @@ async function failAndComeBack(cwd: string, fault: Fault): Promise<void> {
   expect(await metric(server, OFFLINE)).toBe(fault.offline);
   fault.end("d3");
   fault.end("d4");
-  for (let i = 0; (await load.look(1)).refused.length > 0; i++) expect(i).toBeLessThan(2000); // a drive is tried again after a while
-  expect(await load.look(OPERATIONS)).toMatchObject(quiet);
+  // A drive that was out of use is tried again after a while, and free space is measured every few seconds.
+  for (let i = 0; (await load.look(OPERATIONS)).refused.length > 0; i++) expect(i).toBeLessThan(500);
   for (let i = 0; (await metric(server, OFFLINE)) > 0; i++) {
     expect(i).toBeLessThan(5000);
     await load.look(1);

@@ -7,11 +7,15 @@ import type { Answer, S3Client } from "./s3-client.ts";
 const SIZES = [10, 4000, 200_000, 700_000];
 const KEYS_EACH = 3;
 
-export class Load {
-  /** What is acknowledged: path -> content; null = deleted. */
-  private readonly known = new Map<string, Buffer | null>();
+function contentOf(text: string): Buffer {
+  return Buffer.alloc(Number.parseInt(text, 10), `${text} `);
+}
+
+export class Load implements AsyncDisposable {
+  /** What is acknowledged: path -> "size text"; null = deleted. */
+  private readonly known = new Map<string, string | null>();
   /** A write of the key failed, so it may be old or new. */
-  private readonly open = new Map<string, (Buffer | null)[]>();
+  private readonly open = new Map<string, (string | null)[]>();
   /** Codes of failed answers -> how often, since `look`. */
   private refused = new Map<string, number>();
   private succeeded = { writes: 0, reads: 0 };
@@ -56,6 +60,10 @@ export class Load {
     await Promise.all(this.clients);
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
   /**
    * In words, the keys that are not as they were acknowledged. A drive keeps what it has of a key whose delete it missed; if
    * no other is left to outvote it, the key is "deleted or in doubt", and nothing else.
@@ -75,7 +83,7 @@ export class Load {
     const paths = Array.from({ length: KEYS_EACH }, (_, i) => `/${this.bucket}/c${index}/${i}`);
     for (let n = 0; this.running; n++) {
       const path = paths[Math.floor(n / 3) % KEYS_EACH] as string;
-      if (n % 3 === 0) await this.write(path, this.contentOf(`${path} ${n} `, n));
+      if (n % 3 === 0) await this.write(path, `${SIZES[n % SIZES.length]} ${path} ${n}`);
       else if (n % 3 === 1) await this.read(path);
       else if (n % 9 === 8) await this.write(path, null);
       else await this.read(paths[n % KEYS_EACH] as string);
@@ -84,12 +92,8 @@ export class Load {
     }
   }
 
-  private contentOf(text: string, n: number): Buffer {
-    return Buffer.alloc(SIZES[n % SIZES.length] as number, text);
-  }
-
-  private async write(path: string, next: Buffer | null): Promise<void> {
-    const answer = next === null ? await this.client.delete(path) : await this.client.put(path, next);
+  private async write(path: string, next: string | null): Promise<void> {
+    const answer = next === null ? await this.client.delete(path) : await this.client.put(path, contentOf(next));
     if (answer.status < 300 && answer.status > 0) {
       this.known.set(path, next);
       this.open.delete(path);
@@ -113,7 +117,9 @@ export class Load {
 
   private judge(path: string, { status, bytes, code }: Answer): string | null {
     const may = [this.known.get(path) ?? null, ...(this.open.get(path) ?? [])];
-    const isOne = may.some((content) => (content === null ? status === 404 : status === 200 && bytes.equals(content)));
+    const isOne = may.some((content) =>
+      content === null ? status === 404 : status === 200 && bytes.equals(contentOf(content)),
+    );
     return isOne ? null : `${path}: ${status} ${code}, ${bytes.length} bytes that were not acknowledged`;
   }
 

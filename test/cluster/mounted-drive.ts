@@ -8,11 +8,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const MIB = 1024 * 1024;
-const ATTEMPTS = 2000;
 
 function command(program: string, ...words: readonly string[]): string | null {
   const { status, stderr, error } = spawnSync(program, words, { encoding: "utf8" });
   return status === 0 ? null : (error?.message ?? stderr.trim());
+}
+
+function must(program: string, ...words: readonly string[]): void {
+  const refusal = command(program, ...words);
+  if (refusal !== null) throw new Error(refusal);
 }
 
 /** Null = drives can be mounted here. */
@@ -30,8 +34,7 @@ export class MountedDrive implements Disposable {
     sizeBytes: number,
   ) {
     mkdirSync(folder);
-    const refusal = command("mount", "-t", "tmpfs", "-o", `size=${sizeBytes}`, "tmpfs", folder);
-    if (refusal !== null) throw new Error(refusal);
+    must("mount", "-t", "tmpfs", "-o", `size=${sizeBytes}`, "tmpfs", folder);
   }
 
   private get filler(): string {
@@ -59,20 +62,21 @@ export class MountedDrive implements Disposable {
     unlinkSync(this.filler);
   }
 
-  /** Refused by the kernel while a file is open for writing: tried again until a moment without one. */
+  /**
+   * By a read-only view mounted over it, for a file system with a file open for writing cannot be remounted. What is open
+   * already, the key index, stays writable.
+   */
   makeReadOnly(): void {
-    let refusal: string | null = "";
-    for (let i = 0; i < ATTEMPTS && refusal !== null; i++) refusal = command("mount", "-o", "remount,ro", this.folder);
-    if (refusal !== null) throw new Error(refusal);
+    must("mount", "--bind", this.folder, this.folder);
+    must("mount", "-o", "remount,bind,ro", this.folder);
   }
 
   makeWritable(): void {
-    const refusal = command("mount", "-o", "remount,rw", this.folder);
-    if (refusal !== null) throw new Error(refusal);
+    must("umount", "-l", this.folder);
   }
 
   /** Its files are gone after this. */
   [Symbol.dispose](): void {
-    command("umount", "-l", this.folder);
+    while (command("umount", "-l", this.folder) === null); // the read-only view too
   }
 }
