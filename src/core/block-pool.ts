@@ -10,7 +10,8 @@ import { Semaphore } from "./semaphore.ts";
 const GRAIN = 64 * 1024;
 const PAGE = 4096;
 const SECTOR = 512;
-const KEEP_BYTES = 64 * 1024 * 1024;
+/** What a pool keeps when nothing is lent. */
+const IDLE_BYTES = 64 * 1024 * 1024;
 
 export class Block implements Disposable {
   private holders = 1;
@@ -73,15 +74,29 @@ export class BlockPool {
   private lend(size: number): Block {
     const kept = this.free.get(size)?.pop();
     if (kept !== undefined) this.keptBytes -= size;
+    else this.makeRoom(size);
     const bytes = kept ?? this.make(size);
     return new Block(bytes, () => {
       this.budget.release(size);
-      if (this.keptBytes + size > KEEP_BYTES) return;
       const list = this.free.get(size);
       if (list === undefined) this.free.set(size, [bytes]);
       else list.push(bytes);
       this.keptBytes += size;
+      if (this.lentBytes === 0) this.freeKept(() => this.keptBytes > IDLE_BYTES);
     });
+  }
+
+  /** For a block of `size` that is lent and not made yet: what is lent and kept must fit. */
+  private makeRoom(size: number): void {
+    this.freeKept((kind) => kind !== size && this.lentBytes + this.keptBytes > this.capacityBytes);
+  }
+
+  private freeKept(isTooMuch: (kind: number) => boolean): void {
+    for (const [kind, list] of this.free)
+      while (list.length > 0 && isTooMuch(kind)) {
+        freeAtOnce(list.pop() as Uint8Array);
+        this.keptBytes -= kind;
+      }
   }
 
   get lentBytes(): number {
@@ -94,4 +109,9 @@ export class BlockPool {
     const start = toPage + SECTOR * (this.made++ % (PAGE / SECTOR));
     return memory.subarray(start, start + size);
   }
+}
+
+/** Left to the garbage collector, blocks of other sizes would pile up beside those in use. */
+function freeAtOnce(bytes: Uint8Array): void {
+  (bytes.buffer as ArrayBuffer).transfer(0);
 }

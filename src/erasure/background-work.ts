@@ -1,10 +1,16 @@
-/** BackgroundWork: work that goes on after the answer, counted, so that a stop can wait for it; failures go to a sink. */
+/**
+ * BackgroundWork: work that goes on after the answer, counted, so that a stop can wait for it, and what removes a bucket for
+ * the work on its keys; failures go to a sink. Milliseconds.
+ */
+import type { Clock } from "../sys/clock.ts";
+
 export class BackgroundWork {
-  private readonly running = new Set<Promise<void>>();
+  /** Each with the bucket that it is about; "" = none. */
+  private readonly running = new Map<Promise<void>, string>();
 
   constructor(private readonly failed: (error: unknown) => void) {}
 
-  track(work: Promise<void>): void {
+  track(work: Promise<void>, bucket = ""): void {
     const tracked = work.then(
       () => {
         this.running.delete(tracked);
@@ -14,7 +20,7 @@ export class BackgroundWork {
         this.failed(error);
       },
     );
-    this.running.add(tracked);
+    this.running.set(tracked, bucket);
   }
 
   get size(): number {
@@ -23,6 +29,16 @@ export class BackgroundWork {
 
   /** Resolves when nothing runs. */
   async idle(): Promise<void> {
-    while (this.running.size > 0) await Promise.all(this.running);
+    while (this.running.size > 0) await Promise.all(this.running.keys());
+  }
+
+  /** Resolves when what runs now on keys of the bucket has finished, or after `atMostMs`. */
+  async finished(bucket: string, atMostMs: number, clock: Clock): Promise<void> {
+    const own = [...this.running].flatMap(([work, of]) => (of === bucket ? [work] : []));
+    if (own.length === 0) return;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const cancel = clock.after(atMostMs, resolve);
+    await Promise.race([Promise.all(own), late]);
+    cancel();
   }
 }

@@ -52,7 +52,7 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
     const verdict = judgeCommit(votes, plan.quorum);
     if (verdict === "committed") {
       set.unsettled.set(nameOf(plan.key), stamp);
-      background.track(settle(set, plan.key, stamp, votes));
+      background.track(settle(set, plan.key, stamp, votes), plan.key.bucket);
       return stamp;
     }
     const clean = verdict === "refused" && (await takeBack(set, plan.key, stamp, votes));
@@ -106,7 +106,7 @@ async function decideDoubt(set: ErasureSet, key: ObjectPath, background: Backgro
   const { kind, stamp } = await decideNewest(set, key);
   if (kind !== "settled") return kind !== "waiting";
   set.unsettled.set(nameOf(key), stamp);
-  background.track(settle(set, key, stamp, null));
+  background.track(settle(set, key, stamp, null), key.bucket);
   return true;
 }
 

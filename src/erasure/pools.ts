@@ -5,7 +5,7 @@
 import { KeyLock } from "../core/key-lock.ts";
 import { sourceOf } from "../core/byte-stream.ts";
 import { SYSTEM_BUCKET } from "../storage/paths.ts";
-import type { Change, DriveOutcome, ObjectPath, Stamp } from "../storage/drive.ts";
+import type { Change, DriveOutcome, ObjectPath, PartNumbers, Stamp } from "../storage/drive.ts";
 import { NULL_VERSION_ID } from "../storage/uuid.ts";
 import type { BackgroundWork } from "./background-work.ts";
 import { bucketUsage } from "./bucket-usage.ts";
@@ -40,6 +40,8 @@ import { pathOf, type PoolsOptions } from "./pool-layout.ts";
 import { deleteMarkerChange, putStaged } from "./write-version.ts";
 import { type StagedShards, stageShards } from "./write-shards.ts";
 
+/** How long the removal of a bucket waits for deletes to be settled. */
+const SETTLED_MS = 5000;
 const NO_SIGNAL = new AbortController().signal;
 const MD5 = 1;
 
@@ -91,6 +93,9 @@ export class Pools implements Store {
       signal: NO_SIGNAL,
     });
     if (page.entries.length > 0) return "not-empty";
+    // Data of what was just deleted goes when that is settled on all drives, or when its last reader has finished.
+    const { clock } = (this.allSets[0] as ErasureSet).resources;
+    await this.background.finished(bucket, SETTLED_MS, clock);
     return (await this.removeBucketDirectories(bucket)) ? "gone" : "not-empty";
   }
 
@@ -426,8 +431,8 @@ export class Pools implements Store {
   putPart(ref: UploadRef, staged: Staged, part: Omit<UploadPart, "modTimeNs">): Promise<UploadPart> {
     return this.uploads.putPart(ref, staged, part);
   }
-  listParts(ref: UploadRef): Promise<readonly UploadPart[]> {
-    return this.uploads.listParts(ref);
+  listParts(ref: UploadRef, only?: PartNumbers): Promise<readonly UploadPart[]> {
+    return this.uploads.listParts(ref, only);
   }
   completeUpload(request: Parameters<Store["completeUpload"]>[0]): Promise<Committed> {
     return this.uploads.complete(request);

@@ -5,6 +5,7 @@
  * Every method throws QuorumError when the drives cannot tell or cannot keep; "not there" is a value.
  */
 import type { ByteSink, ByteSource } from "../core/byte-stream.ts";
+import type { PartNumbers } from "../storage/drive.ts";
 import type { BucketUsage } from "../storage/usage.ts";
 import type { VersionSummary } from "../storage/version-summary.ts";
 
@@ -218,8 +219,8 @@ export interface Store {
   /** All uploads of a bucket whose key starts with `prefix` (bounded by `limit` internally per page is the caller's work), by key then initiation. */
   listUploads(bucket: string, prefix: string): Promise<readonly UploadState[]>;
   putPart(ref: UploadRef, staged: Staged, part: Omit<UploadPart, "modTimeNs">): Promise<UploadPart>;
-  /** Ascending. */
-  listParts(ref: UploadRef): Promise<readonly UploadPart[]>;
+  /** Ascending; of all numbers, or `only` these. */
+  listParts(ref: UploadRef, only?: PartNumbers): Promise<readonly UploadPart[]>;
   /** Makes the version of the listed parts; decide as in commit (its put change without `staged`). */
   completeUpload(request: {
     readonly ref: UploadRef;

@@ -19,7 +19,7 @@ import {
   uploadPath,
 } from "../storage/paths.ts";
 import { FormatError } from "../core/format-error.ts";
-import type { ObjectPath } from "../storage/drive.ts";
+import type { ObjectPath, PartNumbers } from "../storage/drive.ts";
 import { commitChange } from "./commit-version.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
@@ -225,9 +225,9 @@ export class Uploads {
     });
   }
 
-  async listParts(ref: UploadRef): Promise<readonly UploadPart[]> {
+  async listParts(ref: UploadRef, only?: PartNumbers): Promise<readonly UploadPart[]> {
     const place = ref.handle as Place;
-    const outcomes = await place.set.each((drive) => drive.readParts(place.path, place.dataDir));
+    const outcomes = await place.set.each((drive) => drive.readParts(place.path, place.dataDir, only));
     const votes = new Map<string, { part: UploadPart; count: number }>();
     for (const outcome of outcomes) {
       if (!outcome.ok) continue;

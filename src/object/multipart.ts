@@ -34,6 +34,7 @@ import { userMetadata } from "./version-info.ts";
 export const CHECKSUM_KEY = "x-minio-multipart-checksum";
 export const CHECKSUM_TYPE_KEY = "x-minio-multipart-checksum-type";
 const PART_NUMBER_MAX = 10_000;
+const PARTS_READ_MIN = 64;
 
 export async function createUpload(ctx: ObjectContext, request: CreateUploadRequest): Promise<CreateUploadResult> {
   checkKey(request.key);
@@ -209,7 +210,7 @@ function checkPartNumber(number: number): void {
 
 export async function listParts(ctx: ObjectContext, request: ListPartsRequest): Promise<ListPartsResult> {
   const state = await uploadOf(ctx, request);
-  const after = (await ctx.store.listParts(state.ref)).filter((p) => p.number > request.partNumberMarker);
+  const after = await partsAfter(ctx, state, request.partNumberMarker, request.maxParts + 1);
   const page = after.slice(0, request.maxParts);
   const declared = uploadChecksum(state);
   return {
@@ -220,6 +221,24 @@ export async function listParts(ctx: ObjectContext, request: ListPartsRequest): 
     checksumAlgorithm: declared?.algorithm ?? null,
     checksumType: declared?.type ?? null,
   };
+}
+
+/** At least `wanted` parts, if there are so many. A page reads the records of its own parts, not those of the whole upload. */
+async function partsAfter(
+  ctx: ObjectContext,
+  state: UploadState,
+  marker: number,
+  wanted: number,
+): Promise<readonly UploadPart[]> {
+  const parts: UploadPart[] = [];
+  let span = Math.max(wanted, PARTS_READ_MIN);
+  for (let first = marker + 1; parts.length < wanted && first <= PART_NUMBER_MAX; ) {
+    const last = first + span - 1;
+    parts.push(...(await ctx.store.listParts(state.ref, { first, last })));
+    first = last + 1;
+    span *= 2; // numbers may be far apart
+  }
+  return parts;
 }
 
 export function partInfo(part: UploadPart, algorithm: ChecksumName | null): PartInfo {

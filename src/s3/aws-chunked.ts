@@ -114,9 +114,16 @@ export class ChunkedReader implements ByteSource {
     }
     let canonical = "";
     let signature: string | null = null;
+    let hadEmptyLine = false;
     for (let bytes = 0; ; ) {
       const line = await this.line(LINE_BYTES_MAX, true);
-      if (line === null || line === "") break;
+      if (line === null) break;
+      if (line === "") {
+        // minio-go has an empty line between its trailers, if any, and their signature.
+        if (signer === null || signature !== null || hadEmptyLine) break;
+        hadEmptyLine = true;
+        continue;
+      }
       bytes += line.length;
       const colon = line.indexOf(":");
       if (colon < 0 || bytes > TRAILER_BYTES_MAX) throw malformed();

@@ -124,6 +124,11 @@ export interface DriveSpace {
   readonly freeInodes: number;
   readonly totalInodes: number;
 }
+/** Part numbers, both ends included. */
+export interface PartNumbers {
+  readonly first: number;
+  readonly last: number;
+}
 
 export interface Drive {
   /** UUID in format.json. */
@@ -170,8 +175,15 @@ export interface Drive {
   readDirectory(bucket: string, path: string): Promise<DriveOutcome<readonly DirectoryEntry[]>>;
   /** `read` and the directories below the key in one step, for listings; an absent key has none. */
   look(key: ObjectPath): Promise<DriveOutcome<{ readonly state: KeyState; readonly directories: readonly string[] }>>;
-  /** Small files of the part records of an upload: number -> bytes of part.N.meta (parts without part.N are left out). */
-  readParts(uploadPath: string, dataDir: string): Promise<DriveOutcome<ReadonlyMap<number, Uint8Array>>>;
+  /**
+   * Small files of the part records of an upload: number -> bytes of part.N.meta (parts without part.N are left out).
+   * `only`: of these numbers.
+   */
+  readParts(
+    uploadPath: string,
+    dataDir: string,
+    only?: PartNumbers,
+  ): Promise<DriveOutcome<ReadonlyMap<number, Uint8Array>>>;
   /** Moves the staged part.1 of `op` into an upload and writes its record, replacing an older one by rename. */
   putPart(request: {
     readonly op: string;

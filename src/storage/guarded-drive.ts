@@ -21,6 +21,7 @@ import {
   type Frame,
   type KeyState,
   type ObjectPath,
+  type PartNumbers,
   type ShardFile,
   type ShardWriter,
   type Stamp,
@@ -142,8 +143,12 @@ export class GuardedDrive implements Drive {
   look(key: ObjectPath): Promise<DriveOutcome<{ readonly state: KeyState; readonly directories: readonly string[] }>> {
     return this.timed("look", () => this.inner.look(key));
   }
-  readParts(uploadPath: string, dataDir: string): Promise<DriveOutcome<ReadonlyMap<number, Uint8Array>>> {
-    return this.timed("read parts", () => this.inner.readParts(uploadPath, dataDir));
+  readParts(
+    uploadPath: string,
+    dataDir: string,
+    only?: PartNumbers,
+  ): Promise<DriveOutcome<ReadonlyMap<number, Uint8Array>>> {
+    return this.timed("read parts", () => this.inner.readParts(uploadPath, dataDir, only));
   }
   putPart(request: Parameters<Drive["putPart"]>[0]): Promise<DriveOutcome<void>> {
     return this.timed("put part", () => this.inner.putPart(request));

@@ -21,6 +21,7 @@ import type {
   Frame,
   KeyState,
   ObjectPath,
+  PartNumbers,
   ShardFile,
   ShardWriter,
   Stamp,
@@ -340,8 +341,12 @@ export class LocalDrive implements Drive {
     });
   }
 
-  readParts(uploadPath: string, dataDir: string): Promise<DriveOutcome<ReadonlyMap<number, Uint8Array>>> {
-    return readParts(this.files, `${this.files.bucketDirectory(SYSTEM_BUCKET)}/${uploadPath}/${dataDir}`);
+  readParts(
+    uploadPath: string,
+    dataDir: string,
+    only?: PartNumbers,
+  ): Promise<DriveOutcome<ReadonlyMap<number, Uint8Array>>> {
+    return readParts(this.files, `${this.files.bucketDirectory(SYSTEM_BUCKET)}/${uploadPath}/${dataDir}`, only);
   }
 
   async putPart(request: {

@@ -105,6 +105,22 @@ test("two checksums, or a name that is none, are refused", async () => {
   ).toBe("InvalidArgument");
 });
 
+test("a checksum that cannot be verified is refused, not ignored", async () => {
+  for (const name of ["md5", "sha512", "xxhash3", "xxhash64", "xxhash128"]) {
+    const headers = { [`x-amz-checksum-${name}`]: "1B2M2Y8AsgTpgAmY7PhCfg==" };
+    const answer = await s3.call("PUT", "/bucket/unverified", { body: "x", headers });
+    expect([name, answer.status, answer.code]).toEqual([name, 400, "InvalidArgument"]);
+  }
+  const trailed = await s3.call("PUT", "/bucket/unverified", {
+    body: "x",
+    payload: "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+    headers: { "x-amz-trailer": "x-amz-checksum-sha512" },
+    chunked: { chunkBytes: 1, signed: false, trailer: { "x-amz-checksum-sha512": "AAAA" } },
+  });
+  expect([trailed.status, trailed.code]).toEqual([400, "InvalidArgument"]);
+  expect((await s3.call("HEAD", "/bucket/unverified")).status).toBe(404);
+});
+
 const FIRST = new Uint8Array(5 * 1024 * 1024).fill(5);
 const LAST = Buffer.from("the last part");
 async function uploadBoth(

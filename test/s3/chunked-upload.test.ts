@@ -50,6 +50,14 @@ test("line ends of clients that are not by the book are understood", async () =>
   expect((await put(`${SIGNED}-TRAILER`, { trailer: CRC, lineEnd: "\n", trailerEnd: "\n" })).status).toBe(200);
 });
 
+test("a signed trailer of minio-go has an empty line before its signature", async () => {
+  const form = { trailer: CRC, lineEnd: "\n", beforeSignature: "\r\n", trailerEnd: "\r\n\r\n" };
+  expect((await put(`${SIGNED}-TRAILER`, form)).status).toBe(200);
+  const unsigned = await put(`${SIGNED}-TRAILER`, { ...form, beforeSignature: "\r\n\r\n" }, {}, "none");
+  expect([unsigned.status, unsigned.code]).toEqual([403, "SignatureDoesNotMatch"]);
+  expect((await s3.call("HEAD", "/bucket/none")).status).toBe(404);
+});
+
 test("a presigned URL with an unsigned trailer works as well", async () => {
   const answer = await s3.call("PUT", "/bucket/presigned", {
     presignSeconds: 60,

@@ -43,6 +43,25 @@ test("parts are listed by number, in pages", async () => {
     ]);
 });
 
+test("parts whose numbers are far apart are all found, page by page", async () => {
+  const id = await beginUpload(s3, "/bucket/sparse");
+  const numbers = [1, 2, 64, 65, 66, 900, 5000, 9999, 10_000];
+  for (const number of numbers)
+    await s3.call("PUT", "/bucket/sparse", { query: `partNumber=${number}&uploadId=${id}`, body: "part" });
+  for (const size of [1, 2, 4, 9, 1000]) {
+    const seen: number[] = [];
+    for (let marker = "0", more = true; more; ) {
+      const query = `uploadId=${id}&max-parts=${size}&part-number-marker=${marker}`;
+      const { text } = await s3.call("GET", "/bucket/sparse", { query });
+      expect(texts(text, "PartNumber").length).toBeLessThanOrEqual(size);
+      seen.push(...texts(text, "PartNumber").map(Number));
+      more = texts(text, "IsTruncated")[0] === "true";
+      marker = texts(text, "NextPartNumberMarker")[0] ?? "";
+    }
+    expect([size, seen]).toEqual([size, numbers]);
+  }
+});
+
 test("uploads are listed by key and age, grouped, and in pages", async () => {
   await s3.call("PUT", "/uploads");
   const ids = new Map<string, string[]>();

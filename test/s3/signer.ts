@@ -78,6 +78,8 @@ export interface ChunkedForm {
   /** What follows the trailer lines; CRLF by the book. */
   readonly trailerEnd?: string;
   readonly lineEnd?: string;
+  /** Between the trailers and their signature; nothing by the book. */
+  readonly beforeSignature?: string;
 }
 
 /** The bytes of an aws-chunked body; `seed` is the request's signature. */
@@ -112,7 +114,7 @@ export function chunkedBody(
         key,
         `AWS4-HMAC-SHA256-TRAILER\n${at.date}\n${scope}\n${previous}\n${sha256(text)}`,
       ).toString("hex");
-      pieces.push(`x-amz-trailer-signature:${signature}${end}`);
+      pieces.push(form.beforeSignature ?? "", `x-amz-trailer-signature:${signature}${end}`);
     }
   }
   pieces.push(form.trailerEnd ?? "\r\n");

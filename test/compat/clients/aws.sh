@@ -39,6 +39,7 @@ mkdir -p tree/a/b "tree/with blank" tree/ünï
 for i in $(seq 1 50); do echo "file $i of the tree" > "tree/a/b/f$i"; done
 echo x > "tree/with blank/x + y & z%20"
 echo y > "tree/ünï/é"
+noise "tree/a/in parts +1.bin" 9437185
 check "sync uploads a tree" s3 sync tree "s3://$bucket/tree" --no-progress
 check "sync downloads it" s3 sync "s3://$bucket/tree" tree.back --no-progress
 check "the tree came back" same tree tree.back
@@ -46,7 +47,7 @@ check "sync again has nothing to do" sh -c 'out=$(./aws-command s3 sync tree "$1
 rm tree/a/b/f1
 check "sync --delete removes what is gone" says "delete: s3://$bucket/tree/a/b/f1" s3 sync tree "s3://$bucket/tree" --delete --no-progress
 check "ls shows prefixes" says "PRE a/" s3 ls "s3://$bucket/tree/"
-check "ls --recursive counts" says "Total Objects: 51" s3 ls "s3://$bucket/tree/" --recursive --summarize
+check "ls --recursive counts" says "Total Objects: 52" s3 ls "s3://$bucket/tree/" --recursive --summarize
 
 check "put-object stores headers and metadata" api put-object --bucket "$bucket" --key meta --body small.txt \
   --content-type text/x-test --cache-control max-age=60 --metadata colour=red,Size=big
@@ -111,7 +112,14 @@ check "a presigned URL is readable without credentials" says "a small object" \
   "$SHERD_COMPAT_DIR/python/bin/python" -c 'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())' "$url"
 
 second=$bucket-second
-s3 mb "s3://$second" > /dev/null && s3 cp small.txt "s3://$second/x" --no-progress > /dev/null
+check "mb makes a second bucket" s3 mb "s3://$second"
+check "sync copies from bucket to bucket" s3 sync "s3://$bucket/tree" "s3://$second/copied" --no-progress
+check "cp --recursive downloads it" s3 cp --recursive "s3://$second/copied" copied.back --no-progress
+check "the copied tree is the same" same tree copied.back
+check "cp --recursive uploads a tree" s3 cp --recursive tree "s3://$second/again" --no-progress --exclude "*" --include "a/*"
+check "mv --recursive moves it" s3 mv --recursive "s3://$second/again" "s3://$second/moved" --no-progress
+check "what was moved is in its new place alone" sh -c '[ "$(./aws-command s3 ls --recursive "$1" | grep -c " moved/a/")" = 50 ] &&
+  ! ./aws-command s3 ls --recursive "$1" | grep -q " again/"' sh "s3://$second/"
 check "rb --force removes a bucket with objects" s3 rb --force "s3://$second"
 check "rm --recursive empties a prefix" s3 rm --recursive "s3://$bucket/tree/"
 finish

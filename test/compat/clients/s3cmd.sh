@@ -33,6 +33,22 @@ check "info shows the type" says "text/plain" s3cmd info "s3://$bucket/text.txt"
 check "sync uploads a tree" s3cmd sync tree/ "s3://$bucket/tree/"
 check "sync downloads it" s3cmd sync "s3://$bucket/tree/" back/
 check "the tree came back" same tree back
+echo changed > tree/a/3.txt
+rm tree/a/4.txt
+echo new > "tree/new ü + %.txt"
+check "sync follows a change, a removal and a new file" s3cmd sync --delete-removed tree/ "s3://$bucket/tree/"
+rm -rf back
+check "sync downloads that" s3cmd sync "s3://$bucket/tree/" back/
+check "the changed tree came back" same tree back
+mkdir folder
+check "get --recursive downloads a folder" s3cmd get --recursive "s3://$bucket/tree/a/" folder/
+check "the folder came back" same tree/a folder
+check "put --recursive uploads one" s3cmd put --recursive tree/a "s3://$bucket/put/"
+check "del --recursive removes it" s3cmd del --recursive --force "s3://$bucket/put/"
+check "nothing is left of it" says "0 objects" s3cmd du "s3://$bucket/put/"
+check "get --continue goes on where it stopped" sh -c 'head -c 6000000 large.bin > half && "$@"' sh \
+  "$SHERD_COMPAT_DIR/python/bin/python" "$SHERD_COMPAT_DIR/python/bin/s3cmd" -c s3cfg --no-progress get --continue "s3://$bucket/large.bin" half
+check "the continued file is whole" same large.bin half
 check "ls lists a folder" says "tree/a/7.txt" s3cmd ls "s3://$bucket/tree/a/"
 check "du counts" says "20 objects" s3cmd du "s3://$bucket/tree/"
 check "cp copies" s3cmd cp "s3://$bucket/text.txt" "s3://$bucket/copy ü.txt"

@@ -1,0 +1,82 @@
+/**
+ * MountedDrive: a drive of a test on a small file system of its own, so that it can be full or read-only. Needs root; where
+ * mounting is refused, `mountRefusal` says so in words. Bytes.
+ */
+import { spawnSync } from "node:child_process";
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmdirSync, unlinkSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const MIB = 1024 * 1024;
+
+function command(program: string, ...words: readonly string[]): string | null {
+  const { status, stderr, error } = spawnSync(program, words, { encoding: "utf8" });
+  return status === 0 ? null : (error?.message ?? stderr.trim());
+}
+
+function must(program: string, ...words: readonly string[]): void {
+  const refusal = command(program, ...words);
+  if (refusal !== null) throw new Error(refusal);
+}
+
+/** Null = drives can be mounted here. */
+export function mountRefusal(): string | null {
+  const folder = mkdtempSync(join(tmpdir(), "sherd-mount-"));
+  const refusal = command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder);
+  if (refusal === null) command("umount", folder);
+  rmdirSync(folder);
+  return refusal;
+}
+
+export class MountedDrive implements Disposable {
+  constructor(
+    readonly folder: string,
+    sizeBytes: number,
+  ) {
+    mkdirSync(folder);
+    must("mount", "-t", "tmpfs", "-o", `size=${sizeBytes}`, "tmpfs", folder);
+  }
+
+  private get filler(): string {
+    return join(this.folder, ".minio.sys", "filler");
+  }
+
+  /** Until not one more byte fits. */
+  fill(): void {
+    const file = openSync(this.filler, "a");
+    try {
+      for (let piece = MIB; piece >= 1; ) {
+        try {
+          writeSync(file, Buffer.alloc(piece));
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+          piece = Math.floor(piece / 2);
+        }
+      }
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  makeRoom(): void {
+    unlinkSync(this.filler);
+  }
+
+  /**
+   * By a read-only view mounted over it, for a file system with a file open for writing cannot be remounted. What is open
+   * already, the key index, stays writable.
+   */
+  makeReadOnly(): void {
+    must("mount", "--bind", this.folder, this.folder);
+    must("mount", "-o", "remount,bind,ro", this.folder);
+  }
+
+  makeWritable(): void {
+    must("umount", "-l", this.folder);
+  }
+
+  /** Its files are gone after this. */
+  [Symbol.dispose](): void {
+    while (command("umount", "-l", this.folder) === null); // the read-only view too
+  }
+}
