@@ -127,7 +127,7 @@ export class DriveLog {
     drive.health.end(
       new DriveError(
         "ReadOnly",
-        `${endpoint}: the commit log is damaged: ${end.value.damage}. The drive takes no writes; reads go on. Stop sherd, empty the drive (or replace it) and start again: the others rebuild it`,
+        `${endpoint}: the commit log is damaged: ${end.value.damage}. The drive takes no writes; reads go on. Only if the other drives of its set are whole: stop sherd, empty the drive (or replace it) and start again, and they rebuild it; else copy what can be read first`,
       ),
     );
     return good(drive);
