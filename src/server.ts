@@ -23,7 +23,9 @@ import { decodePoolMeta, encodePoolMeta, POOL_META_PATH, reconcilePools } from "
 import type { Pool } from "./erasure/pool-layout.ts";
 import { Pools } from "./erasure/pools.ts";
 import { resolveAll } from "./erasure/resolve-doubt.ts";
-import { CompletedUploads } from "./object/context.ts";
+import { openKms } from "./kms/open-kms.ts";
+import { CompletedUploads, type ObjectContext } from "./object/context.ts";
+import { newTransforms, type Transforms } from "./object/transforms.ts";
 import { EventLoopLag } from "./observe/event-loop-lag.ts";
 import type { Log } from "./observe/log.ts";
 import { Metrics, metricsKindOf } from "./observe/metrics.ts";
@@ -294,6 +296,34 @@ async function suspendedPools(
   return new Set((now ?? known).flatMap((pool, i) => (pool.decommission === null ? [] : [i])));
 }
 
+function objectContext(options: ServerOptions, store: OpenedStore, { clock, rng }: Outside): ObjectContext {
+  return {
+    store: store.pools,
+    buckets: new BucketCatalog(store.pools, clock),
+    codec: store.codec,
+    clock,
+    rng,
+    region: options.region,
+    completed: new CompletedUploads(),
+    transforms: transformsOf(options, store),
+  };
+}
+
+function transformsOf(options: ServerOptions, store: OpenedStore): Transforms {
+  const { codec, pool, resources } = store;
+  const means = { codec, jobs: pool, rng: resources.rng, lanes: resources.digests };
+  const compression = {
+    extensions: options.compressionExtensions,
+    types: options.compressionTypes,
+    encrypted: options.compressionEncrypted,
+  };
+  return newTransforms(means, {
+    kms: openKms(options, { codec, rng: resources.rng }),
+    encryptAll: options.kmsAutoEncryption,
+    compression: options.compressionEnable ? compression : null,
+  });
+}
+
 export interface RunningSherd {
   readonly url: string;
   /** Drains and stops; true if every request in flight finished. */
@@ -311,16 +341,7 @@ export async function startServer(
   const store = await openStore(options, endpoints, outside);
   const { pools, codec } = store;
   const lag = new EventLoopLag(clock);
-  const buckets = new BucketCatalog(pools, clock);
-  const objects = {
-    store: pools,
-    buckets,
-    codec,
-    clock,
-    rng,
-    region: options.region,
-    completed: new CompletedUploads(),
-  };
+  const objects = objectContext(options, store, outside);
   const host = `${options.address.host === "" ? "127.0.0.1" : options.address.host}:${options.address.port}`;
   const metrics = new Metrics({ sources: metricSources(store, outside), clock, lag, server: host, version: VERSION });
   const secretOf = (accessKey: string): string | undefined =>

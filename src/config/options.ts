@@ -6,6 +6,7 @@
  */
 import type { z } from "zod";
 import { nearestName } from "./nearest-name.ts";
+import { type OptionRow, row } from "./option-row.ts";
 import {
   anyText,
   domainList,
@@ -20,25 +21,7 @@ import {
   optionalText,
   textOfLength,
 } from "./option-values.ts";
-
-interface OptionRow<Schema extends z.ZodType = z.ZodType> {
-  /** Without the dashes; null: no flag (secrets do not belong in a process list). */
-  readonly flag: string | null;
-  /** Without `SHERD_`; the alias is the same with `MINIO_`. */
-  readonly env: string;
-  /** More `MINIO_*` names for it. */
-  readonly aliases?: readonly string[];
-  readonly schema: Schema;
-  /** As text, parsed like one that was given. */
-  readonly fallback: string;
-  /** What help shows for the value; null: a switch. */
-  readonly value: string | null;
-  readonly help: string;
-  /** Never printed back. */
-  readonly secret?: boolean;
-}
-
-const row = <Schema extends z.ZodType>(definition: OptionRow<Schema>): OptionRow<Schema> => definition;
+import { PROTECTION_OPTIONS } from "./protection-options.ts";
 
 const OPTIONS = {
   address: row({
@@ -190,6 +173,7 @@ const OPTIONS = {
     value: "jwt|public",
     help: "whether the metrics paths need a bearer token",
   }),
+  ...PROTECTION_OPTIONS,
   drainTimeoutMs: row({
     flag: "shutdown-timeout",
     env: "SHUTDOWN_TIMEOUT",

@@ -53,7 +53,7 @@ export async function putVersioning(ctx: ObjectContext, name: string, versioning
 export async function setBucketDocument(
   ctx: ObjectContext,
   name: string,
-  which: "tagging",
+  which: "tagging" | "encryption",
   document: string,
 ): Promise<void> {
   const bucket = await bucketOf(ctx, name);

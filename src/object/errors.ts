@@ -33,6 +33,11 @@ export type ObjectErrorCode =
   | "ObjectLocked"
   | "NoSuchLock"
   | "MethodNotAllowed"
-  | "NotImplemented";
+  | "NotImplemented"
+  | "WrongKey"
+  | "ObjectTampered"
+  | "KmsNotConfigured"
+  | "KmsKeyNotFound"
+  | "KmsUnavailable";
 
 export class ObjectError extends OperatingError<ObjectErrorCode> {}

@@ -1,6 +1,7 @@
 /** ListObjects and ListObjectVersions over the store's pages. Source: s3-api.md §4.3. */
 import { compareKeys } from "../core/key-order.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
+import { withShownEtags } from "./listed-etags.ts";
 import { isPrefix } from "./names.ts";
 import type {
   ListedObject,
@@ -14,8 +15,11 @@ export async function listObjects(ctx: ObjectContext, request: ListObjectsReques
   await bucketOf(ctx, request.bucket);
   if (!isPrefix(request.prefix)) return { objects: [], commonPrefixes: [], isTruncated: false, nextAfter: "" };
   const page = await ctx.store.list({ ...request, inclusive: false, limit: request.maxKeys, allVersions: false });
+  const objects = page.entries.flatMap(({ key, versions }) =>
+    versions.map((version) => ({ key, isLatest: true, version })),
+  );
   return {
-    objects: page.entries.flatMap(({ key, versions }) => versions.map((version) => ({ key, isLatest: true, version }))),
+    objects: await withShownEtags(ctx, request.bucket, objects),
     commonPrefixes: page.commonPrefixes,
     isTruncated: page.isTruncated,
     nextAfter: page.next,
@@ -23,6 +27,11 @@ export async function listObjects(ctx: ObjectContext, request: ListObjectsReques
 }
 
 export async function listVersions(ctx: ObjectContext, request: ListVersionsRequest): Promise<ListVersionsResult> {
+  const page = await versionsPage(ctx, request);
+  return { ...page, versions: await withShownEtags(ctx, request.bucket, page.versions) };
+}
+
+async function versionsPage(ctx: ObjectContext, request: ListVersionsRequest): Promise<ListVersionsResult> {
   await bucketOf(ctx, request.bucket);
   const { maxKeys, keyMarker, versionIdMarker } = request;
   if (!isPrefix(request.prefix))

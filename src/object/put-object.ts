@@ -2,51 +2,55 @@
  * PutObject: stage, verify, lock, commit. Owns the order of these and nothing else. The body is staged before the lock, so
  * that a slow client never holds one. On any error nothing is visible.
  */
-import { checksumFromBase64, DIGEST } from "../codec/checksum.ts";
+import { type ChecksumName, type ChecksumRecord, checksumFromBase64, DIGEST } from "../codec/checksum.ts";
 import { defaultRetention } from "../bucket/object-lock.ts";
 import { modeOf } from "../bucket/versioning.ts";
 import type { StoredVersion } from "../erasure/store.ts";
-import { bucketForWrite, type ObjectContext } from "./context.ts";
+import { bucketOf, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
 import { checkKey } from "./names.ts";
+import { newCoding, stageContent } from "./new-coding.ts";
+import { opaqueEtag } from "./object-key.ts";
 import { hasWriteConditions, judgeWrite } from "./precondition.ts";
 import type { Checksum, Conditions, PutObjectRequest, PutObjectResult } from "./types.ts";
-import { crcEntry, modTimeMs, userMetadata } from "./version-info.ts";
+import { modTimeMs, userMetadata } from "./version-info.ts";
 
 export const OBJECT_BYTES_MAX = 5 * 2 ** 40;
 export const NULL_VERSION = "null";
 
 export async function putObject(ctx: ObjectContext, request: PutObjectRequest): Promise<PutObjectResult> {
   checkKey(request.key);
-  const bucket = await bucketForWrite(ctx, request.bucket);
+  const bucket = await bucketOf(ctx, request.bucket);
   const { body } = request;
   if (body.sizeBytes > OBJECT_BYTES_MAX)
     throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
   const mode = modeOf(bucket.versioning, request.key);
-  await using staged = await ctx.store.stage({
-    bucket: request.bucket,
-    key: request.key,
-    body,
+  using coding = await newCoding(ctx, {
+    place: request,
+    bucket,
+    contentType: request.metadata.get("content-type") ?? "",
     sizeBytes: body.sizeBytes,
-    digests: body.digests | DIGEST.md5,
-    storageClass: request.storageClass,
-    inline: mode === "enabled" ? "versioned" : "unversioned",
-    signal: request.signal,
+    encryption: request.encryption,
   });
-  body.verify(staged.digests);
-  const etag = Buffer.from(staged.digests.md5).toString("hex");
+  await using content = await stageContent(
+    ctx,
+    {
+      bucket: request.bucket,
+      key: request.key,
+      body,
+      sizeBytes: body.sizeBytes,
+      digests: body.digests | DIGEST.md5,
+      storageClass: request.storageClass,
+      inline: mode === "enabled" ? "versioned" : "unversioned",
+      signal: request.signal,
+    },
+    coding,
+  );
+  const { staged } = content;
+  body.verify(content.digests);
+  const etag = coding.etag(ctx, content.digests.md5);
   const given = body.checksum();
-  const record =
-    given === null
-      ? null
-      : {
-          algorithm: given.algorithm,
-          type: "FULL_OBJECT" as const,
-          value: checksumFromBase64(given.algorithm, given.value),
-          parts: 0,
-          partValues: [],
-          trailing: false,
-        };
+  const record = given === null ? null : fullChecksum(given);
   const versionId = mode === "enabled" ? ctx.rng.uuid() : NULL_VERSION;
   const committed = await ctx.store.commit({
     bucket: request.bucket,
@@ -61,14 +65,31 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
         staged,
         metaUsr: userMetadata(
           new Map([...request.metadata, ...defaultRetention(bucket.metadata.documents.objectLock, ctx.clock.nowMs())]),
-          { etag, tagging: request.tagging, storageClass: request.storageClass },
+          { etag: etag.stored, tagging: request.tagging, storageClass: request.storageClass },
         ),
-        metaSys: new Map(crcEntry(record)),
+        metaSys: new Map([...coding.metaSys, ...coding.crcEntry(ctx, record)]),
       };
     },
   });
   const checksum: Checksum | null = given === null ? null : { ...given, type: "FULL_OBJECT", parts: 0 };
-  return { etag, versionId: mode === "enabled" ? versionId : null, checksum, modTimeNs: committed?.modTimeNs ?? 0n };
+  return {
+    etag: etag.shown,
+    versionId: mode === "enabled" ? versionId : null,
+    checksum,
+    modTimeNs: committed?.modTimeNs ?? 0n,
+    encryption: coding.encryption,
+  };
+}
+
+function fullChecksum({ algorithm, value }: { algorithm: ChecksumName; value: string }): ChecksumRecord {
+  return {
+    algorithm,
+    type: "FULL_OBJECT",
+    value: checksumFromBase64(algorithm, value),
+    parts: 0,
+    partValues: [],
+    trailing: false,
+  };
 }
 
 /** Throws unless the write may replace what is there. */
@@ -76,7 +97,7 @@ export function demandConditions(conditions: Conditions, current: StoredVersion 
   const found =
     current === null || current.isDeleteMarker
       ? null
-      : { etag: current.metaUsr.get("etag") ?? "", modTimeMs: modTimeMs(current) };
+      : { etag: opaqueEtag(current.metaUsr.get("etag") ?? ""), modTimeMs: modTimeMs(current) };
   const verdict = judgeWrite(conditions, found);
   if (verdict === "failed")
     throw new ObjectError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.");

@@ -49,6 +49,7 @@ export const S3_ERRORS = {
   InvalidStorageClass: row(400, "Invalid storage class."),
   InvalidTag: row(400, "The tag provided was not a valid tag."),
   InvalidTokenId: row(403, "The security token included in the request is invalid."),
+  "KMS.NotFoundException": row(400, "The specified KMS key does not exist."),
   KeyTooLongError: row(400, "Your key is too long."),
   MalformedDate: row(400, "Invalid date format header, expected to be in ISO8601, RFC1123 or RFC1123Z time format."),
   MalformedXML: row(400, "The XML you provided was not well-formed or did not validate against our published schema."),
@@ -79,6 +80,7 @@ export const S3_ERRORS = {
   RequestTimeTooSkewed: row(403, "The difference between the request time and the server's time is too large."),
   RequestTimeout: row(503, "A timeout occurred while trying to process the request, please reduce your request rate."),
   ServerSideEncryptionConfigurationNotFoundError: row(404, "The server side encryption configuration was not found."),
+  ServiceUnavailable: row(503, "A service that the request needs is not reached, please try again."),
   SignatureDoesNotMatch: row(
     403,
     "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
@@ -89,6 +91,7 @@ export const S3_ERRORS = {
   XAmzContentSHA256Mismatch: row(400, "The provided 'x-amz-content-sha256' header does not match what was computed."),
   XMinioInvalidObjectName: row(400, "Object name contains unsupported characters."),
   XMinioInvalidResourceName: row(400, 'Resource name contains bad components such as ".." or ".".'),
+  XMinioObjectTampered: row(500, "The requested object was modified and may be compromised."),
   XMinioObjectExistsAsDirectory: row(400, "Object name already exists as a directory."),
   XMinioStorageFull: row(
     507,
@@ -131,6 +134,11 @@ export const OBJECT_ERRORS = {
   NoSuchLock: "NoSuchObjectLockConfiguration",
   MethodNotAllowed: "MethodNotAllowed",
   NotImplemented: "NotImplemented",
+  WrongKey: "AccessDenied",
+  ObjectTampered: "XMinioObjectTampered",
+  KmsNotConfigured: "NotImplemented",
+  KmsKeyNotFound: "KMS.NotFoundException",
+  KmsUnavailable: "ServiceUnavailable",
 } as const satisfies Record<ObjectErrorCode, S3Code>;
 
 export const QUORUM_ERRORS = {

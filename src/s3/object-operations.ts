@@ -7,6 +7,7 @@ import { openObject } from "../object/get-object.ts";
 import { putObject as put } from "../object/put-object.ts";
 import type { Conditions, CopySource, OpenedObject, VersionInfo } from "../object/types.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
+import { customerKeyFrom, encryptionFrom, encryptionHeaders, readingKeyFrom } from "./encryption-headers.ts";
 import { errorCodeOf, errorMessageOf } from "./error-reply.ts";
 import {
   checksumHeaders,
@@ -48,6 +49,7 @@ export async function putObject(call: Call): Promise<Reply> {
     ETag: quoted(result.etag),
     "x-amz-version-id": result.versionId,
     ...checksumHeaders(result.checksum),
+    ...encryptionHeaders(result.encryption),
   });
 }
 
@@ -65,6 +67,7 @@ async function serveObject(call: Call, withBody: boolean): Promise<Reply | null>
     bucket: call.bucket,
     key: call.key,
     signal: call.request.signal,
+    customerKey: readingKeyFrom(call),
     conditions: conditionsFrom(call),
     ...(versionId === undefined ? {} : { versionId }),
   });
@@ -167,6 +170,7 @@ export function sourceOf(call: Call): CopySource {
   return {
     ...copySourceFrom(call.parameter("x-amz-copy-source") ?? ""),
     conditions: conditionsFrom(call, "x-amz-copy-source-"),
+    customerKey: customerKeyFrom(call, "copy-source"),
   };
 }
 
@@ -186,6 +190,7 @@ export async function copyObject(call: Call): Promise<Reply> {
     key: call.key,
     signal: call.request.signal,
     source: sourceOf(call),
+    encryption: encryptionFrom(call),
     conditions: conditionsFrom(call),
     replaceMetadata: directive("x-amz-metadata-directive") ? metadataFrom(call) : null,
     replaceTagging: directive("x-amz-tagging-directive") ? taggingFrom(call.parameter("x-amz-tagging")) : null,
@@ -208,6 +213,7 @@ export async function copyObject(call: Call): Promise<Reply> {
   return xmlReply(200, document, {
     "x-amz-version-id": result.versionId,
     "x-amz-copy-source-version-id": result.sourceVersionId,
+    ...encryptionHeaders(result.encryption),
   });
 }
 

@@ -27,6 +27,7 @@ import {
 } from "./bucket-operations.ts";
 import type { Call, Reply } from "./call.ts";
 import { listObjectsV1, listObjectsV2, listObjectVersions } from "./list-operations.ts";
+import { deleteBucketEncryption, putBucketEncryption } from "./bucket-encryption.ts";
 import {
   abortMultipartUpload,
   completeMultipartUpload,
@@ -105,6 +106,7 @@ export const OPERATIONS: readonly Operation[] = [
     "Encryption",
     "encryption",
     getStored("encryption", "ServerSideEncryptionConfigurationNotFoundError"),
+    { put: putBucketEncryption, remove: deleteBucketEncryption },
   ),
   ...bucketSettings(
     "ObjectLockConfiguration",

@@ -1,11 +1,11 @@
 /**
- * pipeVersion: a version's bytes as a body for another write, for copies. The reader's blocks are handed over one at a
+ * pipeContent: a version's bytes as a body for another write, for copies. The reader's blocks are handed over one at a
  * time: the writer's call of `next` is what lets the reader go on, so nothing piles up.
  */
 import type { ByteSource } from "../core/byte-stream.ts";
-import type { VersionReader } from "../erasure/store.ts";
+import type { Content } from "./content.ts";
 
-export function pipeVersion(reader: VersionReader, offset: number, length: number): ByteSource {
+export function pipeContent(reader: Pick<Content, "stream">, offset: number, length: number): ByteSource {
   let ready: { readonly bytes: Uint8Array; readonly taken: () => void } | null = null;
   let waiting: (() => void) | null = null;
   let finished = false;
