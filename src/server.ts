@@ -23,6 +23,7 @@ import { decodePoolMeta, encodePoolMeta, POOL_META_PATH, reconcilePools } from "
 import type { Pool } from "./erasure/pool-layout.ts";
 import { Pools } from "./erasure/pools.ts";
 import { resolveAll } from "./erasure/resolve-doubt.ts";
+import type { Kms } from "./kms/kms.ts";
 import { openKms } from "./kms/open-kms.ts";
 import { CompletedUploads, type ObjectContext } from "./object/context.ts";
 import { newTransforms, type Transforms } from "./object/transforms.ts";
@@ -296,7 +297,11 @@ async function suspendedPools(
   return new Set((now ?? known).flatMap((pool, i) => (pool.decommission === null ? [] : [i])));
 }
 
-function objectContext(options: ServerOptions, store: OpenedStore, { clock, rng }: Outside): ObjectContext {
+async function objectContext(
+  options: ServerOptions,
+  store: OpenedStore,
+  { clock, rng }: Outside,
+): Promise<ObjectContext> {
   return {
     store: store.pools,
     buckets: new BucketCatalog(store.pools, clock),
@@ -305,11 +310,11 @@ function objectContext(options: ServerOptions, store: OpenedStore, { clock, rng 
     rng,
     region: options.region,
     completed: new CompletedUploads(),
-    transforms: transformsOf(options, store),
+    transforms: await transformsOf(options, store),
   };
 }
 
-function transformsOf(options: ServerOptions, store: OpenedStore): Transforms {
+async function transformsOf(options: ServerOptions, store: OpenedStore): Promise<Transforms> {
   const { codec, pool, resources } = store;
   const means = { codec, jobs: pool, rng: resources.rng, lanes: resources.digests };
   const compression = {
@@ -318,7 +323,7 @@ function transformsOf(options: ServerOptions, store: OpenedStore): Transforms {
     encrypted: options.compressionEncrypted,
   };
   return newTransforms(means, {
-    kms: openKms(options, { codec, rng: resources.rng }),
+    kms: await openKms(options, { codec, rng: resources.rng }),
     encryptAll: options.kmsAutoEncryption,
     compression: options.compressionEnable ? compression : null,
   });
@@ -341,7 +346,7 @@ export async function startServer(
   const store = await openStore(options, endpoints, outside);
   const { pools, codec } = store;
   const lag = new EventLoopLag(clock);
-  const objects = objectContext(options, store, outside);
+  const objects = await objectContext(options, store, outside);
   const host = `${options.address.host === "" ? "127.0.0.1" : options.address.host}:${options.address.port}`;
   const metrics = new Metrics({ sources: metricSources(store, outside), clock, lag, server: host, version: VERSION });
   const secretOf = (accessKey: string): string | undefined =>
@@ -370,6 +375,7 @@ export async function startServer(
       serveAside(exchange, {
         pools,
         metrics,
+        kms: objects.transforms.kms,
         isPublic: options.metricsAuth === "public",
         secretOf,
         nowMs: () => clock.nowMs(),
@@ -463,6 +469,7 @@ async function rebuild(store: OpenedStore, outside: Outside, signal: AbortSignal
 interface Aside {
   readonly pools: Pools;
   readonly metrics: Metrics;
+  readonly kms: Kms | null;
   readonly isPublic: boolean;
   readonly secretOf: (accessKey: string) => string | undefined;
   readonly nowMs: () => number;
@@ -499,7 +506,12 @@ async function serveAside(exchange: HttpExchange, aside: Aside): Promise<boolean
     }
     return false;
   }
-  const answer = health(rawPath.slice("/minio/health/".length), aside.pools);
+  const what = rawPath.slice("/minio/health/".length);
+  if (what === "ready" && aside.kms !== null && !(await aside.kms.status()).endpoints.some((e) => e.online)) {
+    await exchange.response.send(503, [], "");
+    return true;
+  }
+  const answer = health(what, aside.pools);
   if (answer === null) return false;
   await exchange.response.send(answer.status, answer.headers, "");
   return true;
