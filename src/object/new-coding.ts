@@ -11,6 +11,7 @@ import { isCompressed } from "./compression-rules.ts";
 import { encryptionInfo } from "./content.ts";
 import type { ObjectContext } from "./context.ts";
 import { EncodedBody } from "./encoded-body.ts";
+import { ObjectError } from "./errors.ts";
 import {
   ENCRYPTED_MULTIPART,
   newObjectKey,
@@ -89,9 +90,23 @@ export async function newCoding(ctx: ObjectContext, what: NewContent, isUpload =
 
 function defaultOf({ transforms }: ObjectContext, bucket: Bucket): Encryption | undefined {
   const stored = bucket.metadata.documents.encryption;
-  const byBucket = stored.length === 0 ? null : defaultEncryption(stored);
+  const byBucket = stored.length === 0 ? null : orderedBy(bucket.name, stored);
   if (byBucket?.algorithm === "aws:kms") return { kind: "SSE-KMS", keyId: byBucket.keyId, context: "" };
   return byBucket !== null || transforms.encryptAll ? { kind: "SSE-S3" } : undefined;
+}
+
+/** Data are not stored in the clear where an encryption was ordered that is not understood. */
+function orderedBy(bucket: string, document: Uint8Array): ReturnType<typeof defaultEncryption> {
+  try {
+    return defaultEncryption(document);
+  } catch (cause) {
+    throw new ObjectError(
+      "InvalidBucketState",
+      "The bucket's default encryption cannot be read.",
+      { bucket },
+      { cause },
+    );
+  }
 }
 
 /** Of an upload in progress. */
