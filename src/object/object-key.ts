@@ -144,15 +144,28 @@ export async function openObjectKey(
     if (key === null) throw new ObjectError("WrongKey", "Access Denied.");
     return key;
   }
-  const kms = kmsOf(transforms);
-  const context = kmsContext(place, kind === "SSE-KMS" ? text(metaSys, KMS_CONTEXT) : "");
-  const external = await translated(() =>
-    kms.decryptKey(text(metaSys, KMS_KEY_ID), decoded(metaSys, KMS_DATA_KEY), context),
-  );
+  const external = await translated(() => openDataKey(kmsOf(transforms), place, metaSys, kind));
   const key = unseal(transforms, place, metaSys, { kind, external });
   external.fill(0);
   if (key === null) throw new ObjectError("ObjectTampered", "The object's sealed key does not open.");
   return key;
+}
+
+async function openDataKey(
+  kms: NonNullable<Transforms["kms"]>,
+  place: Place,
+  metaSys: MetaSys,
+  kind: EncryptionKind,
+): Promise<Uint8Array> {
+  const given = kind === "SSE-KMS" ? text(metaSys, KMS_CONTEXT) : "";
+  const open = (context: string): Promise<Uint8Array> =>
+    kms.decryptKey(text(metaSys, KMS_KEY_ID), decoded(metaSys, KMS_DATA_KEY), kmsContext(place, context));
+  try {
+    return await open(given);
+  } catch (error) {
+    if (given === "" || !(error instanceof KmsError) || error.code !== "CannotDecrypt") throw error;
+    return await open(""); // copies that MinIO made of an object with a context kept it, but were sealed without
+  }
 }
 
 function unseal(

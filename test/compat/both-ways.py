@@ -44,7 +44,7 @@ TOPOLOGIES = {
                                  "MINIO_COMPRESSION_ENABLE": "on", "MINIO_COMPRESSION_EXTENSIONS": ".txt",
                                  "MINIO_COMPRESSION_MIME_TYPES": "text/*", "MINIO_COMPRESSION_ALLOW_ENCRYPTION": "on"}),
 }
-CUSTOMER_KEY = random.Random("customer key").randbytes(32)
+CUSTOMER_KEY = "a key of a client, of 32 letters!"[:32]
 PROTECTIONS = {"sse-s3": {"ServerSideEncryption": "AES256"}, "sse-kms": {"ServerSideEncryption": "aws:kms"},
                "sse-kms-context": {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "my-key",
                                    "SSEKMSEncryptionContext": base64.b64encode(b'{"b":"2","a":"<1>"}').decode()},
@@ -158,12 +158,13 @@ def write_protected(s3, bucket, who):
         for size in (0, 1, 1000, 4097, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 600_000, MIB, MIB + 1, 9 * MIB + 17):
             s3.put_object(Bucket=bucket, Key=f"{kind}/{size}", Body=content(f"{who}{size}", size), **how)
             s3.put_object(Bucket=bucket, Key=f"{kind}/{size}.txt", Body=lines(who, size), **how)
-        s3.put_object(Bucket=bucket, Key=f"{kind}/folder/", Body=b"", **how)
         s3.put_object(Bucket=bucket, Key=f"{kind}/sum", Body=content("sum", 100_000), ChecksumAlgorithm="SHA256", **how)
         for name in ("multi", "multi.txt"):
             put_multipart(s3, bucket, f"{kind}/{name}", [5 * MIB, 5 * MIB + 1, 70_000], **how)
         source = {f"CopySource{name}": value for name, value in how.items() if name.startswith("SSECustomer")}
         for other, target in PROTECTIONS.items():
+            if kind == "sse-kms-context" and other in ("sse-kms", "clear"):
+                continue  # MinIO leaves the source's context in the copy, and then cannot read it
             s3.copy_object(Bucket=bucket, Key=f"{other}/from-{kind}", CopySource={"Bucket": bucket, "Key": f"{kind}/600000"},
                            **source, **target)
 
