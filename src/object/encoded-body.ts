@@ -62,9 +62,13 @@ export class EncodedBody implements ByteSource, AsyncDisposable {
     return this.coding.isCompressed ? null : sealedSize(this.sizeBytes);
   }
 
-  /** Of unknown size: blocks of 1 MiB, the last one shorter. */
+  /** Pieces of what is coded end anywhere: the writer wants blocks of 1 MiB, the last one shorter. */
+  private get regroups(): boolean {
+    return this.coding.isCompressed || this.sizeBytes > BLOCK_BYTES;
+  }
+
   async next(): Promise<Uint8Array | null> {
-    if (!this.coding.isCompressed) return await this.nextCoded();
+    if (!this.regroups) return await this.nextCoded();
     let filled = 0;
     for (;;) {
       this.ready ??= await this.nextCoded();
@@ -117,7 +121,7 @@ export class EncodedBody implements ByteSource, AsyncDisposable {
     const { isCompressed } = this.coding;
     const codedBytes = isCompressed ? BESIDE_BYTES + s2Room(plainBytes) : 0;
     const sealedBytes = this.stream === null ? 0 : sealedSize(Math.max(plainBytes, codedBytes));
-    const sizes = [plainBytes, plainBytes, codedBytes, sealedBytes, isCompressed ? BLOCK_BYTES : 0].map(
+    const sizes = [plainBytes, plainBytes, codedBytes, sealedBytes, this.regroups ? BLOCK_BYTES : 0].map(
       (bytes) => Math.ceil(bytes / ALIGN) * ALIGN,
     );
     this.memory = await this.transforms.writeBlocks.acquire(sizes.reduce((sum, bytes) => sum + bytes, 0));
