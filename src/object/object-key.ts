@@ -206,10 +206,13 @@ export function partKey(objectKey: Uint8Array, number: number): Uint8Array {
   return hmac(objectKey, id);
 }
 
-/** Hex of an MD5 as stored: 96 hex digits. */
-export function sealEtag({ codec, rng }: Transforms, objectKey: Uint8Array, md5: Uint8Array): string {
+/**
+ * Hex of an MD5 as stored: 96 hex digits. The nonce comes from the MD5 itself: a part that is sent twice keeps the ETag that its
+ * client knows, and no nonce serves two plaintexts.
+ */
+export function sealEtag({ codec }: Transforms, objectKey: Uint8Array, md5: Uint8Array): string {
   const key = hmac(objectKey, "SSE-etag");
-  return Buffer.from(sealStream(codec, key, rng.fill(new Uint8Array(NONCE_BYTES)), md5)).toString("hex");
+  return Buffer.from(sealStream(codec, key, hmac(key, md5).subarray(0, NONCE_BYTES), md5)).toString("hex");
 }
 
 export function isSealedEtag(etag: string): boolean {

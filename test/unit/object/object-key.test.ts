@@ -72,6 +72,8 @@ test("a sealed ETag shows the MD5 for SSE-S3 and its last digits for the others"
   const md5 = rng.fill(new Uint8Array(16));
   const sealed = sealEtag(transforms, KEY, md5);
   expect(isSealedEtag(sealed)).toBe(true);
+  expect(sealEtag(transforms, KEY, md5)).toBe(sealed); // a part that is sent again keeps its ETag
+  expect(sealEtag(transforms, KEY, rng.fill(new Uint8Array(16))).slice(-32)).not.toBe(sealed.slice(-32));
   expect(shownEtag(codec, "SSE-S3", KEY, sealed)).toBe(Buffer.from(md5).toString("hex"));
   expect(shownEtag(codec, "SSE-C", KEY, sealed)).toBe(sealed.slice(-32));
   expect(shownEtag(codec, "SSE-KMS", KEY, sealed)).toBe(opaqueEtag(sealed));
