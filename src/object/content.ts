@@ -33,6 +33,8 @@ export interface Content {
   readonly inline: Uint8Array | null;
   /** Writes bytes [offset, offset + length) of the content. */
   stream(sink: ByteSink, offset: number, length: number): Promise<void>;
+  /** Wipes the key; nothing is streamed after it. */
+  close(): void;
 }
 
 /** Throws ObjectError when the key is missing, wrong or not to be had. */
@@ -53,6 +55,7 @@ export async function contentOf(
       info: versionInfo(place.bucket, place.key, version),
       inline: reader.inline,
       stream: (sink, offset, length) => reader.stream(sink, offset, length),
+      close: noKey,
     };
   const { transforms } = ctx;
   const objectKey = kind === null ? null : await openObjectKey(transforms, place, version.metaSys, customerKey ?? null);
@@ -65,7 +68,12 @@ export async function contentOf(
     inline: null,
     stream: (sink, offset, length) =>
       streamParts(transforms, reader, { objectKey, isCompressed, info }, { sink, offset, length }),
+    close: () => objectKey?.fill(0),
   };
+}
+
+function noKey(): void {
+  /* deliberately nothing: it is not encrypted */
 }
 
 /** As responses say; `customerKey` for SSE-C. */

@@ -46,7 +46,15 @@ export async function openSource(ctx: ObjectContext, source: CopySource): Promis
     if (!judgeCopySource(source.conditions, { etag: info.etag, modTimeMs: modTimeMs(reader.version) })) {
       throw new ObjectError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.");
     }
-    return { version: reader.version, content, info, [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose]() };
+    return {
+      version: reader.version,
+      content,
+      info,
+      [Symbol.asyncDispose]() {
+        content.close();
+        return reader[Symbol.asyncDispose]();
+      },
+    };
   } catch (error) {
     await reader[Symbol.asyncDispose]();
     throw error;
@@ -70,12 +78,13 @@ export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest)
     sizeBytes: info.sizeBytes,
     encryption: request.encryption,
   });
+  await using body = pipeContent(source.content, 0, info.sizeBytes);
   await using content = await stageContent(
     ctx,
     {
       bucket: request.bucket,
       key: request.key,
-      body: pipeContent(source.content, 0, info.sizeBytes),
+      body,
       sizeBytes: info.sizeBytes,
       digests: DIGEST.md5 | checksumAlgorithmOf(algorithm).flag,
       storageClass: storageClass === "REDUCED_REDUNDANCY" ? storageClass : "STANDARD",

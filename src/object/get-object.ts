@@ -15,14 +15,23 @@ export async function openObject(ctx: ObjectContext, request: OpenObjectRequest)
   if (reader === null) throw notFound(request.versionId);
   try {
     demandVisible(reader.version, request.versionId);
-    const { info, inline, stream } = await contentOf(ctx, request, reader, request.customerKey);
+    const content = await contentOf(ctx, request, reader, request.customerKey);
+    const { info, inline, stream } = content;
     const verdict = judgeRead(request.conditions, { etag: info.etag, modTimeMs: modTimeMs(reader.version) });
     if (verdict === "failed")
       throw new ObjectError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.", {
         info,
       });
     if (verdict === "not-modified") throw new ObjectError("NotModified", "Not Modified", { info });
-    return { info, inline, stream, [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose]() };
+    return {
+      info,
+      inline,
+      stream,
+      [Symbol.asyncDispose]() {
+        content.close();
+        return reader[Symbol.asyncDispose]();
+      },
+    };
   } catch (error) {
     await reader[Symbol.asyncDispose]();
     throw error;

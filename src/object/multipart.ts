@@ -210,12 +210,13 @@ export async function uploadPartCopy(
   const length = range.last - range.first + 1;
   const declared = uploadChecksum(state);
   using coding = await uploadCoding(ctx, state, request.customerKey);
+  await using piped = pipeContent(source.content, range.first, length);
   await using content = await stageContent(
     ctx,
     {
       bucket: request.bucket,
       key: request.key,
-      body: pipeContent(source.content, range.first, length),
+      body: piped,
       sizeBytes: length,
       digests: DIGEST.md5 | (declared === null ? 0 : checksumAlgorithmOf(declared.algorithm).flag),
       storageClass: "STANDARD",

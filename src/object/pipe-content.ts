@@ -1,61 +1,68 @@
 /**
- * pipeContent: a version's bytes as a body for another write, for copies. The reader's blocks are handed over one at a
- * time: the writer's call of `next` is what lets the reader go on, so nothing piles up.
+ * pipeContent: a version's bytes as a body for another write, for copies. The reader's blocks are handed over one at a time: the
+ * writer's call of `next` is what lets the reader go on, so nothing piles up. Disposed, the reader ends too, wherever it is: a
+ * copy that fails must not keep the memory of what it was reading.
  */
 import type { ByteSource } from "../core/byte-stream.ts";
 import type { Content } from "./content.ts";
 
-export function pipeContent(reader: Pick<Content, "stream">, offset: number, length: number): ByteSource {
-  let ready: { readonly bytes: Uint8Array; readonly taken: () => void } | null = null;
+export interface PipedContent extends ByteSource, AsyncDisposable {}
+
+class Ended extends Error {}
+
+export function pipeContent(reader: Pick<Content, "stream">, offset: number, length: number): PipedContent {
+  let ready: Uint8Array | null = null;
+  let taken: PromiseWithResolvers<void> | null = null;
   let waiting: (() => void) | null = null;
-  let finished = false;
+  let isFinished = false;
+  let isClosed = false;
   let failure: unknown = null;
-  let started = false;
-  let current: (() => void) | null = null;
+  let running: Promise<void> | null = null;
   const wake = (): void => {
     const resume = waiting;
     waiting = null;
     resume?.();
   };
-  const start = (): void => {
-    started = true;
-    const write = async (bytes: Uint8Array): Promise<void> => {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      ready = { bytes, taken: resolve };
-      wake();
-      await promise;
-    };
-    reader.stream({ write }, offset, length).then(
-      () => {
-        finished = true;
-        wake();
-      },
-      (error: unknown) => {
-        failure = error;
-        finished = true;
-        wake();
-      },
-    );
+  const write = async (bytes: Uint8Array): Promise<void> => {
+    if (isClosed) throw new Ended("nobody reads on");
+    const handed = Promise.withResolvers<void>();
+    ready = bytes;
+    taken = handed;
+    wake();
+    await handed.promise;
   };
+  const end = (error: unknown): void => {
+    failure = error;
+    isFinished = true;
+    wake();
+  };
+  const start = (): Promise<void> =>
+    reader.stream({ write }, offset, length).then(
+      () => end(null),
+      (error: unknown) => end(error),
+    );
   return {
     async next() {
       if (length === 0) return null;
-      if (!started) start();
-      current?.(); // the chunk given out before may be reused now
-      current = null;
+      if (running === null) running = start();
+      else if (ready === null) taken?.resolve(); // the chunk given out before may be reused now
       for (;;) {
         if (ready !== null) {
-          const { bytes, taken } = ready as { bytes: Uint8Array; taken: () => void };
+          const bytes: Uint8Array = ready;
           ready = null;
-          current = taken;
           return bytes;
         }
         if (failure !== null) throw failure;
-        if (finished) return null;
+        if (isFinished) return null;
         await new Promise<void>((resolve) => {
           waiting = resolve;
         });
       }
+    },
+    async [Symbol.asyncDispose]() {
+      isClosed = true;
+      taken?.reject(new Ended("nobody reads on")); // nothing, if that chunk was read
+      await running;
     },
   };
 }
