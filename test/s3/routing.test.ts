@@ -16,7 +16,6 @@ test("settings that cannot be changed yet are not implemented, and the bucket st
   const keys = [
     "policy",
     "lifecycle",
-    "encryption",
     "object-lock",
     "replication",
     "notification",
