@@ -15,6 +15,15 @@ import {
   newBucketMetadata,
   withDocument,
 } from "./metadata-format.ts";
+import {
+  decodeOwnDocuments,
+  encodeOwnDocuments,
+  NO_OWN_DOCUMENTS,
+  type OwnDocument,
+  type OwnDocuments,
+  ownDocumentsPath,
+  withOwnDocument,
+} from "./own-documents.ts";
 import { parseStoredVersioning, type Versioning } from "./versioning.ts";
 
 const FRESH_MS = 2_000;
@@ -25,6 +34,10 @@ export interface Bucket {
   readonly createdNs: bigint;
   readonly versioning: Versioning;
   readonly metadata: BucketMetadataFile;
+  /** Creation time that the metadata file names; GO_ZERO_TIME = it names none, or there is no file. */
+  readonly storedCreated: bigint;
+  /** Documents that MinIO does not know. */
+  readonly own: OwnDocuments;
 }
 interface Entry {
   readonly bucket: Promise<Bucket | null>;
@@ -81,7 +94,10 @@ export class BucketCatalog {
   async remove(name: string): Promise<"gone" | "missing" | "not-empty"> {
     using _ = await this.changing.acquire(name);
     const outcome = await this.store.removeBucket(name);
-    if (outcome === "gone") await this.store.removeDocument(documentPath(name));
+    if (outcome === "gone") {
+      await this.store.removeDocument(ownDocumentsPath(name));
+      await this.store.removeDocument(documentPath(name));
+    }
     this.cache.delete(name);
     return outcome;
   }
@@ -94,13 +110,28 @@ export class BucketCatalog {
     this.cache.delete(bucket.name);
   }
 
+  /** "" removes it. */
+  async setOwnDocument(bucket: Bucket, which: OwnDocument, text: string): Promise<void> {
+    using _ = await this.changing.acquire(bucket.name);
+    const current = (await this.load(bucket.name)) ?? bucket;
+    const changed = withOwnDocument(current.own, which, text, this.clock.nowNs());
+    if (changed.size === 0) await this.store.removeDocument(ownDocumentsPath(bucket.name));
+    else
+      await this.store.writeDocument(ownDocumentsPath(bucket.name), encodeOwnDocuments(changed, current.storedCreated));
+    this.cache.delete(bucket.name);
+  }
+
   private async load(name: string): Promise<Bucket | null> {
     const listed = (await this.store.listBuckets()).find((b) => b.name === name);
     if (listed === undefined) return null;
     const bytes = await this.store.readDocument(documentPath(name));
     const metadata = bytes === null ? newBucketMetadata(name, listed.createdNs) : decodeBucketMetadata(bytes);
     const createdNs = metadata.created === GO_ZERO_TIME ? listed.createdNs : metadata.created;
-    return { name, createdNs, metadata, versioning: parseStoredVersioning(metadata.documents.versioning) };
+    const ownBytes = await this.store.readDocument(ownDocumentsPath(name));
+    const storedCreated = bytes === null ? GO_ZERO_TIME : metadata.created;
+    const own = ownBytes === null ? NO_OWN_DOCUMENTS : decodeOwnDocuments(ownBytes, storedCreated);
+    const versioning = parseStoredVersioning(metadata.documents.versioning);
+    return { name, createdNs, metadata, storedCreated, own, versioning };
   }
 }
 
