@@ -77,16 +77,17 @@ export class BucketCatalog {
     return found.filter((b) => b !== null);
   }
 
-  /** False if it existed. */
-  async create(name: string): Promise<boolean> {
+  /** False if it existed. `documents`: what it starts with. */
+  async create(name: string, documents: Partial<Record<BucketDocument, Uint8Array>> = {}): Promise<boolean> {
     using _ = await this.changing.acquire(name);
     const made = await this.store.makeBucket(name);
     this.cache.delete(name);
     if (!made) return false;
-    await this.store.writeDocument(
-      documentPath(name),
-      encodeBucketMetadata(newBucketMetadata(name, this.clock.nowNs())),
-    );
+    const now = this.clock.nowNs();
+    let metadata = newBucketMetadata(name, now);
+    for (const [which, document] of Object.entries(documents))
+      metadata = withDocument(metadata, which as BucketDocument, document, now);
+    await this.store.writeDocument(documentPath(name), encodeBucketMetadata(metadata));
     this.cache.delete(name);
     return true;
   }

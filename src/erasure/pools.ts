@@ -30,6 +30,7 @@ import type {
   StoredVersion,
   UploadPart,
   UploadRef,
+  VersionLookup,
   UploadState,
   VersionChange,
   VersionReader,
@@ -326,8 +327,16 @@ export class Pools implements Store {
             request.reads === "latest" || request.reads === "none" ? undefined : request.reads.versionId,
           );
     const current = located === null || found === undefined ? null : this.stored(located, found);
-    const change = request.decide(current);
+    const change = request.decide(current, this.lookupIn(located));
     return change === null ? null : await this.apply(path, located, change);
+  }
+
+  /** For decisions: every version that was located. */
+  lookupIn(located: LocatedKey | null): VersionLookup {
+    return (versionId) => {
+      const found = located === null ? undefined : findVersion(located, versionId);
+      return located === null || found === undefined ? null : this.stored(located, found);
+    };
   }
 
   private async apply(path: ObjectPath, located: LocatedKey | null, change: VersionChange): Promise<Committed> {

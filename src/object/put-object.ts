@@ -3,13 +3,13 @@
  * that a slow client never holds one. On any error nothing is visible.
  */
 import { checksumFromBase64, DIGEST } from "../codec/checksum.ts";
-import { defaultRetention } from "../bucket/object-lock.ts";
 import { modeOf } from "../bucket/versioning.ts";
 import type { StoredVersion } from "../erasure/store.ts";
 import { bucketForWrite, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
 import { checkKey } from "./names.ts";
-import { hasWriteConditions, judgeWrite } from "./precondition.ts";
+import { demandLockable, demandReplaceable, lockOfNewVersion, readsForWrite } from "./object-lock.ts";
+import { judgeWrite } from "./precondition.ts";
 import type { Checksum, Conditions, PutObjectRequest, PutObjectResult } from "./types.ts";
 import { crcEntry, modTimeMs, userMetadata } from "./version-info.ts";
 
@@ -22,6 +22,7 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   const { body } = request;
   if (body.sizeBytes > OBJECT_BYTES_MAX)
     throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
+  demandLockable(bucket, request.lock);
   const mode = modeOf(bucket.versioning, request.key);
   await using staged = await ctx.store.stage({
     bucket: request.bucket,
@@ -51,18 +52,20 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   const committed = await ctx.store.commit({
     bucket: request.bucket,
     key: request.key,
-    reads: hasWriteConditions(request.conditions) ? "latest" : "none",
+    reads: readsForWrite(bucket, versionId, request.conditions),
     signal: request.signal,
-    decide(current) {
+    decide(current, versionOf) {
       demandConditions(request.conditions, current);
+      demandReplaceable(ctx, versionId, versionOf);
       return {
         kind: "put",
         versionId,
         staged,
-        metaUsr: userMetadata(
-          new Map([...request.metadata, ...defaultRetention(bucket.metadata.documents.objectLock, ctx.clock.nowMs())]),
-          { etag, tagging: request.tagging, storageClass: request.storageClass },
-        ),
+        metaUsr: userMetadata(new Map([...request.metadata, ...lockOfNewVersion(ctx, bucket, request.lock)]), {
+          etag,
+          tagging: request.tagging,
+          storageClass: request.storageClass,
+        }),
         metaSys: new Map(crcEntry(record)),
       };
     },

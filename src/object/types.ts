@@ -3,6 +3,7 @@
  * `export async function putObject(ctx: ObjectContext, request: PutObjectRequest): Promise<PutObjectResult>` and so on.
  * Times are nanoseconds (bigint) since 1970 where they come from a version, keys are as the client wrote them.
  */
+import type { LockWish } from "../bucket/object-lock.ts";
 import type { ByteSink, ByteSource } from "../core/byte-stream.ts";
 import type { ListedVersion } from "../erasure/store.ts";
 
@@ -59,6 +60,8 @@ export interface NewMetadata {
   readonly tagging: string;
   /** STANDARD or REDUCED_REDUNDANCY. */
   readonly storageClass: string;
+  /** Retention and legal hold that the client asks for. */
+  readonly lock: LockWish;
 }
 
 export interface VersionInfo {
@@ -136,6 +139,7 @@ export interface CopyObjectRequest extends ObjectTarget {
   /** null = STANDARD unless … keep the source's (MinIO). */
   readonly storageClass: string | null;
   readonly checksumAlgorithm: ChecksumName | null;
+  readonly lock: LockWish;
 }
 export interface CopyObjectResult extends PutObjectResult {
   readonly sourceVersionId: string | null;
@@ -192,6 +196,9 @@ export interface ListVersionsResult {
 export interface TaggingRequest extends ObjectTarget {
   readonly versionId?: string;
 }
+
+// ---- object-lock.ts: lockedVersion, putRetention, putLegalHold
+export type LockChange = TaggingRequest;
 
 // ---- multipart.ts: createUpload, uploadPart, uploadPartCopy, listParts, completeUpload, abortUpload, listUploads
 export interface CreateUploadRequest extends ObjectTarget, NewMetadata {

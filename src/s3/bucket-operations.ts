@@ -9,9 +9,8 @@ import {
   putVersioning as setVersioning,
   setBucketDocument,
 } from "../object/buckets.ts";
-import { legalHoldOf, retentionOf } from "../bucket/object-lock.ts";
+import { parseVersioning } from "../bucket/versioning.ts";
 import { getTagging, putTagging } from "../object/tagging.ts";
-import type { VersionInfo } from "../object/types.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import type { S3Code } from "./errors.ts";
 import { S3_ERRORS } from "./errors.ts";
@@ -56,8 +55,7 @@ export async function listBuckets(call: Call): Promise<Reply> {
 }
 
 export async function createBucket(call: Call): Promise<Reply> {
-  if (call.request.headers.get("x-amz-bucket-object-lock-enabled")?.toLowerCase() === "true")
-    throw new WireError("NotImplemented", "Object lock is not implemented.");
+  const objectLock = call.request.headers.get("x-amz-bucket-object-lock-enabled")?.toLowerCase() === "true";
   const document = await readDocument(call, DOCUMENT_BYTES_MAX);
   if (document.length > 0) {
     const constraint = childText(parseXml(document, "CreateBucketConfiguration"), "LocationConstraint") ?? "";
@@ -66,7 +64,7 @@ export async function createBucket(call: Call): Promise<Reply> {
       throw new WireError("InvalidRegion", "Region does not match.");
   }
   try {
-    await create(call.objects, call.bucket);
+    await create(call.objects, call.bucket, { objectLock });
   } catch (error) {
     if (
       call.request.headers.get("x-minio-force-create") !== "true" ||
@@ -110,20 +108,7 @@ export async function getBucketVersioning(call: Call): Promise<Reply> {
 
 export async function putBucketVersioning(call: Call): Promise<Reply> {
   const root = parseXml(await readDocument(call, DOCUMENT_BYTES_MAX), "VersioningConfiguration");
-  const status = childText(root, "Status");
-  if (status !== "Enabled" && status !== "Suspended")
-    throw new WireError(
-      "IllegalVersioningConfigurationException",
-      "The versioning configuration specified in the request is invalid.",
-    );
-  const excludedPrefixes = childrenOf(root, "ExcludedPrefixes").map((e) => childText(e, "Prefix") ?? "");
-  if (excludedPrefixes.length > 10 || excludedPrefixes.includes(""))
-    throw new WireError("IllegalVersioningConfigurationException", "At most 10 excluded prefixes, none of them empty.");
-  await setVersioning(call.objects, call.bucket, {
-    status,
-    excludedPrefixes,
-    excludeFolders: childText(root, "ExcludeFolders") === "true",
-  });
+  await setVersioning(call.objects, call.bucket, parseVersioning(root));
   return reply(200);
 }
 
@@ -199,38 +184,6 @@ async function setTags(call: Call, tagging: string, status: number): Promise<Rep
     ...(versionId === undefined ? {} : { versionId }),
   });
   return reply(status, { "x-amz-version-id": result.versionId === "null" ? null : result.versionId });
-}
-
-// ---- object lock: what lies on the drives is shown
-
-export async function getObjectRetention(call: Call): Promise<Reply> {
-  const retention = retentionOf((await lockedVersion(call)).metadata);
-  if (retention === null)
-    throw new WireError("NoSuchObjectLockConfiguration", S3_ERRORS.NoSuchObjectLockConfiguration.message);
-  return xmlReply(
-    200,
-    xmlDocument("Retention", [
-      ["Mode", retention.mode],
-      ["RetainUntilDate", retention.until],
-    ]),
-  );
-}
-
-export async function getObjectLegalHold(call: Call): Promise<Reply> {
-  const hold = legalHoldOf((await lockedVersion(call)).metadata);
-  if (hold === null)
-    throw new WireError("NoSuchObjectLockConfiguration", S3_ERRORS.NoSuchObjectLockConfiguration.message);
-  return xmlReply(200, xmlDocument("LegalHold", [["Status", hold]]));
-}
-
-async function lockedVersion(call: Call): Promise<VersionInfo> {
-  const versionId = versionIdFrom(call.query.get("versionId"));
-  return await getTagging(call.objects, {
-    bucket: call.bucket,
-    key: call.key,
-    signal: call.request.signal,
-    ...(versionId === undefined ? {} : { versionId }),
-  });
 }
 
 // ---- settings that may lie on the drives already, and those that no bucket has

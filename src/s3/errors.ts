@@ -2,6 +2,7 @@
  * THE error table: every S3 code with its status and default message, and the mapping of the lower layers' codes to it,
  * complete at compile time. Source: s3-api.md §5.4.
  */
+import type { DocumentErrorCode } from "../bucket/document-error.ts";
 import type { ObjectErrorCode } from "../object/errors.ts";
 import type { QuorumErrorCode } from "../core/quorum-error.ts";
 
@@ -34,6 +35,7 @@ export const S3_ERRORS = {
   InvalidBucketName: row(400, "The specified bucket is not valid."),
   InvalidBucketState: row(409, "The request is not valid with the current state of the bucket."),
   InvalidDigest: row(400, "The Content-Md5 you specified is not valid."),
+  InvalidLifecycleWithObjectLock: row(400, "The lifecycle configuration is not possible with object lock."),
   InvalidPart: row(
     400,
     "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
@@ -43,6 +45,7 @@ export const S3_ERRORS = {
     400,
     "The list of parts was not in ascending order. The parts list must be specified in order by part number.",
   ),
+  InvalidRetentionPeriod: row(400, "The retention period is not valid."),
   InvalidRange: row(416, "The requested range is not satisfiable."),
   InvalidRequest: row(400, "Invalid Request."),
   InvalidRegion: row(400, "Region does not match."),
@@ -75,6 +78,7 @@ export const S3_ERRORS = {
   ObjectLockConfigurationNotFoundError: row(404, "Object Lock configuration does not exist for this bucket."),
   OwnershipControlsNotFoundError: row(404, "The bucket ownership controls were not found."),
   PreconditionFailed: row(412, "At least one of the pre-conditions you specified did not hold."),
+  RemoteTargetNotFoundError: row(404, "The remote target does not exist."),
   ReplicationConfigurationNotFoundError: row(404, "The replication configuration was not found."),
   RequestTimeTooSkewed: row(403, "The difference between the request time and the server's time is too large."),
   RequestTimeout: row(503, "A timeout occurred while trying to process the request, please reduce your request rate."),
@@ -85,6 +89,7 @@ export const S3_ERRORS = {
   ),
   SlowDownRead: row(503, "Resource requested is unreadable, please reduce your request rate."),
   SlowDownWrite: row(503, "Resource requested is unwritable, please reduce your request rate."),
+  UnsupportedNotification: row(400, "Only queues can be notified."),
   XAmzContentChecksumMismatch: row(400, "The provided 'x-amz-checksum' header does not match what was computed."),
   XAmzContentSHA256Mismatch: row(400, "The provided 'x-amz-content-sha256' header does not match what was computed."),
   XMinioInvalidObjectName: row(400, "Object name contains unsupported characters."),
@@ -132,6 +137,18 @@ export const OBJECT_ERRORS = {
   MethodNotAllowed: "MethodNotAllowed",
   NotImplemented: "NotImplemented",
 } as const satisfies Record<ObjectErrorCode, S3Code>;
+
+export const DOCUMENT_ERRORS = {
+  Malformed: "MalformedXML",
+  InvalidArgument: "InvalidArgument",
+  InvalidRequest: "InvalidRequest",
+  InvalidRetentionPeriod: "InvalidRetentionPeriod",
+  IllegalVersioningConfiguration: "IllegalVersioningConfigurationException",
+  InvalidStorageClass: "InvalidStorageClass",
+  LifecycleWithObjectLock: "InvalidLifecycleWithObjectLock",
+  UnsupportedNotification: "UnsupportedNotification",
+  NoSuchRemoteTarget: "RemoteTargetNotFoundError",
+} as const satisfies Record<DocumentErrorCode, S3Code>;
 
 export const QUORUM_ERRORS = {
   ReadQuorum: "SlowDownRead",

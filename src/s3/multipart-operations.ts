@@ -27,6 +27,7 @@ import {
   versionIdHeader,
 } from "./headers.ts";
 import { commonParameters, OWNER, OWNER_ID } from "./list-operations.ts";
+import { refuseLockHeaders } from "./lock-headers.ts";
 import { sourceOf } from "./object-operations.ts";
 import { readDocument, requestBody } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
@@ -165,6 +166,7 @@ function partNode(part: PartInfo): XmlNode {
 }
 
 export async function completeMultipartUpload(call: Call): Promise<Reply> {
+  refuseLockHeaders(call);
   const root = parseXml(await readDocument(call, COMPLETE_DOCUMENT_BYTES_MAX, "object"), "CompleteMultipartUpload");
   const listed = childrenOf(root, "Part").map(partFrom);
   if (listed.length === 0) throw new WireError("MalformedXML", "You must specify at least one part.");

@@ -26,7 +26,8 @@ import {
   versionIdFrom,
   versionIdHeader,
 } from "./headers.ts";
-import { announcedTrailers, readDocument, requestBody } from "./request-body.ts";
+import { bypassOf, lockFrom } from "./lock-headers.ts";
+import { hasBodyDigest, readDocument, requestBody } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
 import { child, childrenOf, childText, parseXml, xmlDocument, type XmlNode } from "./xml.ts";
 
@@ -191,6 +192,7 @@ export async function copyObject(call: Call): Promise<Reply> {
     replaceTagging: directive("x-amz-tagging-directive") ? taggingFrom(call.parameter("x-amz-tagging")) : null,
     storageClass: storageClassFrom(call),
     checksumAlgorithm: checksumNameFrom(call.parameter("x-amz-checksum-algorithm")),
+    lock: lockFrom(call),
   });
   const asked = call.parameter("x-amz-checksum-algorithm") !== undefined;
   const shown: XmlNode[] =
@@ -244,16 +246,8 @@ function deleteConditions(size: string | undefined, time: string | undefined): C
   };
 }
 
-function bypassOf(call: Call): boolean {
-  return call.request.headers.get("x-amz-bypass-governance-retention")?.toLowerCase() === "true";
-}
-
 export async function deleteObjects(call: Call): Promise<Reply> {
-  const { headers } = call.request;
-  const hasChecksum =
-    [...headers.keys()].some((name) => name.startsWith("x-amz-checksum-")) ||
-    announcedTrailers(headers.get("x-amz-trailer")).length > 0;
-  if (!headers.has("content-md5") && !hasChecksum)
+  if (!hasBodyDigest(call))
     throw new WireError("MissingContentMD5", "Missing required header for this request: Content-Md5 or a checksum.");
   const root = parseXml(await readDocument(call, DELETE_DOCUMENT_BYTES_MAX), "Delete");
   const asked = childrenOf(root, "Object");

@@ -14,8 +14,6 @@ import {
   getEmpty,
   getMissing,
   getNotification,
-  getObjectLegalHold,
-  getObjectRetention,
   getObjectTagging,
   getStored,
   headBucket,
@@ -26,6 +24,13 @@ import {
   putObjectTagging,
 } from "./bucket-operations.ts";
 import type { Call, Reply } from "./call.ts";
+import {
+  getObjectLegalHold,
+  getObjectRetention,
+  putObjectLegalHold,
+  putObjectLockConfiguration,
+  putObjectRetention,
+} from "./lock-operations.ts";
 import { listObjectsV1, listObjectsV2, listObjectVersions } from "./list-operations.ts";
 import {
   abortMultipartUpload,
@@ -110,6 +115,7 @@ export const OPERATIONS: readonly Operation[] = [
     "ObjectLockConfiguration",
     "object-lock",
     getStored("objectLock", "ObjectLockConfigurationNotFoundError"),
+    { put: putObjectLockConfiguration },
   ),
   ...bucketSettings("Replication", "replication", getStored("replication", "ReplicationConfigurationNotFoundError")),
   ...bucketSettings("Notification", "notification", getNotification),
@@ -172,9 +178,9 @@ export const OPERATIONS: readonly Operation[] = [
   op("SelectObjectContent", "POST", "object", notImplemented, { query: ["select"] }),
   op("RestoreObject", "POST", "object", notImplemented, { query: ["restore"] }),
   op("GetObjectRetention", "GET", "object", getObjectRetention, { query: ["retention"] }),
-  op("PutObjectRetention", "PUT", "object", notImplemented, { query: ["retention"] }),
+  op("PutObjectRetention", "PUT", "object", putObjectRetention, { query: ["retention"] }),
   op("GetObjectLegalHold", "GET", "object", getObjectLegalHold, { query: ["legal-hold"] }),
-  op("PutObjectLegalHold", "PUT", "object", notImplemented, { query: ["legal-hold"] }),
+  op("PutObjectLegalHold", "PUT", "object", putObjectLegalHold, { query: ["legal-hold"] }),
   op("GetObjectLambda", "GET", "object", notImplemented, { query: ["lambdaArn"] }),
   ...["PUT", "GET"].map((method) => op("RenameObject", method, "object", notImplemented, { query: ["renameObject"] })),
   op("HeadObject", "HEAD", "object", headObject, { action: "s3:GetObject" }),

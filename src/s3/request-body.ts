@@ -118,6 +118,16 @@ export function announcedTrailers(header: string | undefined): string[] {
     .filter((name) => name !== "");
 }
 
+/** Does the client give a digest of its body, as some documents demand? */
+export function hasBodyDigest(call: Call): boolean {
+  const { headers } = call.request;
+  return (
+    headers.has("content-md5") ||
+    [...headers.keys()].some((name) => name.startsWith("x-amz-checksum-")) ||
+    announcedTrailers(headers.get("x-amz-trailer")).length > 0
+  );
+}
+
 export function contentMd5(header: string | undefined): Buffer | null {
   if (header === undefined) return null;
   const raw = Buffer.from(header, "base64");
