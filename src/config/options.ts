@@ -126,6 +126,14 @@ const OPTIONS = {
     value: "NAME",
     help: "region that requests must be signed for; empty accepts any",
   }),
+  signatureV2: row({
+    flag: null,
+    env: "SIGNATURE_V2",
+    schema: onOff,
+    fallback: "on",
+    value: "on|off",
+    help: "accept Signature Version 2, which old clients need",
+  }),
   standardClass: row({
     flag: null,
     env: "STORAGE_CLASS_STANDARD",

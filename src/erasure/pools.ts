@@ -287,12 +287,13 @@ export class Pools implements Store {
     const shards = await stageShards(set, {
       body: request.body,
       sizeBytes: request.sizeBytes,
+      sizeIsMax: request.sizeIsMax === true,
       digests: request.digests,
       parity,
       dist: pinned?.dist ?? set.distribution(path),
       part: pinned === null ? 1 : pinned.nextPart,
       dataDir: pinned?.dataDir ?? set.resources.rng.uuid(),
-      inlineAllowed: request.inline !== "never" && inlineFits(set, request, parity),
+      inlineAllowed: request.inline !== "never" && request.sizeIsMax !== true && inlineFits(set, request, parity),
       isPart: pinned !== null,
       signal: request.signal,
     });

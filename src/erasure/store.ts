@@ -71,6 +71,8 @@ export interface StageRequest {
   readonly key: string;
   readonly body: ByteSource;
   readonly sizeBytes: number;
+  /** The body may be shorter than that. */
+  readonly sizeIsMax?: boolean;
   /** Digest flags of codec.h; MD5 is 1. */
   readonly digests: number;
   /** "STANDARD" or "REDUCED_REDUNDANCY": decides parity. */

@@ -29,6 +29,7 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
     key: request.key,
     body,
     sizeBytes: body.sizeBytes,
+    sizeIsMax: body.sizeIsMax === true,
     digests: body.digests | DIGEST.md5,
     storageClass: request.storageClass,
     inline: mode === "enabled" ? "versioned" : "unversioned",

@@ -33,6 +33,8 @@ export interface Checksum {
 export interface ObjectBody extends ByteSource {
   /** Payload bytes, known before the first one (aws-chunked: the decoded length). */
   readonly sizeBytes: number;
+  /** There may be fewer bytes: a form does not say how long its file is. */
+  readonly sizeIsMax?: boolean;
   /** Digests that `verify` wants. */
   readonly digests: DigestFlags;
   /** Called once after the last byte, before anything is committed: throws the wire's error on a wrong digest or trailer. */

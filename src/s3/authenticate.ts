@@ -3,8 +3,10 @@
  * independent outcome: an unsigned body never means an unsigned request. Source: s3-api.md §2.
  */
 import type { HttpRequest } from "../sys/http.ts";
+import { claimV2, signaturesV2, signatureV2, uncoveredParameter } from "./sigv2.ts";
 import {
   EMPTY_SHA256,
+  hmacHex,
   parseCredential,
   parseIsoBasic,
   sameSignature,
@@ -29,6 +31,8 @@ export interface AuthOptions {
   readonly region: string;
   readonly nowMs: () => number;
   readonly signingKeys: SigningKeys;
+  /** Is Signature Version 2 accepted? */
+  readonly signatureV2: boolean;
 }
 
 /** How the bytes of the body are framed and checked. */
@@ -50,14 +54,14 @@ export interface Identity {
 
 type Query = readonly (readonly [string, string])[];
 
-export function authenticate(request: HttpRequest, query: Query, options: AuthOptions): Identity {
+/** `hostBucket`: of a virtual-host request, else "". */
+export function authenticate(request: HttpRequest, query: Query, options: AuthOptions, hostBucket = ""): Identity {
   const authorization = request.headers.get("authorization");
   const presigned = query.some(([k]) => k === "X-Amz-Credential" || k === "X-Amz-Signature");
   const v2 = query.some(([k]) => k === "AWSAccessKeyId");
   if ([authorization !== undefined, presigned, v2].filter(Boolean).length > 1)
     throw new WireError("InvalidRequest", "Only one authentication mechanism is allowed.");
-  if (v2 || authorization?.startsWith("AWS "))
-    throw new WireError("NotImplemented", "Signature Version 2 is not supported; sign with Version 4.");
+  if (v2 || authorization?.startsWith("AWS ")) return authenticateV2(request, query, options, hostBucket);
   if (presigned) return authenticatePresigned(request, query, options);
   if (authorization === undefined) return { accessKey: null, isPresigned: false, payload: anonymousPayload(request) };
   if (authorization.startsWith("Bearer ")) throw new WireError("AccessDenied", "Access Denied.");
@@ -174,6 +178,84 @@ function authenticatePresigned(request: HttpRequest, query: Query, options: Auth
     isPresigned: true,
     payload: payloadMode(hash, { key, date: dateText, scope: scopeText(scope), seed: wanted }),
   };
+}
+
+function authenticateV2(request: HttpRequest, query: Query, options: AuthOptions, hostBucket: string): Identity {
+  if (!options.signatureV2)
+    throw new WireError("InvalidRequest", "The authorization mechanism is not supported. Use AWS4-HMAC-SHA256.");
+  const claim = claimV2(request.headers.get("authorization"), query);
+  if (claim === null) throw new WireError("InvalidArgument", "The signature lacks an access key, a date or itself.");
+  const now = options.nowMs();
+  let date = claim.expires ?? "";
+  if (claim.expires === null) {
+    if (Math.abs(now - requestDate(request).ms) > SKEW_MS)
+      throw new WireError(
+        "RequestTimeTooSkewed",
+        "The difference between the request time and the server's time is too large.",
+      );
+    date = request.headers.has("x-amz-date") ? "" : (request.headers.get("date") ?? "");
+  } else if (!/^\d{1,12}$/.test(date) || Number(date) * 1000 < now)
+    throw new WireError("AccessDenied", "Request has expired.");
+  const uncovered = uncoveredParameter(query);
+  if (uncovered !== undefined)
+    throw new WireError("AccessDenied", `Signature Version 2 does not cover the query parameter ${uncovered}.`);
+  const secret = secretOfKey(claim.accessKey, options);
+  const parts = { method: request.method, path: request.rawPath, hostBucket, query, headers: request.headers, date };
+  if (!signaturesV2(parts, secret).some((wanted) => sameSignature(wanted, claim.signature))) throw mismatch();
+  const hash = request.headers.get("x-amz-content-sha256") ?? UNSIGNED_PAYLOAD;
+  if (hash.startsWith("STREAMING-AWS4-"))
+    throw new WireError("XAmzContentSHA256Mismatch", "Signed chunks need Signature Version 4.");
+  // Not "presigned": headers that come as query parameters would not be covered.
+  return { accessKey: claim.accessKey, isPresigned: false, payload: payloadMode(hash, null) };
+}
+
+/** A form is signed by its policy. What the policy allows is judged by post-object.ts once this is known to be the signer's. */
+export function authenticateForm(fields: ReadonlyMap<string, string>, options: AuthOptions): Identity {
+  const payload = { kind: "plain", sha256: null } as const;
+  const policy = fields.get("policy");
+  const of = (name: string): string => {
+    const value = fields.get(name);
+    if (value === undefined || value === "")
+      throw new WireError("InvalidArgument", `Bucket POST must contain a field named '${name}'.`);
+    return value;
+  };
+  if (policy === undefined) {
+    for (const name of ["awsaccesskeyid", "signature", "x-amz-signature", "x-amz-credential"])
+      if (fields.has(name)) of("policy");
+    return { accessKey: null, isPresigned: false, payload };
+  }
+  if (!fields.has("x-amz-signature") && !fields.has("x-amz-credential")) {
+    const accessKey = of("awsaccesskeyid");
+    const signature = of("signature");
+    if (!options.signatureV2) throw new WireError("InvalidRequest", "Sign the policy with AWS4-HMAC-SHA256.");
+    if (!sameSignature(signatureV2(secretOfKey(accessKey, options), policy), signature)) throw mismatch();
+    return { accessKey, isPresigned: false, payload };
+  }
+  const code = "AuthorizationQueryParametersError";
+  if (of("x-amz-algorithm") !== "AWS4-HMAC-SHA256")
+    throw new WireError(code, "x-amz-algorithm must be AWS4-HMAC-SHA256.");
+  const scope = parseCredential(of("x-amz-credential"), code);
+  const date = of("x-amz-date");
+  if (parseIsoBasic(date) === null || !date.startsWith(scope.day))
+    throw new WireError(code, "x-amz-date is not a date, or not that of the credential.");
+  const signature = of("x-amz-signature");
+  const key = options.signingKeys.get(scope, secretOf(scope, options, code));
+  if (!sameSignature(hmacHex(key, policy), signature)) throw mismatch();
+  return { accessKey: scope.accessKey, isPresigned: false, payload };
+}
+
+function mismatch(): WireError {
+  return new WireError(
+    "SignatureDoesNotMatch",
+    "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+  );
+}
+
+function secretOfKey(accessKey: string, options: AuthOptions): string {
+  const found = options.credentials.lookup(accessKey);
+  if (found === null)
+    throw new WireError("InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records.");
+  return found.secretKey;
 }
 
 /** `host` and every `x-amz-*` header must be covered by the signature. */

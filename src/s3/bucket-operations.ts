@@ -150,7 +150,8 @@ export async function putObjectTagging(call: Call): Promise<Reply> {
   return await setTags(call, encodeTags(tags), 200);
 }
 
-function tagsFrom(document: Uint8Array): (readonly [string, string])[] {
+/** Of a Tagging document. */
+export function tagsFrom(document: Uint8Array): (readonly [string, string])[] {
   const set = child(parseXml(document, "Tagging"), "TagSet");
   if (set === undefined) throw new WireError("MalformedXML", "The document has no TagSet.");
   return childrenOf(set, "Tag").map((tag) => [child(tag, "Key")?.text ?? "", child(tag, "Value")?.text ?? ""] as const);

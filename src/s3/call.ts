@@ -4,6 +4,7 @@ import type { ObjectContext } from "../object/context.ts";
 import type { Digests } from "../object/types.ts";
 import type { HeaderList, HttpRequest, HttpResponder } from "../sys/http.ts";
 import type { Identity } from "./authenticate.ts";
+import type { PostedForm } from "./post-object.ts";
 
 export interface Call {
   readonly request: HttpRequest;
@@ -15,6 +16,8 @@ export interface Call {
   readonly identity: Identity;
   readonly objects: ObjectContext;
   readonly codec: Codec;
+  /** Of PostObject. */
+  readonly form: PostedForm | null;
   /** Headers of every answer. */
   readonly commonHeaders: HeaderList;
   /** An `x-amz-*` parameter: a header, or of presigned URLs the query. */

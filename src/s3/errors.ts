@@ -40,6 +40,10 @@ export const S3_ERRORS = {
     400,
     "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
   ),
+  InvalidPolicyDocument: row(
+    400,
+    "The content of the form does not meet the conditions specified in the policy document.",
+  ),
   InvalidPartNumber: row(416, "The requested partnumber is not satisfiable."),
   InvalidPartOrder: row(
     400,
@@ -54,6 +58,7 @@ export const S3_ERRORS = {
   InvalidTokenId: row(403, "The security token included in the request is invalid."),
   KeyTooLongError: row(400, "Your key is too long."),
   MalformedDate: row(400, "Invalid date format header, expected to be in ISO8601, RFC1123 or RFC1123Z time format."),
+  MalformedPOSTRequest: row(400, "The body of your POST request is not well-formed multipart/form-data."),
   MalformedXML: row(400, "The XML you provided was not well-formed or did not validate against our published schema."),
   MetadataTooLarge: row(400, "Your metadata headers exceed the maximum allowed metadata size."),
   MethodNotAllowed: row(405, "The specified method is not allowed against this resource."),

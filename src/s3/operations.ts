@@ -42,6 +42,7 @@ import {
   uploadPart,
   uploadPartCopy,
 } from "./multipart-operations.ts";
+import { postObject } from "./post-object.ts";
 import { copyObject, deleteObject, deleteObjects, getObject, headObject, putObject } from "./object-operations.ts";
 
 export type Target = "service" | "bucket" | "object";
@@ -146,7 +147,7 @@ export const OPERATIONS: readonly Operation[] = [
   }),
   op("ListObjectsV2", "GET", "bucket", listObjectsV2, { query: ["list-type=2"], action: "s3:ListBucket" }),
   op("DeleteObjects", "POST", "bucket", deleteObjects, { query: ["delete"], action: "s3:DeleteObject" }),
-  op("PostObject", "POST", "bucket", notImplemented, { action: "s3:PutObject" }),
+  op("PostObject", "POST", "bucket", postObject, { action: "s3:PutObject" }),
   op("HeadBucket", "HEAD", "bucket", headBucket),
   op("ListObjects", "GET", "bucket", listObjectsV1, { action: "s3:ListBucket" }),
   op("CreateBucket", "PUT", "bucket", createBucket),

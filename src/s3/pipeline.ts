@@ -10,11 +10,12 @@ import { ObjectError } from "../object/errors.ts";
 import type { VersionInfo } from "../object/types.ts";
 import type { Log } from "../observe/log.ts";
 import type { HeaderList, HttpExchange } from "../sys/http.ts";
-import { type AuthOptions, authenticate, type Identity } from "./authenticate.ts";
+import { type AuthOptions, authenticate, authenticateForm, type Identity } from "./authenticate.ts";
 import type { Call } from "./call.ts";
 import { errorCodeOf, errorDocument, errorMessageOf, errorStatusOf } from "./error-reply.ts";
 import { validatorHeaders } from "./object-operations.ts";
 import { findOperation, type Target } from "./operations.ts";
+import { asPut, demandPolicy, type PostedForm } from "./post-object.ts";
 import { decodePercent, parseQuery } from "./sigv4.ts";
 import { WireError } from "./wire-error.ts";
 
@@ -47,6 +48,8 @@ export interface S3Options {
 interface Place {
   readonly bucket: string;
   readonly key: string;
+  /** The bucket, if the host names it; else "". */
+  readonly hostBucket: string;
 }
 
 export function createS3Handler(options: S3Options): (exchange: HttpExchange) => Promise<void> {
@@ -61,7 +64,7 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
   const started = options.elapsedMs();
   const requestId = options.newRequestId();
   const commonHeaders = commonHeadersOf(options, requestId, request.isTls);
-  let place: Place = { bucket: "", key: "" };
+  let place: Place = { bucket: "", key: "", hostBucket: "" };
   let api = "Unknown";
   let status = 200;
   try {
@@ -78,14 +81,29 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
     }
     const operation = findOperation(request.method, target, query, request.headers);
     api = operation === null || operation === "not-implemented" ? "Unknown" : operation.name;
-    const identity = authenticate(request, pairs, options.auth);
+    const form = api === "PostObject" ? await asPut(request, place.bucket) : null;
+    const identity =
+      form === null
+        ? authenticate(request, pairs, options.auth, place.hostBucket)
+        : authenticateForm(form.fields, options.auth);
+    if (form !== null) {
+      demandPolicy(form, options.auth.nowMs());
+      place = { ...place, key: form.key };
+    }
     demandStreamingFits(api, identity);
     if (operation === "not-implemented")
       throw new WireError("NotImplemented", "A sub-resource of this request is not known.");
     if (operation === null)
       throw new WireError("MethodNotAllowed", "The specified method is not allowed against this resource.");
     if (identity.accessKey === null) throw new WireError("AccessDenied", "Access Denied."); // one root user now; IAM and policies come with their issue
-    const call = makeCall(options, exchange, { place, query, identity, requestId, commonHeaders });
+    const call = makeCall(options, exchange, {
+      place,
+      query,
+      identity,
+      form,
+      requestId,
+      commonHeaders,
+    });
     const answer = await operation.run(call);
     if (answer !== null) {
       status = answer.status;
@@ -114,12 +132,14 @@ function makeCall(
     place: Place;
     query: ReadonlyMap<string, string>;
     identity: Identity;
+    form: PostedForm | null;
     requestId: string;
     commonHeaders: HeaderList;
   },
 ): Call {
-  const { request, response } = exchange;
-  const { place, query, identity } = facts;
+  const { response } = exchange;
+  const { place, query, identity, form } = facts;
+  const request = form?.request ?? exchange.request;
   const hoisted = identity.isPresigned ? new Map([...query].map(([k, v]) => [k.toLowerCase(), v])) : null;
   return {
     request,
@@ -129,6 +149,7 @@ function makeCall(
     key: place.key,
     query,
     identity,
+    form,
     objects: options.objects,
     codec: options.codec,
     commonHeaders: facts.commonHeaders,
@@ -149,12 +170,12 @@ function placeOf(rawPath: string, host: string, domains: readonly string[]): Pla
   for (const domain of domains) {
     if (name.length > domain.length + 1 && name.endsWith(`.${domain}`)) {
       const bucket = name.slice(0, -(domain.length + 1));
-      if (bucket !== "minio") return { bucket, key: path.replace(/^\/+/, "") };
+      if (bucket !== "minio") return { bucket, key: path.replace(/^\/+/, ""), hostBucket: bucket };
     }
   }
   const slash = path.indexOf("/");
-  if (slash < 0) return { bucket: path, key: "" };
-  return { bucket: path.slice(0, slash), key: path.slice(slash + 1).replace(/^\/+/, "") };
+  if (slash < 0) return { bucket: path, key: "", hostBucket: "" };
+  return { bucket: path.slice(0, slash), key: path.slice(slash + 1).replace(/^\/+/, ""), hostBucket: "" };
 }
 
 function checkRequest(exchange: HttpExchange, place: Place): void {

@@ -47,6 +47,7 @@ const AUTH: AuthOptions = {
   credentials: { lookup: (accessKey) => (accessKey === "key" ? { secretKey: SECRET } : null) },
   region: "us-east-1",
   nowMs: () => NOW_MS,
+  signatureV2: true,
   signingKeys,
 };
 

@@ -99,6 +99,7 @@ describe("values", () => {
       rootPassword: "minioadmin",
       domains: [],
       region: "",
+      signatureV2: true,
       standardClass: "",
       reducedClass: "",
       storageClassOptimize: "availability",
