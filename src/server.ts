@@ -30,6 +30,7 @@ import { Metrics, metricsKindOf } from "./observe/metrics.ts";
 import type { BucketUsageFacts } from "./observe/usage-families.ts";
 import { readProcessUsage } from "./observe/process-usage.ts";
 import { bearerIsValid } from "./observe/prometheus-auth.ts";
+import { globalCors } from "./s3/cors.ts";
 import { createS3Handler } from "./s3/pipeline.ts";
 import { SigningKeys } from "./s3/sigv4.ts";
 import { unmarkRebuild } from "./storage/rebuild-mark.ts";
@@ -341,6 +342,7 @@ export async function startServer(
       signatureV2: options.signatureV2,
     },
     domains: options.domains,
+    cors: globalCors(options.corsOrigins),
     hostId: Bun.hash.xxHash64(store.deploymentId).toString(16).padStart(16, "0"),
     log,
     newRequestId: nextRequestId,

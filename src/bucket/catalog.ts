@@ -7,6 +7,7 @@ import { KeyLock } from "../core/key-lock.ts";
 import { GO_ZERO_TIME } from "../core/go-time.ts";
 import type { Store } from "../erasure/store.ts";
 import type { Clock } from "../sys/clock.ts";
+import { type CorsRule, parseStoredCors } from "./cors.ts";
 import {
   type BucketDocument,
   type BucketMetadataFile,
@@ -38,6 +39,8 @@ export interface Bucket {
   readonly storedCreated: bigint;
   /** Documents that MinIO does not know. */
   readonly own: OwnDocuments;
+  /** null = the bucket has none of its own. */
+  readonly cors: readonly CorsRule[] | null;
 }
 interface Entry {
   readonly bucket: Promise<Bucket | null>;
@@ -132,7 +135,8 @@ export class BucketCatalog {
     const storedCreated = bytes === null ? GO_ZERO_TIME : metadata.created;
     const own = ownBytes === null ? NO_OWN_DOCUMENTS : decodeOwnDocuments(ownBytes, storedCreated);
     const versioning = parseStoredVersioning(metadata.documents.versioning);
-    return { name, createdNs, metadata, storedCreated, own, versioning };
+    const cors = parseStoredCors(own.get("cors")?.text);
+    return { name, createdNs, metadata, storedCreated, own, cors, versioning };
   }
 }
 

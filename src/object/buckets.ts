@@ -1,6 +1,7 @@
 /** Buckets: list, create, head, delete, versioning. */
 import type { BucketDocument } from "../bucket/metadata-format.ts";
 import { type LockConfiguration, storedLockConfiguration } from "../bucket/object-lock.ts";
+import type { OwnDocument } from "../bucket/own-documents.ts";
 import { NEVER_VERSIONED, storedVersioning, type Versioning } from "../bucket/versioning.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
@@ -92,6 +93,21 @@ export async function setBucketDocument(
   const bucket = await bucketOf(ctx, name);
   const bytes = typeof document === "string" ? new TextEncoder().encode(document) : document;
   await ctx.buckets.setDocument(bucket, which, bytes);
+}
+
+/** A document that MinIO does not know; "" = none. */
+export async function ownDocument(ctx: ObjectContext, name: string, which: OwnDocument): Promise<string> {
+  return (await bucketOf(ctx, name)).own.get(which)?.text ?? "";
+}
+
+/** "" removes it. */
+export async function setOwnDocument(
+  ctx: ObjectContext,
+  name: string,
+  which: OwnDocument,
+  text: string,
+): Promise<void> {
+  await ctx.buckets.setOwnDocument(await bucketOf(ctx, name), which, text);
 }
 
 /** A stored document, as bytes; empty = none. */

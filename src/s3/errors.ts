@@ -14,6 +14,7 @@ const row = (status: number, message: string): Row => ({ status, message });
 
 export const S3_ERRORS = {
   AccessDenied: row(403, "Access Denied."),
+  AccessForbidden: row(403, "This CORS request is not allowed."),
   AllAccessDisabled: row(403, "All access to this resource has been disabled."),
   AuthorizationHeaderMalformed: row(400, "The authorization header is malformed."),
   AuthorizationQueryParametersError: row(400, "The authorization query parameters are incomplete or wrong."),

@@ -31,6 +31,7 @@ import {
   putObjectLockConfiguration,
   putObjectRetention,
 } from "./lock-operations.ts";
+import { deleteBucketCors, getBucketCors, putBucketCors } from "./cors.ts";
 import { listObjectsV1, listObjectsV2, listObjectVersions } from "./list-operations.ts";
 import {
   abortMultipartUpload,
@@ -120,7 +121,7 @@ export const OPERATIONS: readonly Operation[] = [
   ),
   ...bucketSettings("Replication", "replication", getStored("replication", "ReplicationConfigurationNotFoundError")),
   ...bucketSettings("Notification", "notification", getNotification),
-  ...bucketSettings("Cors", "cors", getMissing("NoSuchCORSConfiguration")),
+  ...bucketSettings("Cors", "cors", getBucketCors, { put: putBucketCors, remove: deleteBucketCors }),
   ...bucketSettings("Website", "website", getMissing("NoSuchWebsiteConfiguration")),
   ...bucketSettings("PublicAccessBlock", "publicAccessBlock", getMissing("NoSuchPublicAccessBlockConfiguration")),
   ...bucketSettings("OwnershipControls", "ownershipControls", getMissing("OwnershipControlsNotFoundError")),

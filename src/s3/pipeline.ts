@@ -3,16 +3,20 @@
  * the error, the log line and the metrics. Nothing below logs a request's error, nothing above answers it.
  */
 import { Digest } from "../codec/checksum.ts";
+import type { Bucket } from "../bucket/catalog.ts";
+import type { CorsRule } from "../bucket/cors.ts";
 import type { Codec } from "../codec/native.ts";
 import { AssertionError } from "../core/assert.ts";
 import type { ObjectContext } from "../object/context.ts";
 import { ObjectError } from "../object/errors.ts";
+import { isBucketName } from "../object/names.ts";
 import type { VersionInfo } from "../object/types.ts";
 import type { Log } from "../observe/log.ts";
-import type { HeaderList, HttpExchange } from "../sys/http.ts";
+import type { HeaderList, HttpExchange, HttpRequest } from "../sys/http.ts";
 import { type AuthOptions, authenticate, authenticateForm, type Identity } from "./authenticate.ts";
 import type { Call } from "./call.ts";
 import { errorCodeOf, errorDocument, errorMessageOf, errorStatusOf } from "./error-reply.ts";
+import { corsHeaders, preflight } from "./cors.ts";
 import { validatorHeaders } from "./object-operations.ts";
 import { findOperation, type Target } from "./operations.ts";
 import { asPut, demandPolicy, type PostedForm } from "./post-object.ts";
@@ -28,6 +32,8 @@ export interface S3Options {
   readonly auth: AuthOptions;
   /** Virtual-host domains. */
   readonly domains: readonly string[];
+  /** For buckets without rules of their own. */
+  readonly cors: readonly CorsRule[];
   readonly hostId: string;
   readonly log: Log;
   /** A fresh request id: upper-case hex. */
@@ -63,7 +69,7 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
   const { request, response } = exchange;
   const started = options.elapsedMs();
   const requestId = options.newRequestId();
-  const commonHeaders = commonHeadersOf(options, requestId, request.isTls);
+  let commonHeaders = commonHeadersOf(options, requestId, request.isTls);
   let place: Place = { bucket: "", key: "", hostBucket: "" };
   let api = "Unknown";
   let status = 200;
@@ -74,11 +80,13 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
     demandPlainQuery(pairs);
     const query = new Map(pairs);
     const target: Target = place.bucket === "" ? "service" : place.key === "" ? "bucket" : "object";
+    const bucket = await bucketOfBrowser(options, request, place);
     if (request.method === "OPTIONS") {
       api = "Preflight";
-      await response.send(200, [...commonHeaders, ...preflightHeaders(request.headers)], "");
+      await response.send(200, [...commonHeaders, ...preflight(request, bucket, options.cors)], "");
       return;
     }
+    commonHeaders = [...commonHeaders, ...corsHeaders(request, bucket, options.cors)];
     const operation = findOperation(request.method, target, query, request.headers);
     api = operation === null || operation === "not-implemented" ? "Unknown" : operation.name;
     const form = api === "PostObject" ? await asPut(request, place.bucket) : null;
@@ -291,13 +299,9 @@ function commonHeadersOf(options: S3Options, requestId: string, isTls: boolean):
   return headers;
 }
 
-function preflightHeaders(headers: ReadonlyMap<string, string>): HeaderList {
-  const origin = headers.get("origin");
-  if (origin === undefined) return [];
-  return [
-    ["Access-Control-Allow-Origin", origin],
-    ["Access-Control-Allow-Methods", "GET, PUT, HEAD, POST, DELETE, OPTIONS, PATCH"],
-    ["Access-Control-Allow-Headers", headers.get("access-control-request-headers") ?? "*"],
-    ["Access-Control-Allow-Credentials", "true"],
-  ];
+/** Its rules matter to browsers only, which say their origin. */
+async function bucketOfBrowser(options: S3Options, request: HttpRequest, place: Place): Promise<Bucket | null> {
+  return request.headers.has("origin") && isBucketName(place.bucket)
+    ? await options.objects.buckets.get(place.bucket)
+    : null;
 }

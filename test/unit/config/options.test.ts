@@ -100,6 +100,7 @@ describe("values", () => {
       domains: [],
       region: "",
       signatureV2: true,
+      corsOrigins: ["*"],
       standardClass: "",
       reducedClass: "",
       storageClassOptimize: "availability",
