@@ -8,6 +8,8 @@ import { GO_ZERO_TIME } from "../core/go-time.ts";
 import type { Store } from "../erasure/store.ts";
 import type { Clock } from "../sys/clock.ts";
 import { type CorsRule, parseStoredCors } from "./cors.ts";
+import type { LifecycleRule } from "./lifecycle.ts";
+import { parseStoredLifecycle } from "./lifecycle-document.ts";
 import {
   type BucketDocument,
   type BucketMetadataFile,
@@ -41,6 +43,7 @@ export interface Bucket {
   readonly own: OwnDocuments;
   /** null = the bucket has none of its own. */
   readonly cors: readonly CorsRule[] | null;
+  readonly lifecycle: readonly LifecycleRule[];
 }
 interface Entry {
   readonly bucket: Promise<Bucket | null>;
@@ -135,8 +138,9 @@ export class BucketCatalog {
     const storedCreated = bytes === null ? GO_ZERO_TIME : metadata.created;
     const own = ownBytes === null ? NO_OWN_DOCUMENTS : decodeOwnDocuments(ownBytes, storedCreated);
     const versioning = parseStoredVersioning(metadata.documents.versioning);
+    const lifecycle = parseStoredLifecycle(metadata.documents.lifecycle);
     const cors = parseStoredCors(own.get("cors")?.text);
-    return { name, createdNs, metadata, storedCreated, own, cors, versioning };
+    return { name, createdNs, metadata, storedCreated, own, cors, lifecycle, versioning };
   }
 }
 

@@ -95,6 +95,41 @@ export async function setBucketDocument(
   await ctx.buckets.setDocument(bucket, which, bytes);
 }
 
+export async function lifecycleOf(
+  ctx: ObjectContext,
+  name: string,
+): Promise<{ readonly document: Uint8Array; readonly updatedAtMs: number }> {
+  const { metadata } = await bucketOf(ctx, name);
+  const updatedAtMs = Number(metadata.updatedAt.lifecycle / 1_000_000n);
+  return { document: metadata.documents.lifecycle, updatedAtMs: Math.max(0, updatedAtMs) };
+}
+
+/** `judge` makes the stored document for such a bucket, or throws. */
+export async function putLifecycle(
+  ctx: ObjectContext,
+  name: string,
+  judge: (bucket: { readonly hasObjectLock: boolean }) => Uint8Array,
+): Promise<void> {
+  const bucket = await bucketOf(ctx, name);
+  const document = judge({ hasObjectLock: bucket.metadata.documents.objectLock.length > 0 });
+  await ctx.buckets.setDocument(bucket, "lifecycle", document);
+}
+
+/** `judge` makes the stored document of the bucket's remote targets, or throws. Only for versioned buckets. */
+export async function putReplication(
+  ctx: ObjectContext,
+  name: string,
+  judge: (documents: { readonly targets: Uint8Array; readonly targetsMeta: Uint8Array }) => Uint8Array,
+): Promise<void> {
+  const bucket = await bucketOf(ctx, name);
+  if (bucket.versioning.status !== "Enabled")
+    throw new ObjectError(
+      "InvalidRequest",
+      "Versioning must be 'Enabled' on the bucket to apply a replication configuration",
+    );
+  await ctx.buckets.setDocument(bucket, "replication", judge(bucket.metadata.documents));
+}
+
 /** A document that MinIO does not know; "" = none. */
 export async function ownDocument(ctx: ObjectContext, name: string, which: OwnDocument): Promise<string> {
   return (await bucketOf(ctx, name)).own.get(which)?.text ?? "";

@@ -14,6 +14,7 @@ import {
 import type { UploadPart } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
+import { expiryOfNew } from "./expiry.ts";
 import { checkKey } from "./names.ts";
 import { demandReplaceable, readsForWrite } from "./object-lock.ts";
 import { CHECKSUM_KEY, CHECKSUM_TYPE_KEY, uploadChecksum, uploadOf } from "./multipart.ts";
@@ -71,6 +72,11 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
     versionId: state.versionId === NULL_VERSION ? null : state.versionId,
     modTimeNs: committed.modTimeNs,
     checksum,
+    expiry: expiryOfNew(bucket, request.key, {
+      sizeBytes,
+      tagging: metaUsr.get("X-Amz-Tagging") ?? "",
+      modTimeNs: committed.modTimeNs,
+    }),
   };
   ctx.completed.remember(request, result);
   return result;

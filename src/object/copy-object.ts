@@ -6,8 +6,9 @@ import { modeOf } from "../bucket/versioning.ts";
 import { type ChecksumName, checksumAlgorithmOf, checksumToBase64, DIGEST } from "../codec/checksum.ts";
 import type { StagedDigests, StoredVersion, VersionReader } from "../erasure/store.ts";
 import { bucketForWrite, bucketOf, type ObjectContext } from "./context.ts";
-import { ObjectError } from "./errors.ts";
-import { demandVisible, notFound } from "./get-object.ts";
+import { notFound, ObjectError } from "./errors.ts";
+import { demandAlive, expiryOfNew, expiryOfVersion } from "./expiry.ts";
+import { demandVisible } from "./get-object.ts";
 import { checkKey } from "./names.ts";
 import { pipeVersion } from "./pipe-version.ts";
 import { demandLockable, demandReplaceable, lockOfNewVersion, readsForWrite } from "./object-lock.ts";
@@ -27,11 +28,12 @@ export interface OpenedSource extends AsyncDisposable {
 
 export async function openSource(ctx: ObjectContext, source: CopySource): Promise<OpenedSource> {
   checkKey(source.key);
-  await bucketOf(ctx, source.bucket);
+  const bucket = await bucketOf(ctx, source.bucket);
   const reader = await ctx.store.openVersion(source.bucket, source.key, source.versionId);
   if (reader === null) throw notFound(source.versionId);
   try {
     demandVisible(reader.version, source.versionId);
+    demandAlive(ctx, expiryOfVersion(ctx, bucket, source.key, reader.version), source.versionId);
     demandReadable(reader.version);
     const info = versionInfo(source.bucket, source.key, reader.version);
     if (!judgeCopySource(source.conditions, { etag: info.etag, modTimeMs: modTimeMs(reader.version) })) {
@@ -98,11 +100,13 @@ export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest)
       };
     },
   });
+  const modTimeNs = committed?.modTimeNs ?? 0n;
   return {
     etag,
     versionId: mode === "enabled" ? versionId : null,
     checksum,
-    modTimeNs: committed?.modTimeNs ?? 0n,
+    modTimeNs,
+    expiry: expiryOfNew(bucket, request.key, { sizeBytes: info.sizeBytes, tagging, modTimeNs }),
     sourceVersionId: info.versionId === NULL_VERSION ? null : info.versionId,
   };
 }

@@ -1,4 +1,5 @@
 /** The multipart family but Complete: create, upload, copy a part, list, abort. Source: s3-api.md §4.5, §3.3. */
+import { abortOf } from "../bucket/lifecycle.ts";
 import { modeOf } from "../bucket/versioning.ts";
 import {
   type ChecksumName,
@@ -59,7 +60,8 @@ export async function createUpload(ctx: ObjectContext, request: CreateUploadRequ
     metaUsr,
     metaSys: new Map(),
   });
-  return { uploadId: state.ref.uploadId, checksumAlgorithm, checksumType };
+  const abort = abortOf(bucket.lifecycle, request.key, Number(state.initiatedNs / 1_000_000n));
+  return { uploadId: state.ref.uploadId, checksumAlgorithm, checksumType, abort };
 }
 
 function typeOf(algorithm: ChecksumName | null, asked: ChecksumType | null): ChecksumType | null {

@@ -16,8 +16,8 @@ import {
 } from "../bucket/object-lock.ts";
 import type { CommitRequest, StoredVersion, VersionLookup } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
-import { ObjectError } from "./errors.ts";
-import { demandVisible, notFound } from "./get-object.ts";
+import { notFound, ObjectError } from "./errors.ts";
+import { demandVisible } from "./get-object.ts";
 import { checkKey } from "./names.ts";
 import { hasWriteConditions } from "./precondition.ts";
 import { getTagging } from "./tagging.ts";

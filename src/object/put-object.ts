@@ -7,6 +7,7 @@ import { modeOf } from "../bucket/versioning.ts";
 import type { StoredVersion } from "../erasure/store.ts";
 import { bucketForWrite, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
+import { expiryOfNew } from "./expiry.ts";
 import { checkKey } from "./names.ts";
 import { demandLockable, demandReplaceable, lockOfNewVersion, readsForWrite } from "./object-lock.ts";
 import { judgeWrite } from "./precondition.ts";
@@ -72,7 +73,10 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
     },
   });
   const checksum: Checksum | null = given === null ? null : { ...given, type: "FULL_OBJECT", parts: 0 };
-  return { etag, versionId: mode === "enabled" ? versionId : null, checksum, modTimeNs: committed?.modTimeNs ?? 0n };
+  const modTimeNs = committed?.modTimeNs ?? 0n;
+  const made = { sizeBytes: staged.sizeBytes, tagging: request.tagging, modTimeNs };
+  const expiry = expiryOfNew(bucket, request.key, made);
+  return { etag, versionId: mode === "enabled" ? versionId : null, checksum, modTimeNs, expiry };
 }
 
 /** Throws unless the write may replace what is there. */

@@ -3,6 +3,7 @@
  * `export async function putObject(ctx: ObjectContext, request: PutObjectRequest): Promise<PutObjectResult>` and so on.
  * Times are nanoseconds (bigint) since 1970 where they come from a version, keys are as the client wrote them.
  */
+import type { Due } from "../bucket/lifecycle.ts";
 import type { LockWish } from "../bucket/object-lock.ts";
 import type { ByteSink, ByteSource } from "../core/byte-stream.ts";
 import type { ListedVersion } from "../erasure/store.ts";
@@ -107,6 +108,8 @@ export interface PutObjectResult {
   readonly versionId: string | null;
   readonly checksum: Checksum | null;
   readonly modTimeNs: bigint;
+  /** When the bucket's rules will make it expire; null = never. */
+  readonly expiry: Due | null;
 }
 
 // ---- get-object.ts: openObject (GET and HEAD): headers are known before bytes move
@@ -116,6 +119,8 @@ export interface OpenObjectRequest extends ObjectTarget {
 }
 export interface OpenedObject extends AsyncDisposable {
   readonly info: VersionInfo;
+  /** When the bucket's rules make it expire; null = never. */
+  readonly expiry: Due | null;
   /** Writes bytes [offset, offset+length) to the sink. Throws QuorumError when they cannot be had. */
   stream(sink: ByteSink, offset: number, length: number): Promise<void>;
   /** For small objects that are already in memory: the whole content, else null. */
@@ -211,6 +216,8 @@ export interface CreateUploadResult {
   readonly uploadId: string;
   readonly checksumAlgorithm: ChecksumName | null;
   readonly checksumType: ChecksumType | null;
+  /** When the bucket's rules give it up; null = never. */
+  readonly abort: Due | null;
 }
 export interface UploadPartRequest extends ObjectTarget {
   readonly uploadId: string;

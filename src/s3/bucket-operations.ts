@@ -187,6 +187,23 @@ async function setTags(call: Call, tagging: string, status: number): Promise<Rep
   return reply(status, { "x-amz-version-id": result.versionId === "null" ? null : result.versionId });
 }
 
+/** Nothing is archived: tiers are not there yet, and what MinIO put into one cannot be reached. */
+export async function restoreObject(call: Call): Promise<Reply> {
+  const root = parseXml(await readDocument(call, DOCUMENT_BYTES_MAX), "RestoreRequest");
+  if (!/^[1-9]\d{0,5}$/.test(childText(root, "Days") ?? ""))
+    throw new WireError("MalformedXML", "Days must be at least 1.");
+  const versionId = versionIdFrom(call.query.get("versionId"));
+  const info = await getTagging(call.objects, {
+    bucket: call.bucket,
+    key: call.key,
+    signal: call.request.signal,
+    ...(versionId === undefined ? {} : { versionId }),
+  });
+  if (info.internal.has("x-minio-internal-transition-status"))
+    throw new WireError("NotImplemented", "The object lies in a remote tier; this release cannot reach it.");
+  throw new WireError("InvalidObjectState", "The operation is not valid for the current state of the object.");
+}
+
 // ---- settings that may lie on the drives already, and those that no bucket has
 
 type Stored = Parameters<typeof bucketDocument>[2];
@@ -197,6 +214,13 @@ export function getStored(which: Stored, missing: S3Code): (call: Call) => Promi
     const document = await bucketDocument(call.objects, call.bucket, which);
     if (document.length === 0) throw new WireError(missing, S3_ERRORS[missing].message);
     return reply(200, { "Content-Type": which === "policy" ? "application/json" : "application/xml" }, document);
+  };
+}
+
+export function removeStored(which: Stored): (call: Call) => Promise<Reply> {
+  return async (call) => {
+    await setBucketDocument(call.objects, call.bucket, which, "");
+    return reply(204);
   };
 }
 

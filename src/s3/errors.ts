@@ -37,6 +37,7 @@ export const S3_ERRORS = {
   InvalidBucketState: row(409, "The request is not valid with the current state of the bucket."),
   InvalidDigest: row(400, "The Content-Md5 you specified is not valid."),
   InvalidLifecycleWithObjectLock: row(400, "The lifecycle configuration is not possible with object lock."),
+  InvalidObjectState: row(403, "The operation is not valid for the current state of the object."),
   InvalidPart: row(
     400,
     "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",

@@ -26,6 +26,7 @@ import {
   versionIdFrom,
   versionIdHeader,
 } from "./headers.ts";
+import { expirationHeader } from "./lifecycle-operations.ts";
 import { bypassOf, lockFrom } from "./lock-headers.ts";
 import { hasBodyDigest, readDocument, requestBody } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
@@ -48,6 +49,7 @@ export async function putObject(call: Call): Promise<Reply> {
   return reply(200, {
     ETag: quoted(result.etag),
     "x-amz-version-id": result.versionId,
+    "x-amz-expiration": expirationHeader(result.expiry),
     ...checksumHeaders(result.checksum),
   });
 }
@@ -71,6 +73,8 @@ async function serveObject(call: Call, withBody: boolean): Promise<Reply | null>
   });
   const { info } = opened;
   const headers = objectHeaders(info);
+  const expiration = expirationHeader(opened.expiry);
+  if (expiration !== null) headers.push(["x-amz-expiration", expiration]);
   const part = partFrom(call, info);
   const range = part ?? rangeFrom(call.request.headers.get("range"), info.sizeBytes);
   const length = range === null ? info.sizeBytes : range.last - range.first + 1;
@@ -210,6 +214,7 @@ export async function copyObject(call: Call): Promise<Reply> {
   return xmlReply(200, document, {
     "x-amz-version-id": result.versionId,
     "x-amz-copy-source-version-id": result.sourceVersionId,
+    "x-amz-expiration": expirationHeader(result.expiry),
   });
 }
 

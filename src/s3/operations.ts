@@ -19,9 +19,11 @@ import {
   headBucket,
   listBuckets,
   notImplemented,
+  removeStored,
   putBucketTagging,
   putBucketVersioning,
   putObjectTagging,
+  restoreObject,
 } from "./bucket-operations.ts";
 import type { Call, Reply } from "./call.ts";
 import {
@@ -32,6 +34,18 @@ import {
   putObjectRetention,
 } from "./lock-operations.ts";
 import { deleteBucketCors, getBucketCors, putBucketCors } from "./cors.ts";
+import { getBucketLifecycle, putBucketLifecycle } from "./lifecycle-operations.ts";
+import {
+  deleteBucketReplication,
+  deleteBucketWebsite,
+  getBucketWebsite,
+  putBucketAccelerate,
+  putBucketLogging,
+  putBucketNotification,
+  putBucketReplication,
+  putBucketRequestPayment,
+  putBucketWebsite,
+} from "./setting-operations.ts";
 import { listObjectsV1, listObjectsV2, listObjectVersions } from "./list-operations.ts";
 import {
   abortMultipartUpload,
@@ -107,7 +121,10 @@ export const OPERATIONS: readonly Operation[] = [
     put: putBucketTagging,
     remove: deleteBucketTagging,
   }),
-  ...bucketSettings("Lifecycle", "lifecycle", getStored("lifecycle", "NoSuchLifecycleConfiguration")),
+  ...bucketSettings("Lifecycle", "lifecycle", getBucketLifecycle, {
+    put: putBucketLifecycle,
+    remove: removeStored("lifecycle"),
+  }),
   ...bucketSettings(
     "Encryption",
     "encryption",
@@ -119,19 +136,23 @@ export const OPERATIONS: readonly Operation[] = [
     getStored("objectLock", "ObjectLockConfigurationNotFoundError"),
     { put: putObjectLockConfiguration },
   ),
-  ...bucketSettings("Replication", "replication", getStored("replication", "ReplicationConfigurationNotFoundError")),
-  ...bucketSettings("Notification", "notification", getNotification),
+  ...bucketSettings("Replication", "replication", getStored("replication", "ReplicationConfigurationNotFoundError"), {
+    put: putBucketReplication,
+    remove: deleteBucketReplication,
+  }),
+  ...bucketSettings("Notification", "notification", getNotification, { put: putBucketNotification }),
   ...bucketSettings("Cors", "cors", getBucketCors, { put: putBucketCors, remove: deleteBucketCors }),
-  ...bucketSettings("Website", "website", getMissing("NoSuchWebsiteConfiguration")),
+  ...bucketSettings("Website", "website", getBucketWebsite, { put: putBucketWebsite, remove: deleteBucketWebsite }),
   ...bucketSettings("PublicAccessBlock", "publicAccessBlock", getMissing("NoSuchPublicAccessBlockConfiguration")),
   ...bucketSettings("OwnershipControls", "ownershipControls", getMissing("OwnershipControlsNotFoundError")),
   ...bucketSettings("Acl", "acl", getBucketAcl, { put: putBucketAcl }),
-  ...bucketSettings("Logging", "logging", getEmpty("BucketLoggingStatus")),
-  ...bucketSettings("Accelerate", "accelerate", getEmpty("AccelerateConfiguration")),
+  ...bucketSettings("Logging", "logging", getEmpty("BucketLoggingStatus"), { put: putBucketLogging }),
+  ...bucketSettings("Accelerate", "accelerate", getEmpty("AccelerateConfiguration"), { put: putBucketAccelerate }),
   ...bucketSettings(
     "RequestPayment",
     "requestPayment",
     getEmpty("RequestPaymentConfiguration", [["Payer", "BucketOwner"]]),
+    { put: putBucketRequestPayment },
   ),
   ...REFUSED_BUCKET.flatMap((key) =>
     ["GET", "PUT", "DELETE", "POST"].map((method) =>
@@ -178,7 +199,7 @@ export const OPERATIONS: readonly Operation[] = [
   op("PutObjectTagging", "PUT", "object", putObjectTagging, { query: ["tagging"] }),
   op("DeleteObjectTagging", "DELETE", "object", deleteObjectTagging, { query: ["tagging"] }),
   op("SelectObjectContent", "POST", "object", notImplemented, { query: ["select"] }),
-  op("RestoreObject", "POST", "object", notImplemented, { query: ["restore"] }),
+  op("RestoreObject", "POST", "object", restoreObject, { query: ["restore"] }),
   op("GetObjectRetention", "GET", "object", getObjectRetention, { query: ["retention"] }),
   op("PutObjectRetention", "PUT", "object", putObjectRetention, { query: ["retention"] }),
   op("GetObjectLegalHold", "GET", "object", getObjectLegalHold, { query: ["legal-hold"] }),

@@ -9,6 +9,7 @@ import { tagsFrom } from "./bucket-operations.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import { type Form, formBoundary, openForm } from "./form-data.ts";
 import { checkTags, checksumHeaders, conditionsFrom, encodeTags, newMetadata, quoted } from "./headers.ts";
+import { expirationHeader } from "./lifecycle-operations.ts";
 import { demandAllowed, type PostPolicy, parsePostPolicy } from "./post-policy.ts";
 import { declaredChecksum, type RawBody, requestBody } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
@@ -49,7 +50,7 @@ export async function asPut(request: HttpRequest, bucket: string): Promise<Poste
   if (length === undefined || !/^\d{1,15}$/.test(length))
     throw new WireError("MissingContentLength", "You must provide the Content-Length HTTP header.");
   const form = await openForm(request.body, boundary);
-  const key = (form.fields.get("key") ?? "").replaceAll("${filename}", () => form.fileName).replace(/^\/+/, "");
+  const key = (form.fields.get("key") ?? "").replace(/\$\{filename\}/g, () => form.fileName).replace(/^\/+/, "");
   if (key === "") throw new WireError("InvalidArgument", "Bucket POST must contain a field named 'key'.");
   if ((form.fields.get("bucket") ?? bucket) !== bucket)
     throw new WireError("AccessDenied", "The form is for another bucket.");
@@ -162,6 +163,7 @@ export async function postObject(call: Call): Promise<Reply> {
   const headers = {
     ETag: quoted(result.etag),
     "x-amz-version-id": result.versionId,
+    "x-amz-expiration": expirationHeader(result.expiry),
     ...checksumHeaders(result.checksum),
   };
   const target = redirectOf(form.fields);
