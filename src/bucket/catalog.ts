@@ -16,17 +16,11 @@ import {
   decodeBucketMetadata,
   encodeBucketMetadata,
   newBucketMetadata,
-  withDocument,
-} from "./metadata-format.ts";
-import {
-  decodeOwnDocuments,
-  encodeOwnDocuments,
-  NO_OWN_DOCUMENTS,
-  type OwnDocument,
   type OwnDocuments,
-  ownDocumentsPath,
+  withDocument,
   withOwnDocument,
-} from "./own-documents.ts";
+} from "./metadata-format.ts";
+import { decodeOwnDocuments, encodeOwnDocuments, ownDocumentsPath } from "./own-documents.ts";
 import { parseStoredVersioning, type Versioning } from "./versioning.ts";
 
 const FRESH_MS = 2_000;
@@ -39,8 +33,6 @@ export interface Bucket {
   readonly metadata: BucketMetadataFile;
   /** Creation time that the metadata file names; GO_ZERO_TIME = it names none, or there is no file. */
   readonly storedCreated: bigint;
-  /** Documents that MinIO does not know. */
-  readonly own: OwnDocuments;
   /** null = the bucket has none of its own. */
   readonly cors: readonly CorsRule[] | null;
   readonly lifecycle: readonly LifecycleRule[];
@@ -117,14 +109,18 @@ export class BucketCatalog {
     this.cache.delete(bucket.name);
   }
 
-  /** "" removes it. */
-  async setOwnDocument(bucket: Bucket, which: OwnDocument, text: string): Promise<void> {
+  /** Empty ones are removed. */
+  async setOwnDocuments(bucket: Bucket, documents: OwnDocuments): Promise<void> {
     using _ = await this.changing.acquire(bucket.name);
     const current = (await this.load(bucket.name)) ?? bucket;
-    const changed = withOwnDocument(current.own, which, text, this.clock.nowNs());
-    if (changed.size === 0) await this.store.removeDocument(ownDocumentsPath(bucket.name));
+    let changed = current.metadata;
+    for (const [which, document] of documents) changed = withOwnDocument(changed, which, document);
+    if (changed.own.size === 0) await this.store.removeDocument(ownDocumentsPath(bucket.name));
     else
-      await this.store.writeDocument(ownDocumentsPath(bucket.name), encodeOwnDocuments(changed, current.storedCreated));
+      await this.store.writeDocument(
+        ownDocumentsPath(bucket.name),
+        encodeOwnDocuments(changed.own, current.storedCreated),
+      );
     this.cache.delete(bucket.name);
   }
 
@@ -136,11 +132,11 @@ export class BucketCatalog {
     const createdNs = metadata.created === GO_ZERO_TIME ? listed.createdNs : metadata.created;
     const ownBytes = await this.store.readDocument(ownDocumentsPath(name));
     const storedCreated = bytes === null ? GO_ZERO_TIME : metadata.created;
-    const own = ownBytes === null ? NO_OWN_DOCUMENTS : decodeOwnDocuments(ownBytes, storedCreated);
+    const own: OwnDocuments = ownBytes === null ? new Map() : decodeOwnDocuments(ownBytes, storedCreated);
     const versioning = parseStoredVersioning(metadata.documents.versioning);
     const lifecycle = parseStoredLifecycle(metadata.documents.lifecycle);
-    const cors = parseStoredCors(own.get("cors")?.text);
-    return { name, createdNs, metadata, storedCreated, own, cors, lifecycle, versioning };
+    const cors = parseStoredCors(own.get("cors"));
+    return { name, createdNs, metadata: { ...metadata, own }, storedCreated, cors, lifecycle, versioning };
   }
 }
 

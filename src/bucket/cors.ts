@@ -34,8 +34,8 @@ export function parseCors(root: XmlElement): readonly CorsRule[] {
 }
 
 /** What lies on the drives. */
-export function parseStoredCors(text: string | undefined): readonly CorsRule[] | null {
-  return text === undefined ? null : parseCors(parseXmlDocument(new TextEncoder().encode(text), "CORSConfiguration"));
+export function parseStoredCors(document: Uint8Array | undefined): readonly CorsRule[] | null {
+  return document === undefined ? null : parseCors(parseXmlDocument(document, "CORSConfiguration"));
 }
 
 function ruleOf(element: XmlElement): CorsRule {
@@ -68,7 +68,7 @@ function invalid(message: string): DocumentError {
   return new DocumentError("InvalidRequest", message);
 }
 
-export function storedCors(rules: readonly CorsRule[]): string {
+export function storedCors(rules: readonly CorsRule[]): Uint8Array {
   const all = (name: string, texts: readonly string[]): XmlContent[] => texts.map((text) => [name, text]);
   const nodes = rules.map(
     (rule): XmlContent => [
@@ -83,7 +83,7 @@ export function storedCors(rules: readonly CorsRule[]): string {
       ],
     ],
   );
-  return new TextDecoder().decode(storedDocument("CORSConfiguration", nodes));
+  return storedDocument("CORSConfiguration", nodes);
 }
 
 export interface CorsMatch {

@@ -39,6 +39,19 @@ const TIME_KEYS = {
   targetsMeta: "BucketTargetsConfigMetaUpdatedAt",
 } as const satisfies Record<BucketDocument, string>;
 
+/** Documents that MinIO has no key for: they lie in a file of their own (own-documents.ts). */
+export type OwnDocument =
+  | "cors"
+  | "website"
+  /** A policy that MinIO could not read: then `policy` is empty. */
+  | "ownPolicy"
+  | "publicAccessBlock"
+  | "ownershipControls"
+  /** Account that created the bucket; unset = root's. */
+  | "owner"
+  | "acl";
+export type OwnDocuments = ReadonlyMap<OwnDocument, Uint8Array>;
+
 export const BUCKET_DOCUMENTS = Object.keys(DOCUMENT_KEYS) as readonly BucketDocument[];
 const TIMES = Object.keys(TIME_KEYS) as readonly BucketDocument[];
 const DOCUMENT_BY_KEY: ReadonlyMap<string, BucketDocument> = new Map(
@@ -58,6 +71,8 @@ export interface BucketMetadataFile {
   readonly lockEnabled: boolean;
   readonly documents: Readonly<Record<BucketDocument, Uint8Array>>;
   readonly updatedAt: Readonly<Record<BucketDocument, bigint>>;
+  /** What MinIO does not know; not in this file. */
+  readonly own: OwnDocuments;
   /** Keys of newer releases, as msgpack. */
   readonly unknownKeys: ReadonlyMap<string, Uint8Array>;
 }
@@ -74,6 +89,7 @@ export function newBucketMetadata(name: string, created: bigint): BucketMetadata
     lockEnabled: false,
     documents: forEachDocument(EMPTY),
     updatedAt: forEachDocument(GO_ZERO_TIME),
+    own: new Map(),
     unknownKeys: new Map(),
   };
 }
@@ -90,6 +106,18 @@ export function withDocument(
     documents: { ...file.documents, [which]: document },
     updatedAt: { ...file.updatedAt, [which]: updatedAt },
   };
+}
+
+/** With one of our own documents set or (empty) removed. */
+export function withOwnDocument(
+  file: BucketMetadataFile,
+  which: OwnDocument,
+  document: Uint8Array,
+): BucketMetadataFile {
+  const own = new Map(file.own);
+  if (document.length > 0) own.set(which, document);
+  else own.delete(which);
+  return { ...file, own };
 }
 
 export function decodeBucketMetadata(bytes: Uint8Array): BucketMetadataFile {
@@ -116,7 +144,7 @@ export function decodeBucketMetadata(bytes: Uint8Array): BucketMetadataFile {
     else if (key === "LockEnabled") lockEnabled = reader.bool();
     else unknownKeys.set(key, reader.skip());
   }
-  return { name, created, lockEnabled, documents, updatedAt, unknownKeys };
+  return { name, created, lockEnabled, documents, updatedAt, own: new Map(), unknownKeys };
 }
 
 export function encodeBucketMetadata(file: BucketMetadataFile): Uint8Array {

@@ -53,15 +53,13 @@ export function parseWebsite(root: XmlElement): Website {
   return { redirectAll: null, index, error, rules };
 }
 
-export function parseStoredWebsite(text: string | undefined): Website | null {
-  return text === undefined
-    ? null
-    : parseWebsite(parseXmlDocument(new TextEncoder().encode(text), "WebsiteConfiguration"));
+export function parseStoredWebsite(document: Uint8Array | undefined): Website | null {
+  return document === undefined ? null : parseWebsite(parseXmlDocument(document, "WebsiteConfiguration"));
 }
 
-export function storedWebsite(root: XmlElement): string {
+export function storedWebsite(root: XmlElement): Uint8Array {
   parseWebsite(root);
-  return new TextDecoder().decode(storedDocument("WebsiteConfiguration", root.children.map(contentOf)));
+  return storedDocument("WebsiteConfiguration", root.children.map(contentOf));
 }
 
 function contentOf(element: XmlElement): XmlContent {

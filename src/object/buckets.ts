@@ -1,7 +1,6 @@
 /** Buckets: list, create, head, delete, versioning. */
-import type { BucketDocument } from "../bucket/metadata-format.ts";
+import type { BucketDocument, OwnDocument } from "../bucket/metadata-format.ts";
 import { type LockConfiguration, storedLockConfiguration } from "../bucket/object-lock.ts";
-import type { OwnDocument } from "../bucket/own-documents.ts";
 import { NEVER_VERSIONED, storedVersioning, type Versioning } from "../bucket/versioning.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
@@ -130,19 +129,19 @@ export async function putReplication(
   await ctx.buckets.setDocument(bucket, "replication", judge(bucket.metadata.documents));
 }
 
-/** A document that MinIO does not know; "" = none. */
-export async function ownDocument(ctx: ObjectContext, name: string, which: OwnDocument): Promise<string> {
-  return (await bucketOf(ctx, name)).own.get(which)?.text ?? "";
+/** A document that MinIO does not know; empty = none. */
+export async function ownDocument(ctx: ObjectContext, name: string, which: OwnDocument): Promise<Uint8Array> {
+  return (await bucketOf(ctx, name)).metadata.own.get(which) ?? new Uint8Array(0);
 }
 
-/** "" removes it. */
+/** An empty one removes it. */
 export async function setOwnDocument(
   ctx: ObjectContext,
   name: string,
   which: OwnDocument,
-  text: string,
+  document: Uint8Array,
 ): Promise<void> {
-  await ctx.buckets.setOwnDocument(await bucketOf(ctx, name), which, text);
+  await ctx.buckets.setOwnDocuments(await bucketOf(ctx, name), new Map([[which, document]]));
 }
 
 /** A stored document, as bytes; empty = none. */

@@ -2,6 +2,8 @@
  * The one authentication of every request: who signed it, and how its body is to be checked. The payload mode is a second,
  * independent outcome: an unsigned body never means an unsigned request. Source: s3-api.md §2.
  */
+import { timingSafeEqual } from "node:crypto";
+import { ANONYMOUS, type FoundIdentity, type Identities, type Principal } from "../iam/principal.ts";
 import type { HttpRequest } from "../sys/http.ts";
 import { claimV2, signaturesV2, signatureV2, uncoveredParameter } from "./sigv2.ts";
 import {
@@ -21,12 +23,8 @@ import { WireError } from "./wire-error.ts";
 const SKEW_MS = 15 * 60 * 1000;
 const EXPIRES_MAX_S = 604_800;
 
-export interface Credentials {
-  /** The secret of an enabled key, or null. */
-  lookup(accessKey: string): { readonly secretKey: string } | null;
-}
 export interface AuthOptions {
-  readonly credentials: Credentials;
+  readonly identities: Identities;
   /** "" = any region is accepted. */
   readonly region: string;
   readonly nowMs: () => number;
@@ -45,7 +43,15 @@ export interface ChunkSigner {
   readonly scope: string;
   readonly seed: string;
 }
+export type AuthType = "" | "REST-HEADER" | "REST-QUERY-STRING" | "POST";
 export interface Identity {
+  readonly principal: Principal;
+  /** How the request was signed; "" = not at all. */
+  readonly authType: AuthType;
+  /** "AWS4-HMAC-SHA256", "AWS" or "". */
+  readonly signatureVersion: string;
+  /** When it was signed; null = it was not. */
+  readonly signedAtMs: number | null;
   /** null = anonymous. */
   readonly accessKey: string | null;
   readonly payload: PayloadMode;
@@ -63,11 +69,17 @@ export function authenticate(request: HttpRequest, query: Query, options: AuthOp
     throw new WireError("InvalidRequest", "Only one authentication mechanism is allowed.");
   if (v2 || authorization?.startsWith("AWS ")) return authenticateV2(request, query, options, hostBucket);
   if (presigned) return authenticatePresigned(request, query, options);
-  if (authorization === undefined) return { accessKey: null, isPresigned: false, payload: anonymousPayload(request) };
+  if (authorization === undefined) return anonymousIdentity(request, query);
   if (authorization.startsWith("Bearer ")) throw new WireError("AccessDenied", "Access Denied.");
   if (!authorization.startsWith("AWS4-HMAC-SHA256"))
     throw new WireError("InvalidRequest", "The authorization mechanism is not supported. Use AWS4-HMAC-SHA256.");
   return authenticateHeader(request, query, authorization, options);
+}
+
+function anonymousIdentity(request: HttpRequest, query: Query): Identity {
+  if (sessionTokenOf(request, query) !== undefined) throw new WireError("AccessDenied", "Access Denied.");
+  const facts = { principal: ANONYMOUS, authType: "", signatureVersion: "", signedAtMs: null } as const;
+  return { ...facts, accessKey: null, isPresigned: false, payload: anonymousPayload(request) };
 }
 
 function anonymousPayload(request: HttpRequest): PayloadMode {
@@ -87,10 +99,10 @@ function authenticateHeader(request: HttpRequest, query: Query, authorization: s
     );
   if (!date.text.startsWith(auth.day))
     throw new WireError("AuthorizationHeaderMalformed", "The credential's date is not the date of the request.");
-  const secret = secretOf(auth, options, "AuthorizationHeaderMalformed");
+  const found = identityOf(auth, options, "AuthorizationHeaderMalformed");
   demandSigned(request, auth.signedHeaders);
   const hash = request.headers.get("x-amz-content-sha256") ?? EMPTY_SHA256;
-  const key = options.signingKeys.get(auth, secret);
+  const key = options.signingKeys.get(auth, found.secretKey);
   const parts = {
     method: request.method,
     rawPath: request.rawPath,
@@ -105,8 +117,17 @@ function authenticateHeader(request: HttpRequest, query: Query, authorization: s
       "SignatureDoesNotMatch",
       "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
     );
+  demandSessionToken(found, sessionTokenOf(request, query));
   const signer: ChunkSigner = { key, date: date.text, scope: scopeText(auth), seed: wanted };
-  return { accessKey: auth.accessKey, isPresigned: false, payload: payloadMode(hash, signer) };
+  return {
+    principal: found.principal,
+    authType: "REST-HEADER",
+    signatureVersion: "AWS4-HMAC-SHA256",
+    signedAtMs: date.ms,
+    accessKey: auth.accessKey,
+    isPresigned: false,
+    payload: payloadMode(hash, signer),
+  };
 }
 
 function payloadMode(hash: string, signer: ChunkSigner | null): PayloadMode {
@@ -148,7 +169,7 @@ function authenticatePresigned(request: HttpRequest, query: Query, options: Auth
     throw new WireError(code, "X-Amz-Expires must be between 0 and 604800 seconds.");
   const signedHeaders = of("X-Amz-SignedHeaders").split(";");
   const signature = of("X-Amz-Signature");
-  const secret = secretOf(scope, options, code);
+  const found = identityOf(scope, options, code);
   const now = options.nowMs();
   if (dateMs > now + SKEW_MS) throw new WireError("AccessDenied", "Request is not valid yet.");
   if (dateMs + Number(expires) * 1000 < now) throw new WireError("AccessDenied", "Request has expired.");
@@ -158,7 +179,7 @@ function authenticatePresigned(request: HttpRequest, query: Query, options: Auth
     request.headers.get("x-amz-content-sha256") ??
     UNSIGNED_PAYLOAD;
   const rest = query.filter(([k]) => k !== "X-Amz-Signature");
-  const key = options.signingKeys.get(scope, secret);
+  const key = options.signingKeys.get(scope, found.secretKey);
   const parts = {
     method: request.method,
     rawPath: request.rawPath,
@@ -173,7 +194,12 @@ function authenticatePresigned(request: HttpRequest, query: Query, options: Auth
       "SignatureDoesNotMatch",
       "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
     );
+  demandSessionToken(found, sessionTokenOf(request, query));
   return {
+    principal: found.principal,
+    authType: "REST-QUERY-STRING",
+    signatureVersion: "AWS4-HMAC-SHA256",
+    signedAtMs: dateMs,
     accessKey: scope.accessKey,
     isPresigned: true,
     payload: payloadMode(hash, { key, date: dateText, scope: scopeText(scope), seed: wanted }),
@@ -181,67 +207,119 @@ function authenticatePresigned(request: HttpRequest, query: Query, options: Auth
 }
 
 function authenticateV2(request: HttpRequest, query: Query, options: AuthOptions, hostBucket: string): Identity {
-  if (!options.signatureV2)
-    throw new WireError("InvalidRequest", "The authorization mechanism is not supported. Use AWS4-HMAC-SHA256.");
+  demandV2Allowed(options);
   const claim = claimV2(request.headers.get("authorization"), query);
   if (claim === null) throw new WireError("InvalidArgument", "The signature lacks an access key, a date or itself.");
-  const now = options.nowMs();
-  let date = claim.expires ?? "";
-  if (claim.expires === null) {
-    if (Math.abs(now - requestDate(request).ms) > SKEW_MS)
-      throw new WireError(
-        "RequestTimeTooSkewed",
-        "The difference between the request time and the server's time is too large.",
-      );
-    date = request.headers.has("x-amz-date") ? "" : (request.headers.get("date") ?? "");
-  } else if (!/^\d{1,12}$/.test(date) || Number(date) * 1000 < now)
-    throw new WireError("AccessDenied", "Request has expired.");
+  const date = dateOfV2(request, claim.expires, options.nowMs());
   const uncovered = uncoveredParameter(query);
   if (uncovered !== undefined)
     throw new WireError("AccessDenied", `Signature Version 2 does not cover the query parameter ${uncovered}.`);
-  const secret = secretOfKey(claim.accessKey, options);
-  const parts = { method: request.method, path: request.rawPath, hostBucket, query, headers: request.headers, date };
-  if (!signaturesV2(parts, secret).some((wanted) => sameSignature(wanted, claim.signature))) throw mismatch();
-  const hash = request.headers.get("x-amz-content-sha256") ?? UNSIGNED_PAYLOAD;
+  const found = identityOfKey(claim.accessKey, options);
+  const { method, rawPath: path, headers } = request;
+  const wanted = signaturesV2({ method, path, hostBucket, query, headers, date: date.text }, found.secretKey);
+  if (!wanted.some((signature) => sameSignature(signature, claim.signature))) throw mismatch();
+  demandSessionToken(found, headers.get("x-amz-security-token"));
+  const hash = headers.get("x-amz-content-sha256") ?? UNSIGNED_PAYLOAD;
   if (hash.startsWith("STREAMING-AWS4-"))
     throw new WireError("XAmzContentSHA256Mismatch", "Signed chunks need Signature Version 4.");
-  // Not "presigned": headers that come as query parameters would not be covered.
-  return { accessKey: claim.accessKey, isPresigned: false, payload: payloadMode(hash, null) };
+  return {
+    principal: found.principal,
+    authType: claim.expires === null ? "REST-HEADER" : "REST-QUERY-STRING",
+    signatureVersion: "AWS",
+    signedAtMs: date.signedAtMs,
+    accessKey: claim.accessKey,
+    isPresigned: false, // headers that come as query parameters would not be covered
+    payload: payloadMode(hash, null),
+  };
 }
 
+/** What a V2 signature covers for its date: that of the request, or when it expires. */
+function dateOfV2(
+  request: HttpRequest,
+  expires: string | null,
+  now: number,
+): { readonly text: string; readonly signedAtMs: number | null } {
+  if (expires !== null) {
+    if (!/^\d{1,12}$/.test(expires) || Number(expires) * 1000 < now)
+      throw new WireError("AccessDenied", "Request has expired.");
+    return { text: expires, signedAtMs: null };
+  }
+  const { ms } = requestDate(request);
+  if (Math.abs(now - ms) > SKEW_MS)
+    throw new WireError(
+      "RequestTimeTooSkewed",
+      "The difference between the request time and the server's time is too large.",
+    );
+  const text = request.headers.has("x-amz-date") ? "" : (request.headers.get("date") ?? "");
+  return { text, signedAtMs: ms };
+}
+
+function demandV2Allowed(options: AuthOptions): void {
+  if (!options.signatureV2)
+    throw new WireError("InvalidRequest", "The authorization mechanism is not supported. Use AWS4-HMAC-SHA256.");
+}
+
+type Fields = ReadonlyMap<string, string>;
+const FORM_PAYLOAD = { kind: "plain", sha256: null } as const;
+
 /** A form is signed by its policy. What the policy allows is judged by post-object.ts once this is known to be the signer's. */
-export function authenticateForm(fields: ReadonlyMap<string, string>, options: AuthOptions): Identity {
-  const payload = { kind: "plain", sha256: null } as const;
+export function authenticateForm(fields: Fields, options: AuthOptions): Identity {
   const policy = fields.get("policy");
-  const of = (name: string): string => {
-    const value = fields.get(name);
-    if (value === undefined || value === "")
-      throw new WireError("InvalidArgument", `Bucket POST must contain a field named '${name}'.`);
-    return value;
-  };
   if (policy === undefined) {
-    for (const name of ["awsaccesskeyid", "signature", "x-amz-signature", "x-amz-credential"])
-      if (fields.has(name)) of("policy");
-    return { accessKey: null, isPresigned: false, payload };
+    for (const name of ["awsaccesskeyid", "signature", "x-amz-signature", "x-amz-credential", "x-amz-security-token"])
+      if (fields.has(name)) fieldOf(fields, "policy");
+    const facts = { principal: ANONYMOUS, authType: "", signatureVersion: "", signedAtMs: null } as const;
+    return { ...facts, accessKey: null, isPresigned: false, payload: FORM_PAYLOAD };
   }
-  if (!fields.has("x-amz-signature") && !fields.has("x-amz-credential")) {
-    const accessKey = of("awsaccesskeyid");
-    const signature = of("signature");
-    if (!options.signatureV2) throw new WireError("InvalidRequest", "Sign the policy with AWS4-HMAC-SHA256.");
-    if (!sameSignature(signatureV2(secretOfKey(accessKey, options), policy), signature)) throw mismatch();
-    return { accessKey, isPresigned: false, payload };
-  }
+  const isV4 = fields.has("x-amz-signature") || fields.has("x-amz-credential");
+  const { accessKey, found, signedAtMs } = isV4
+    ? signerV4(fields, policy, options)
+    : { ...signerV2(fields, policy, options), signedAtMs: null };
+  demandSessionToken(found, fields.get("x-amz-security-token"));
+  return {
+    principal: found.principal,
+    authType: "POST",
+    signatureVersion: isV4 ? "AWS4-HMAC-SHA256" : "AWS",
+    signedAtMs,
+    accessKey,
+    isPresigned: false,
+    payload: FORM_PAYLOAD,
+  };
+}
+
+function fieldOf(fields: Fields, name: string): string {
+  const value = fields.get(name);
+  if (value === undefined || value === "")
+    throw new WireError("InvalidArgument", `Bucket POST must contain a field named '${name}'.`);
+  return value;
+}
+
+interface Signer {
+  readonly accessKey: string;
+  readonly found: FoundIdentity;
+}
+
+function signerV2(fields: Fields, policy: string, options: AuthOptions): Signer {
+  const [accessKey, signature] = [fieldOf(fields, "awsaccesskeyid"), fieldOf(fields, "signature")];
+  demandV2Allowed(options);
+  const found = identityOfKey(accessKey, options);
+  if (!sameSignature(signatureV2(found.secretKey, policy), signature)) throw mismatch();
+  return { accessKey, found };
+}
+
+function signerV4(fields: Fields, policy: string, options: AuthOptions): Signer & { readonly signedAtMs: number } {
   const code = "AuthorizationQueryParametersError";
-  if (of("x-amz-algorithm") !== "AWS4-HMAC-SHA256")
+  if (fieldOf(fields, "x-amz-algorithm") !== "AWS4-HMAC-SHA256")
     throw new WireError(code, "x-amz-algorithm must be AWS4-HMAC-SHA256.");
-  const scope = parseCredential(of("x-amz-credential"), code);
-  const date = of("x-amz-date");
-  if (parseIsoBasic(date) === null || !date.startsWith(scope.day))
+  const scope = parseCredential(fieldOf(fields, "x-amz-credential"), code);
+  const date = fieldOf(fields, "x-amz-date");
+  const signedAtMs = parseIsoBasic(date);
+  if (signedAtMs === null || !date.startsWith(scope.day))
     throw new WireError(code, "x-amz-date is not a date, or not that of the credential.");
-  const signature = of("x-amz-signature");
-  const key = options.signingKeys.get(scope, secretOf(scope, options, code));
-  if (!sameSignature(hmacHex(key, policy), signature)) throw mismatch();
-  return { accessKey: scope.accessKey, isPresigned: false, payload };
+  const signature = fieldOf(fields, "x-amz-signature");
+  const found = identityOf(scope, options, code);
+  if (!sameSignature(hmacHex(options.signingKeys.get(scope, found.secretKey), policy), signature)) throw mismatch();
+  return { accessKey: scope.accessKey, found, signedAtMs };
 }
 
 function mismatch(): WireError {
@@ -251,11 +329,11 @@ function mismatch(): WireError {
   );
 }
 
-function secretOfKey(accessKey: string, options: AuthOptions): string {
-  const found = options.credentials.lookup(accessKey);
+function identityOfKey(accessKey: string, options: AuthOptions): FoundIdentity {
+  const found = options.identities.find(accessKey);
   if (found === null)
     throw new WireError("InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records.");
-  return found.secretKey;
+  return found;
 }
 
 /** `host` and every `x-amz-*` header must be covered by the signature. */
@@ -270,19 +348,28 @@ function demandSigned(request: HttpRequest, signedHeaders: readonly string[]): v
   }
 }
 
-function secretOf(
+function sessionTokenOf(request: HttpRequest, query: Query): string | undefined {
+  return request.headers.get("x-amz-security-token") ?? query.find(([k]) => k === "X-Amz-Security-Token")?.[1];
+}
+
+/** A temporary key comes with its token, any other with none. */
+export function demandSessionToken({ sessionToken }: FoundIdentity, given: string | undefined): void {
+  const [wanted, shown] = [Buffer.from(sessionToken ?? ""), Buffer.from(given ?? "")];
+  if (wanted.length !== shown.length || !timingSafeEqual(wanted, shown))
+    throw new WireError("InvalidTokenId", "The security token included in the request is invalid");
+}
+
+function identityOf(
   scope: Scope,
   options: AuthOptions,
   code: "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError",
-): string {
-  const found = options.credentials.lookup(scope.accessKey);
-  if (found === null)
-    throw new WireError("InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records.");
+): FoundIdentity {
+  const found = identityOfKey(scope.accessKey, options);
   const { region } = options;
   if (region !== "" && scope.region !== region && !(scope.region === "US" && region === "us-east-1")) {
     throw new WireError(code, `The authorization's region is wrong; expecting '${region}'.`, { region });
   }
-  return found.secretKey;
+  return found;
 }
 
 function requestDate(request: HttpRequest): { readonly text: string; readonly ms: number } {

@@ -11,6 +11,7 @@ import {
 } from "../object/buckets.ts";
 import { parseVersioning } from "../bucket/versioning.ts";
 import { getTagging, putTagging } from "../object/tagging.ts";
+import { visibleBuckets } from "./authorize.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import type { S3Code } from "./errors.ts";
 import { S3_ERRORS } from "./errors.ts";
@@ -30,7 +31,8 @@ export async function listBuckets(call: Call): Promise<Reply> {
   const max = integerFrom(call.query.get("max-buckets"), "max-buckets", BUCKETS_MAX, { min: 1, max: BUCKETS_MAX });
   const token = call.query.get("continuation-token") ?? "";
   const after = token === "" ? "" : decodeToken(token);
-  const all = (await list(call.objects)).filter((b) => b.name.startsWith(prefix) && b.name > after);
+  const visible = await visibleBuckets(call, await list(call.objects));
+  const all = visible.filter((b) => b.name.startsWith(prefix) && b.name > after);
   const page = all.slice(0, max);
   const buckets = page.map(
     (b): XmlNode => [

@@ -6,7 +6,7 @@ import type { Bucket } from "../bucket/catalog.ts";
 import { type CorsRule, matchCors, parseCors, storedCors } from "../bucket/cors.ts";
 import { ownDocument, setOwnDocument } from "../object/buckets.ts";
 import type { HeaderList, HttpRequest } from "../sys/http.ts";
-import { type Call, type Reply, reply, xmlReply } from "./call.ts";
+import { type Call, type Reply, reply } from "./call.ts";
 import { S3_ERRORS } from "./errors.ts";
 import { readDocument } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
@@ -30,9 +30,9 @@ export function globalCors(origins: readonly string[]): readonly CorsRule[] {
 }
 
 export async function getBucketCors(call: Call): Promise<Reply> {
-  const text = await ownDocument(call.objects, call.bucket, "cors");
-  if (text === "") throw new WireError("NoSuchCORSConfiguration", S3_ERRORS.NoSuchCORSConfiguration.message);
-  return xmlReply(200, text);
+  const document = await ownDocument(call.objects, call.bucket, "cors");
+  if (document.length === 0) throw new WireError("NoSuchCORSConfiguration", S3_ERRORS.NoSuchCORSConfiguration.message);
+  return reply(200, { "Content-Type": "application/xml" }, document);
 }
 
 export async function putBucketCors(call: Call): Promise<Reply> {
@@ -42,7 +42,7 @@ export async function putBucketCors(call: Call): Promise<Reply> {
 }
 
 export async function deleteBucketCors(call: Call): Promise<Reply> {
-  await setOwnDocument(call.objects, call.bucket, "cors", "");
+  await setOwnDocument(call.objects, call.bucket, "cors", new Uint8Array(0));
   return reply(204);
 }
 

@@ -1,14 +1,9 @@
-/** Headers of object lock: what a new version asks for, and the bypass of GOVERNANCE. Source: s3-api.md §4.11. */
+/** Headers of object lock: what a new version asks for. Source: s3-api.md §4.11. */
 import { type LockWish, type Retention, retainUntil } from "../bucket/object-lock.ts";
 import type { Call } from "./call.ts";
 import { WireError } from "./wire-error.ts";
 
 const LOCK_HEADER = "x-amz-object-lock-";
-
-/** `x-amz-bypass-governance-retention`. */
-export function bypassOf(call: Call): boolean {
-  return call.request.headers.get("x-amz-bypass-governance-retention")?.toLowerCase() === "true";
-}
 
 /** What the headers of a new version ask for. */
 export function lockFrom(call: Call): LockWish {

@@ -3,10 +3,11 @@ import { legalHoldOf, parseLockConfiguration, retentionOf } from "../bucket/obje
 import { putLockConfiguration } from "../object/buckets.ts";
 import { lockedVersion, putLegalHold, putRetention } from "../object/object-lock.ts";
 import type { TaggingRequest } from "../object/types.ts";
+import { bypassAsked } from "./authorize.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import { S3_ERRORS } from "./errors.ts";
 import { versionIdFrom } from "./headers.ts";
-import { bypassOf, retentionFrom } from "./lock-headers.ts";
+import { retentionFrom } from "./lock-headers.ts";
 import { hasBodyDigest, readDocument } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
 import { child, childText, parseXml, xmlDocument } from "./xml.ts";
@@ -42,7 +43,7 @@ export async function putObjectRetention(call: Call): Promise<Reply> {
   const { versionId } = await putRetention(call.objects, {
     ...versionOf(call),
     retention,
-    bypassGovernance: bypassOf(call),
+    bypassGovernance: bypassAsked(call),
   });
   return reply(200, { "x-amz-version-id": versionId === "null" ? null : versionId });
 }

@@ -6,6 +6,7 @@ import { ObjectError } from "../object/errors.ts";
 import { openObject } from "../object/get-object.ts";
 import { putObject as put } from "../object/put-object.ts";
 import type { Conditions, CopySource, OpenedObject, VersionInfo } from "../object/types.ts";
+import { bypassAsked, demandDeletion } from "./authorize.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import { errorCodeOf, errorMessageOf } from "./error-reply.ts";
 import {
@@ -27,7 +28,7 @@ import {
   versionIdHeader,
 } from "./headers.ts";
 import { expirationHeader } from "./lifecycle-operations.ts";
-import { bypassOf, lockFrom } from "./lock-headers.ts";
+import { lockFrom } from "./lock-headers.ts";
 import { hasBodyDigest, readDocument, requestBody } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
 import { child, childrenOf, childText, parseXml, xmlDocument, type XmlNode } from "./xml.ts";
@@ -230,7 +231,7 @@ export async function deleteObject(call: Call): Promise<Reply> {
       ...conditionsFrom(call),
       ...deleteConditions(call.parameter("x-amz-if-match-size"), call.parameter("x-amz-if-match-last-modified-time")),
     },
-    bypassGovernance: bypassOf(call),
+    bypassGovernance: bypassAsked(call),
     ...(versionId === undefined ? {} : { versionId }),
   });
   return reply(204, {
@@ -305,12 +306,14 @@ async function deleteOne(
       ...(item.etag === undefined ? {} : { ifMatch: [item.etag.replaceAll('"', "")] }),
       ...deleteConditions(item.size, item.time),
     };
+    const name = key.replace(/^\/+/, "");
+    await demandDeletion(call, name, versionId);
     const result = await remove(call.objects, {
       bucket: call.bucket,
-      key: key.replace(/^\/+/, ""),
+      key: name,
       signal: call.request.signal,
       conditions,
-      bypassGovernance: bypassOf(call),
+      bypassGovernance: bypassAsked(call),
       ...(versionId === undefined ? {} : { versionId }),
     });
     if (quiet) return null;

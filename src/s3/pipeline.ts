@@ -13,13 +13,16 @@ import { isBucketName } from "../object/names.ts";
 import type { VersionInfo } from "../object/types.ts";
 import type { Log } from "../observe/log.ts";
 import type { HeaderList, HttpExchange, HttpRequest } from "../sys/http.ts";
+import { Access, type AccessMeans } from "./access.ts";
 import { type AuthOptions, authenticate, authenticateForm, type Identity } from "./authenticate.ts";
+import { authorize } from "./authorize.ts";
 import type { Call } from "./call.ts";
 import { errorCodeOf, errorDocument, errorMessageOf, errorStatusOf } from "./error-reply.ts";
 import { corsHeaders, preflight } from "./cors.ts";
 import { validatorHeaders } from "./object-operations.ts";
 import { findOperation, type Target } from "./operations.ts";
 import { asPut, demandPolicy, type PostedForm } from "./post-object.ts";
+import { RequestValues } from "./request-values.ts";
 import { decodePercent, parseQuery } from "./sigv4.ts";
 import { WireError } from "./wire-error.ts";
 
@@ -30,6 +33,7 @@ export interface S3Options {
   readonly objects: ObjectContext;
   readonly codec: Codec;
   readonly auth: AuthOptions;
+  readonly access: AccessMeans;
   /** Virtual-host domains. */
   readonly domains: readonly string[];
   /** For buckets without rules of their own. */
@@ -103,15 +107,8 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
       throw new WireError("NotImplemented", "A sub-resource of this request is not known.");
     if (operation === null)
       throw new WireError("MethodNotAllowed", "The specified method is not allowed against this resource.");
-    if (identity.accessKey === null) throw new WireError("AccessDenied", "Access Denied."); // one root user now; IAM and policies come with their issue
-    const call = makeCall(options, exchange, {
-      place,
-      query,
-      identity,
-      form,
-      requestId,
-      commonHeaders,
-    });
+    const call = makeCall(options, exchange, { place, query, identity, form, requestId, commonHeaders });
+    await authorize(operation, call);
     const answer = await operation.run(call);
     if (answer !== null) {
       status = answer.status;
@@ -149,6 +146,9 @@ function makeCall(
   const { place, query, identity, form } = facts;
   const request = form?.request ?? exchange.request;
   const hoisted = identity.isPresigned ? new Map([...query].map(([k, v]) => [k.toLowerCase(), v])) : null;
+  const parameter = (name: string): string | undefined => request.headers.get(name) ?? hoisted?.get(name);
+  const { region, nowMs } = options.auth;
+  const values = new RequestValues({ request, query, identity, region, nowMs, parameter });
   return {
     request,
     response,
@@ -158,10 +158,11 @@ function makeCall(
     query,
     identity,
     form,
+    access: new Access(options.access, identity.principal, values),
     objects: options.objects,
     codec: options.codec,
     commonHeaders: facts.commonHeaders,
-    parameter: (name) => request.headers.get(name) ?? hoisted?.get(name),
+    parameter,
     digest(bytes, flags) {
       const digest = new Digest(options.codec, flags);
       if (bytes.length > 0) digest.update(bytes);

@@ -6,7 +6,7 @@ import { storedNotification } from "../bucket/notification.ts";
 import { storedReplication, targetArns } from "../bucket/replication.ts";
 import { storedWebsite } from "../bucket/website.ts";
 import { headBucket, ownDocument, putReplication, setBucketDocument, setOwnDocument } from "../object/buckets.ts";
-import { type Call, type Reply, reply, xmlReply } from "./call.ts";
+import { type Call, type Reply, reply } from "./call.ts";
 import { S3_ERRORS } from "./errors.ts";
 import { readDocument } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
@@ -42,19 +42,20 @@ export async function deleteBucketReplication(call: Call): Promise<Reply> {
 }
 
 export async function getBucketWebsite(call: Call): Promise<Reply> {
-  const text = await ownDocument(call.objects, call.bucket, "website");
-  if (text === "") throw new WireError("NoSuchWebsiteConfiguration", S3_ERRORS.NoSuchWebsiteConfiguration.message);
-  return xmlReply(200, text);
+  const document = await ownDocument(call.objects, call.bucket, "website");
+  if (document.length === 0)
+    throw new WireError("NoSuchWebsiteConfiguration", S3_ERRORS.NoSuchWebsiteConfiguration.message);
+  return reply(200, { "Content-Type": "application/xml" }, document);
 }
 
 export async function putBucketWebsite(call: Call): Promise<Reply> {
-  const text = storedWebsite(await documentOf(call, "WebsiteConfiguration"));
-  await setOwnDocument(call.objects, call.bucket, "website", text);
+  const document = storedWebsite(await documentOf(call, "WebsiteConfiguration"));
+  await setOwnDocument(call.objects, call.bucket, "website", document);
   return reply(200);
 }
 
 export async function deleteBucketWebsite(call: Call): Promise<Reply> {
-  await setOwnDocument(call.objects, call.bucket, "website", "");
+  await setOwnDocument(call.objects, call.bucket, "website", new Uint8Array(0));
   return reply(204);
 }
 
