@@ -1,11 +1,12 @@
 /** Listings on the wire: objects V1 and V2, versions. Source: s3-api.md §4.3. */
+import { escapeXml } from "../core/xml.ts";
 import { ROOT_ACCOUNT_ID } from "../iam/principal.ts";
 import { listObjects, listVersions } from "../object/list-objects.ts";
 import type { ListedObject } from "../object/types.ts";
 import { type Call, type Reply, xmlReply } from "./call.ts";
 import { integerFrom, queryEscape } from "./headers.ts";
 import { WireError } from "./wire-error.ts";
-import { escapeXml, xmlListing, type XmlNode } from "./xml.ts";
+import { xmlListing, type XmlNode } from "./xml.ts";
 
 export const OWNER_ID = ROOT_ACCOUNT_ID;
 export const OWNER: XmlNode = [

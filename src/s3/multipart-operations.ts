@@ -27,6 +27,8 @@ import {
   versionIdHeader,
 } from "./headers.ts";
 import { commonParameters, OWNER, OWNER_ID } from "./list-operations.ts";
+import { abortHeaders, expirationHeader } from "./lifecycle-operations.ts";
+import { refuseLockHeaders } from "./lock-headers.ts";
 import { sourceOf } from "./object-operations.ts";
 import { readDocument, requestBody } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
@@ -60,6 +62,7 @@ export async function createMultipartUpload(call: Call): Promise<Reply> {
   return xmlReply(200, document, {
     "x-amz-checksum-algorithm": result.checksumAlgorithm,
     "x-amz-checksum-type": result.checksumType,
+    ...abortHeaders(result.abort),
   });
 }
 
@@ -165,6 +168,7 @@ function partNode(part: PartInfo): XmlNode {
 }
 
 export async function completeMultipartUpload(call: Call): Promise<Reply> {
+  refuseLockHeaders(call);
   const root = parseXml(await readDocument(call, COMPLETE_DOCUMENT_BYTES_MAX, "object"), "CompleteMultipartUpload");
   const listed = childrenOf(root, "Part").map(partFrom);
   if (listed.length === 0) throw new WireError("MalformedXML", "You must specify at least one part.");
@@ -196,7 +200,10 @@ export async function completeMultipartUpload(call: Call): Promise<Reply> {
     checksum === null || value === null ? null : [`Checksum${checksum.algorithm}`, value],
     checksum === null ? null : ["ChecksumType", checksum.type],
   ]);
-  return xmlReply(200, document, { "x-amz-version-id": result.versionId });
+  return xmlReply(200, document, {
+    "x-amz-version-id": result.versionId,
+    "x-amz-expiration": expirationHeader(result.expiry),
+  });
 }
 
 function partFrom(element: XmlElement): {

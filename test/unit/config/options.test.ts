@@ -99,6 +99,8 @@ describe("values", () => {
       rootPassword: "minioadmin",
       domains: [],
       region: "",
+      signatureV2: true,
+      corsOrigins: ["*"],
       standardClass: "",
       reducedClass: "",
       storageClassOptimize: "availability",
