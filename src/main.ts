@@ -12,7 +12,7 @@ import { OperatingError } from "./core/errors.ts";
 import { createLog, type Log } from "./observe/log.ts";
 import { healDrivesLogged } from "./background/drive-healer.ts";
 import { measureCodec } from "./codec/speed.ts";
-import { openStore, type Outside, startServer, VERSION } from "./server.ts";
+import { openStore, type Outside, repairDrives, startServer, VERSION } from "./server.ts";
 import { realClock } from "./sys/clock.ts";
 import { lookAtDrive } from "./sys/drive-facts.ts";
 import { coreCount } from "./sys/machine.ts";
@@ -44,12 +44,15 @@ async function main(): Promise<void> {
     case "drive flush":
       await flush(command);
       return;
+    case "drive repair":
+      await repair(command);
+      return;
     case "server":
       await serve(command);
   }
 }
 
-type OnDrives = Extract<Command, { name: "server" | "plan" | "heal" | "drive flush" }>;
+type OnDrives = Extract<Command, { name: "server" | "plan" | "heal" | "drive flush" | "drive repair" }>;
 
 function outsideOf(options: ServerOptions): Outside & { readonly log: Log } {
   const clock = realClock();
@@ -126,6 +129,17 @@ async function flush({ options, endpoints }: OnDrives): Promise<void> {
   await store.close();
   if (left.length === 0) outside.log.info("flushed", { drives: endpoints.length });
   exitFlushed(left.length === 0 ? 0 : 1);
+}
+
+/** Exit 1 when a drive is damaged and was not repaired. */
+async function repair({ options, endpoints }: OnDrives): Promise<void> {
+  holdProcess();
+  let isWell = true;
+  for await (const { text, isUsable } of repairDrives(options, endpoints, outsideOf(options))) {
+    process.stdout.write(text);
+    isWell &&= isUsable;
+  }
+  exitFlushed(isWell ? 0 : 1);
 }
 
 function showCodec(options: ServerOptions): void {

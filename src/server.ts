@@ -8,7 +8,7 @@ import { HealQueue } from "./background/heal-queue.ts";
 import { BucketCatalog } from "./bucket/catalog.ts";
 import { type Codec, loadCodec } from "./codec/native.ts";
 import { NativePool } from "./codec/pool.ts";
-import { layoutPools, type PoolLayout } from "./config/endpoints.ts";
+import { expandArgument, hasEllipses, layoutPools, type PoolLayout } from "./config/endpoints.ts";
 import type { ServerOptions } from "./config/options.ts";
 import { storageClassesOf } from "./config/storage-class.ts";
 import { BlockPool } from "./core/block-pool.ts";
@@ -32,7 +32,10 @@ import { readProcessUsage } from "./observe/process-usage.ts";
 import { bearerIsValid } from "./observe/prometheus-auth.ts";
 import { createS3Handler } from "./s3/pipeline.ts";
 import { SigningKeys } from "./s3/sigv4.ts";
-import { unmarkRebuild } from "./storage/rebuild-mark.ts";
+import { RebuildMarkError, unmarkRebuild } from "./storage/rebuild-mark.ts";
+import { RepairError, repairLog } from "./storage/repair-log.ts";
+import { repairText } from "./storage/repair-text.ts";
+import { LOG_DEFAULTS } from "./storage/drive-log.ts";
 import { GuardedDrive } from "./storage/guarded-drive.ts";
 import type { LocalDrive } from "./storage/local-drive.ts";
 import { GroupSyncs, type OpenedPool, openPool, StartError } from "./storage/open-pool.ts";
@@ -292,6 +295,31 @@ async function suspendedPools(
   if (now !== null && (layouts.length > 1 || bytes !== null))
     await pools.writeDocument(POOL_META_PATH, encodePoolMeta(now));
   return new Set((now ?? known).flatMap((pool, i) => (pool.decommission === null ? [] : [i])));
+}
+
+/** Damaged commit logs, one drive after the other; what happened to each, in words. A drive that fails ends no other's repair. */
+export async function* repairDrives(
+  options: ServerOptions,
+  endpoints: readonly string[],
+  { clock, rng, cores, absolute }: Outside,
+): AsyncGenerator<{ readonly text: string; readonly isUsable: boolean }> {
+  const drives = endpoints.flatMap((argument) =>
+    hasEllipses(argument) ? expandArgument(argument).endpoints : [argument],
+  );
+  const { dryRun } = options;
+  const disk = new NativePool(loadCodec({ tier: TIERS[options.codecTier] }), {
+    threads: cores,
+    threadsMax: THREADS_MAX,
+  });
+  for (const root of drives.map(absolute)) {
+    try {
+      const report = await repairLog({ disk, clock, rng, root, size: LOG_DEFAULTS, dryRun });
+      yield { text: repairText(report), isUsable: report.damage === null || report.movedTo !== null };
+    } catch (error) {
+      if (!(error instanceof RepairError) && !(error instanceof RebuildMarkError)) throw error;
+      yield { text: `${error.message}\n`, isUsable: false };
+    }
+  }
 }
 
 export interface RunningSherd {

@@ -108,6 +108,7 @@ describe("values", () => {
       codecTier: "auto",
       metricsAuth: "jwt",
       drainTimeoutMs: 30_000,
+      dryRun: false,
       rootIsDefault: true,
       ignoredEnvironment: [],
     });
