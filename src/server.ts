@@ -8,7 +8,7 @@ import { HealQueue } from "./background/heal-queue.ts";
 import { BucketCatalog } from "./bucket/catalog.ts";
 import { type Codec, loadCodec } from "./codec/native.ts";
 import { NativePool } from "./codec/pool.ts";
-import { expandArgument, hasEllipses, layoutPools, type PoolLayout } from "./config/endpoints.ts";
+import { layoutPools, type PoolLayout } from "./config/endpoints.ts";
 import type { ServerOptions } from "./config/options.ts";
 import { storageClassesOf } from "./config/storage-class.ts";
 import { BlockPool } from "./core/block-pool.ts";
@@ -32,9 +32,7 @@ import { readProcessUsage } from "./observe/process-usage.ts";
 import { bearerIsValid } from "./observe/prometheus-auth.ts";
 import { createS3Handler } from "./s3/pipeline.ts";
 import { SigningKeys } from "./s3/sigv4.ts";
-import { RebuildMarkError, unmarkRebuild } from "./storage/rebuild-mark.ts";
-import { RepairError, repairLog } from "./storage/repair-log.ts";
-import { repairText } from "./storage/repair-text.ts";
+import { unmarkRebuild } from "./storage/rebuild-mark.ts";
 import { LOG_DEFAULTS } from "./storage/drive-log.ts";
 import { GuardedDrive } from "./storage/guarded-drive.ts";
 import type { LocalDrive } from "./storage/local-drive.ts";
@@ -74,6 +72,8 @@ export interface OpenedStore {
   readonly deploymentId: string;
   readonly syncs: GroupSyncs;
   readonly resources: SetResources;
+  /** Those that could be opened. */
+  readonly drives: readonly LocalDrive[];
   readonly healQueue: HealQueue;
   readonly background: BackgroundWork;
   /** Sets with a drive that came empty. */
@@ -134,8 +134,8 @@ export async function openStore(
       healed += (await healKey(set, damage, pools.locks, damage.why === "shard")).healed.length;
     return healed;
   };
-  for (const drive of opened.flatMap((p) => p.drives))
-    if (drive !== null) background.track(drive.sweep().then(() => undefined));
+  const drives = opened.flatMap((p) => p.drives.filter((drive) => drive !== null));
+  for (const drive of drives) background.track(drive.sweep().then(() => undefined));
   const rebuilt = async (): Promise<void> => {
     for (const root of replacedRoots(opened, layouts, outside)) await unmarkRebuild(native, root);
     for (const set of toRebuild) set.rebuilding.clear();
@@ -143,8 +143,8 @@ export async function openStore(
   const flush = async (): Promise<string[]> => {
     await background.idle();
     const left: string[] = [];
-    for (const drive of opened.flatMap((p) => p.drives)) {
-      if (drive === null || (await drive.flush())) continue;
+    for (const drive of drives) {
+      if (await drive.flush()) continue;
       const why =
         drive.writeFailure?.message ?? `${drive.endpoint}: an operation is in doubt until more drives are back`;
       left.push(why);
@@ -156,7 +156,7 @@ export async function openStore(
     await background.idle();
     await closeDrives(opened, syncs, tables);
   };
-  const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, resources, healQueue, background };
+  const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, resources, drives, healQueue, background };
   return { ...parts, toRebuild, rebuilt, flush, close };
 }
 
@@ -215,6 +215,7 @@ async function openPools(
         rng: outside.rng,
         clock: outside.clock,
         syncs,
+        log: { ...LOG_DEFAULTS, totalBytes: options.logSizeBytes },
         warn,
         index: { tables, clock: outside.clock, summaries, warn },
       }),
@@ -295,31 +296,6 @@ async function suspendedPools(
   if (now !== null && (layouts.length > 1 || bytes !== null))
     await pools.writeDocument(POOL_META_PATH, encodePoolMeta(now));
   return new Set((now ?? known).flatMap((pool, i) => (pool.decommission === null ? [] : [i])));
-}
-
-/** Damaged commit logs, one drive after the other; what happened to each, in words. A drive that fails ends no other's repair. */
-export async function* repairDrives(
-  options: ServerOptions,
-  endpoints: readonly string[],
-  { clock, rng, cores, absolute }: Outside,
-): AsyncGenerator<{ readonly text: string; readonly isUsable: boolean }> {
-  const drives = endpoints.flatMap((argument) =>
-    hasEllipses(argument) ? expandArgument(argument).endpoints : [argument],
-  );
-  const { dryRun } = options;
-  const disk = new NativePool(loadCodec({ tier: TIERS[options.codecTier] }), {
-    threads: cores,
-    threadsMax: THREADS_MAX,
-  });
-  for (const root of drives.map(absolute)) {
-    try {
-      const report = await repairLog({ disk, clock, rng, root, size: LOG_DEFAULTS, dryRun });
-      yield { text: repairText(report), isUsable: report.damage === null || report.movedTo !== null };
-    } catch (error) {
-      if (!(error instanceof RepairError) && !(error instanceof RebuildMarkError)) throw error;
-      yield { text: `${error.message}\n`, isUsable: false };
-    }
-  }
 }
 
 export interface RunningSherd {
@@ -577,6 +553,7 @@ function metricSources(store: OpenedStore, _outside: Outside): ConstructorParame
     }),
     nativePool: () => store.pool.stats(),
     blocks: () => ({ writes: store.resources.blocks, reads: store.resources.readBlocks }),
+    commitLogs: () => store.drives.map((drive) => ({ endpoint: drive.endpoint, ...drive.logStats() })),
     groupSyncs: () =>
       store.syncs
         .all()

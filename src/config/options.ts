@@ -17,6 +17,7 @@ import {
   optionalListenAddress,
   storageClassText,
   optionalSizeBytes,
+  sizeBetween,
   optionalText,
   textOfLength,
 } from "./option-values.ts";
@@ -197,6 +198,14 @@ const OPTIONS = {
     fallback: "30s",
     value: "DURATION",
     help: "how long SIGTERM waits for requests in flight",
+  }),
+  logSizeBytes: row({
+    flag: "log-size",
+    env: "LOG_SIZE",
+    schema: sizeBetween("48MiB", "4GiB"),
+    fallback: "64MiB",
+    value: "SIZE",
+    help: "commit log of each drive; more puts off more, costs memory and start time",
   }),
   dryRun: row({
     flag: "dry-run",
