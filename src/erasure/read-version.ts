@@ -43,7 +43,8 @@ export async function readKey(
   const few = Math.max(set.dataShards, set.size - Math.floor(set.size / 2));
   if (!all) {
     await ask(set, key, order.slice(0, few), states, how);
-    const quick = agreeing(set, key, states, few);
+    const isWitnessed = order.slice(0, few).every((i) => !set.rebuilding.has(i));
+    const quick = isWitnessed ? agreeing(set, key, states, few) : null;
     // That a key is absent is believed when all say so: drives may have lost it without knowing.
     if (quick !== null && (quick.merged.versions.length > 0 || how !== plainRead)) return quick;
   }
@@ -69,7 +70,8 @@ async function lookAgain(set: ErasureSet, first: KeyReading, how: Ask): Promise<
 /** Drives that hold data shards first, so that an inline object comes with its metadata. */
 function readOrder(set: ErasureSet, key: ObjectPath): number[] {
   const dist = set.distribution(key);
-  const usable = (i: number): number => (set.drives[i]?.state === "ok" ? 0 : set.drives[i] == null ? 1000 : 100);
+  const usable = (i: number): number =>
+    set.drives[i] == null ? 1000 : set.drives[i].state !== "ok" ? 100 : set.rebuilding.has(i) ? 50 : 0;
   return dist.map((_, i) => i).sort((a, b) => usable(a) + (dist[a] as number) - (usable(b) + (dist[b] as number)));
 }
 
@@ -170,7 +172,7 @@ function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[
   const answers = views.length; // what cannot be read is no witness
   const silent = set.size - answers;
   const smallest = Math.min(set.dataShards, set.size - Math.floor(set.size / 2));
-  const merged = mergeVersions(views, set.size, set.dataShards);
+  const merged = withoutStale(set, mergeVersions(views, set.size, set.dataShards), views);
   if (merged.versions.length === 0 && silent >= smallest) {
     throw new QuorumError(
       "ReadQuorum",
@@ -182,6 +184,17 @@ function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[
   if (merged.differing.length > 0 || isDamaged)
     set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "differs" });
   return { key, states, metas, merged, highest, rolledBack: verdict.rollBack, partial: false };
+}
+
+/**
+ * What only drives show that are being rebuilt, while enough others answer to hold a copy of every committed write, is older than
+ * its removal: the log of such a drive may have lost that.
+ */
+function withoutStale(set: ErasureSet, merged: Merged, views: readonly View[]): Merged {
+  if (set.rebuilding.size === 0) return merged;
+  const isWhole = (position: number): boolean => !set.rebuilding.has(position);
+  if (views.filter(({ drive }) => isWhole(drive)).length < set.size - Math.floor(set.size / 2)) return merged;
+  return { ...merged, versions: merged.versions.filter(({ copies }) => copies.some(isWhole)) };
 }
 
 /** null = absent, undefined = unreadable. */
