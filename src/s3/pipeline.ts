@@ -211,9 +211,11 @@ function demandPlainSegments(path: string): void {
   }
 }
 
+const STREAMED: ReadonlySet<string> = new Set(["PutObject", "PutObjectExtract", "UploadPart"]);
+
 /** Streaming payload modes belong to uploads. */
 function demandStreamingFits(api: string, identity: Identity): void {
-  if (identity.payload.kind === "chunked" && api !== "PutObject" && api !== "UploadPart")
+  if (identity.payload.kind === "chunked" && !STREAMED.has(api))
     throw new WireError("XAmzContentSHA256Mismatch", "A streaming payload is only possible for uploads.");
 }
 
