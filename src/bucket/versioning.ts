@@ -11,6 +11,7 @@ import {
   type XmlContent,
   type XmlElement,
 } from "../core/xml.ts";
+import { FormatError } from "../core/format-error.ts";
 import { DocumentError } from "./document-error.ts";
 
 const EXCLUDED_MAX = 10;
@@ -43,7 +44,12 @@ export function parseStoredVersioning(document: Uint8Array): Versioning {
   if (document.length === 0) return NEVER_VERSIONED;
   const text = new TextDecoder().decode(document);
   if (!text.includes("<Status>")) return NEVER_VERSIONED;
-  return parseVersioning(parseXmlDocument(document, "VersioningConfiguration"));
+  try {
+    return parseVersioning(parseXmlDocument(document, "VersioningConfiguration"));
+  } catch (error) {
+    if (error instanceof DocumentError || error instanceof FormatError) return NEVER_VERSIONED;
+    throw error;
+  }
 }
 
 export function storedVersioning(versioning: Versioning): Uint8Array {

@@ -4,10 +4,19 @@
  */
 import type { Drive, DriveOutcome, KeyState, ObjectPath } from "../storage/drive.ts";
 import { FormatError } from "../core/format-error.ts";
+import { SYSTEM_BUCKET } from "../storage/paths.ts";
 import { XlMeta } from "../storage/xl-meta.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
-import { doubtQuorum, judgeDoubts, type Merged, mergeVersions, type MergedVersion, type View } from "./quorum.ts";
+import {
+  deleteQuorum,
+  doubtQuorum,
+  judgeDoubts,
+  type Merged,
+  mergeVersions,
+  type MergedVersion,
+  type View,
+} from "./quorum.ts";
 
 export interface KeyReading {
   readonly key: ObjectPath;
@@ -24,6 +33,8 @@ export interface KeyReading {
   readonly partial: boolean;
 }
 
+/** What MinIO never writes. */
+const OWN_DOCUMENT = /(^|\/)\.sherd-[^/]*$/;
 const LOOKS_MAX = 16;
 const NONE: ReadonlySet<bigint> = new Set();
 
@@ -171,7 +182,7 @@ function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[
   }
   const answers = views.length; // what cannot be read is no witness
   const silent = set.size - answers;
-  const smallest = Math.min(set.dataShards, set.size - Math.floor(set.size / 2));
+  const smallest = copiesMin(set, key);
   const merged = withoutStale(set, mergeVersions(views, set.size, set.dataShards), views);
   if (merged.versions.length === 0 && silent >= smallest) {
     throw new QuorumError(
@@ -184,6 +195,15 @@ function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[
   if (merged.differing.length > 0 || isDamaged)
     set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "differs" });
   return { key, states, metas, merged, highest, rolledBack: verdict.rollBack, partial: false };
+}
+
+/**
+ * As many silent drives may hide a version: MinIO believes k copies, whatever became of the others. Documents that only we
+ * write are on more than half of the drives, so that buckets without any stay usable when every spare drive is gone.
+ */
+function copiesMin(set: ErasureSet, key: ObjectPath): number {
+  if (key.bucket === SYSTEM_BUCKET && OWN_DOCUMENT.test(key.path)) return deleteQuorum(set.size);
+  return Math.min(set.dataShards, set.size - Math.floor(set.size / 2));
 }
 
 /**
