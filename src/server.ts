@@ -31,7 +31,7 @@ import { Metrics, metricsKindOf } from "./observe/metrics.ts";
 import type { BucketUsageFacts } from "./observe/usage-families.ts";
 import { readProcessUsage } from "./observe/process-usage.ts";
 import { bearerIsValid } from "./observe/prometheus-auth.ts";
-import { accessMeans } from "./s3/access.ts";
+import { AccessFacts } from "./s3/access-facts.ts";
 import { createS3Handler } from "./s3/pipeline.ts";
 import { SigningKeys } from "./s3/sigv4.ts";
 import { unmarkRebuild } from "./storage/rebuild-mark.ts";
@@ -327,17 +327,18 @@ export async function startServer(
   const metrics = new Metrics({ sources: metricSources(store, outside), clock, lag, server: host, version: VERSION });
   const secretOf = (accessKey: string): string | undefined =>
     accessKey === options.rootUser ? options.rootPassword : undefined;
+  const identities = rootOnly(options.rootUser, options.rootPassword);
   const nextRequestId = requestIds(rng);
   const handle = createS3Handler({
     objects,
     codec,
     auth: {
-      identities: rootOnly(options.rootUser, options.rootPassword),
+      identities,
       region: options.region,
       nowMs: () => clock.nowMs(),
       signingKeys: new SigningKeys(),
     },
-    access: accessMeans(objects),
+    access: new AccessFacts(objects, identities, options.objectOwnership),
     domains: options.domains,
     hostId: Bun.hash.xxHash64(store.deploymentId).toString(16).padStart(16, "0"),
     log,

@@ -67,14 +67,14 @@ export class BucketCatalog {
   }
 
   /** False if it existed. */
-  async create(name: string): Promise<boolean> {
+  async create(name: string, own: ReadonlyMap<OwnDocument, Uint8Array> = new Map()): Promise<boolean> {
     using _ = await this.changing.acquire(name);
     const made = await this.store.makeBucket(name);
     this.cache.delete(name);
     if (!made) return false;
     await this.store.writeDocument(
       documentPath(name),
-      encodeBucketMetadata(newBucketMetadata(name, this.clock.nowNs())),
+      encodeBucketMetadata({ ...newBucketMetadata(name, this.clock.nowNs()), own }),
     );
     this.cache.delete(name);
     return true;
@@ -88,10 +88,17 @@ export class BucketCatalog {
     return outcome;
   }
 
-  async setDocument(bucket: Bucket, which: BucketDocument, document: Uint8Array): Promise<void> {
+  /** `own`: set together with it. */
+  async setDocument(
+    bucket: Bucket,
+    which: BucketDocument,
+    document: Uint8Array,
+    own: ReadonlyMap<OwnDocument, Uint8Array> = new Map(),
+  ): Promise<void> {
     using _ = await this.changing.acquire(bucket.name);
     const current = (await this.load(bucket.name)) ?? bucket;
-    const changed = withDocument(current.metadata, which, document, this.clock.nowNs());
+    let changed = withDocument(current.metadata, which, document, this.clock.nowNs());
+    for (const [ownWhich, ownDocument] of own) changed = withOwnDocument(changed, ownWhich, ownDocument);
     await this.store.writeDocument(documentPath(bucket.name), encodeBucketMetadata(changed));
     this.cache.delete(bucket.name);
   }

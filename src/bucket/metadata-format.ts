@@ -44,8 +44,8 @@ const TIME_KEYS = {
 const OWN_KEYS = {
   /** A policy that MinIO could not read: then `policy` is empty. */
   ownPolicy: "SherdPolicyJSON",
-  publicAccessBlock: "SherdPublicAccessBlockXML",
-  ownershipControls: "SherdOwnershipControlsXML",
+  publicAccessBlock: "SherdPublicAccessBlock",
+  ownershipControls: "SherdObjectOwnership",
   /** Account that created the bucket; unset = root's. */
   owner: "SherdOwnerID",
   acl: "SherdAclJSON",

@@ -126,6 +126,14 @@ const OPTIONS = {
     value: "NAME",
     help: "region that requests must be signed for; empty accepts any",
   }),
+  objectOwnership: row({
+    flag: null,
+    env: "OBJECT_OWNERSHIP",
+    schema: oneOf(["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"]),
+    fallback: "BucketOwnerEnforced",
+    value: "RULE",
+    help: "of buckets that set none: BucketOwnerEnforced turns access control lists off",
+  }),
   standardClass: row({
     flag: null,
     env: "STORAGE_CLASS_STANDARD",

@@ -1,4 +1,5 @@
 /** Buckets: list, create, head, delete, versioning. */
+import type { OwnDocument } from "../bucket/metadata-format.ts";
 import { storedVersioning, type Versioning } from "../bucket/versioning.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
@@ -9,9 +10,14 @@ export async function listBuckets(ctx: ObjectContext): Promise<readonly BucketIn
   return (await ctx.buckets.list()).map(({ name, createdNs }) => ({ name, createdNs }));
 }
 
-export async function createBucket(ctx: ObjectContext, name: string): Promise<void> {
+/** `own`: what the new bucket begins with, see bucket/access-settings.ts. */
+export async function createBucket(
+  ctx: ObjectContext,
+  name: string,
+  own: ReadonlyMap<OwnDocument, Uint8Array>,
+): Promise<void> {
   checkBucketName(name);
-  if (await ctx.buckets.create(name)) return;
+  if (await ctx.buckets.create(name, own)) return;
   throw new ObjectError(
     "BucketAlreadyOwnedByYou",
     "Your previous request to create the named bucket succeeded and you already own it.",

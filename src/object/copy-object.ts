@@ -91,7 +91,7 @@ export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest)
           new Map([...metadata, ...defaultRetention(bucket.metadata.documents.objectLock, ctx.clock.nowMs())]),
           { etag, tagging, storageClass },
         ),
-        metaSys: new Map(crcEntry(record)),
+        metaSys: new Map([...(request.internal ?? []), ...crcEntry(record)]),
       };
     },
   });

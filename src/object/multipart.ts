@@ -56,7 +56,7 @@ export async function createUpload(ctx: ObjectContext, request: CreateUploadRequ
     versionId,
     storageClass: request.storageClass,
     metaUsr,
-    metaSys: new Map(),
+    metaSys: request.internal ?? new Map(),
   });
   return { uploadId: state.ref.uploadId, checksumAlgorithm, checksumType };
 }
@@ -218,6 +218,7 @@ export async function listParts(ctx: ObjectContext, request: ListPartsRequest): 
     isTruncated: after.length > page.length,
     nextPartNumberMarker: page.at(-1)?.number ?? 0,
     storageClass: state.metaUsr.get("x-amz-storage-class") ?? "STANDARD",
+    internal: state.metaSys,
     checksumAlgorithm: declared?.algorithm ?? null,
     checksumType: declared?.type ?? null,
   };

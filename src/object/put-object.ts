@@ -63,7 +63,7 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
           new Map([...request.metadata, ...defaultRetention(bucket.metadata.documents.objectLock, ctx.clock.nowMs())]),
           { etag, tagging: request.tagging, storageClass: request.storageClass },
         ),
-        metaSys: new Map(crcEntry(record)),
+        metaSys: new Map([...(request.internal ?? []), ...crcEntry(record)]),
       };
     },
   });

@@ -59,6 +59,8 @@ export interface NewMetadata {
   readonly tagging: string;
   /** STANDARD or REDUCED_REDUNDANCY. */
   readonly storageClass: string;
+  /** More entries of MetaSys, like an ACL. */
+  readonly internal?: ReadonlyMap<string, Uint8Array>;
 }
 
 export interface VersionInfo {
@@ -136,6 +138,8 @@ export interface CopyObjectRequest extends ObjectTarget {
   /** null = STANDARD unless … keep the source's (MinIO). */
   readonly storageClass: string | null;
   readonly checksumAlgorithm: ChecksumName | null;
+  /** More entries of MetaSys of the copy, like an ACL: the source's are not copied. */
+  readonly internal?: ReadonlyMap<string, Uint8Array>;
 }
 export interface CopyObjectResult extends PutObjectResult {
   readonly sourceVersionId: string | null;
@@ -235,6 +239,8 @@ export interface ListPartsResult {
   readonly isTruncated: boolean;
   readonly nextPartNumberMarker: number;
   readonly storageClass: string;
+  /** MetaSys of the upload. */
+  readonly internal: ReadonlyMap<string, Uint8Array>;
   readonly checksumAlgorithm: ChecksumName | null;
   readonly checksumType: ChecksumType | null;
 }

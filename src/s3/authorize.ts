@@ -21,7 +21,26 @@ const VERSION_ACTIONS: ReadonlyMap<string, string> = new Map([
 ]);
 
 export async function authorize(operation: Operation, call: Call): Promise<void> {
-  for (const wanted of wantedBy(operation, call)) await call.access.demand(wanted);
+  for (const wanted of wantedBy(operation, call)) {
+    if (await call.access.may(wanted)) continue;
+    // Who may list learns that a key is not there; to anybody else it is as if it were another's.
+    if (!(READS_OBJECT.has(operation.name) && (await isMissing(wanted, call)) && (await mayList(call)))) throw denied();
+  }
+}
+
+/** What a handler's "there is no such key" is to this caller: on AWS only who may list the bucket is told. */
+export async function missingKeySeenBy(call: Call, operation: Operation): Promise<"told" | "denied"> {
+  return !READS_OBJECT.has(operation.name) || (await mayList(call)) ? "told" : "denied";
+}
+
+const READS_OBJECT: ReadonlySet<string> = new Set(["GetObject", "HeadObject", "GetObjectAttributes", "GetObjectAcl"]);
+
+async function isMissing(wanted: Wanted, call: Call): Promise<boolean> {
+  return wanted.bucket === call.bucket && wanted.key === call.key && !(await call.access.exists(wanted));
+}
+
+async function mayList(call: Call): Promise<boolean> {
+  return await call.access.may({ anyOf: ["s3:ListBucket"], bucket: call.bucket, key: "", prefix: call.key });
 }
 
 export function onObject(action: string, bucket: string, key: string, versionId?: string): Wanted {
@@ -98,11 +117,12 @@ function onSource(call: Call): Wanted[] {
   return [onObject("s3:GetObject", source.bucket, source.key, source.versionId)];
 }
 
-/** All for who may list them, else those that the caller may list or locate; AccessDenied where that is none. */
+/** All (where users are accounts: those of the caller's) for who may list them, else those that the caller may list or locate; AccessDenied where that is none. */
 export async function visibleBuckets<B extends { readonly name: string }>(
   { access }: Call,
-  all: readonly B[],
+  every: readonly B[],
 ): Promise<readonly B[]> {
+  const all = await access.ownBuckets(every);
   if (await access.may({ anyOf: ["s3:ListAllMyBuckets"], bucket: "", key: "" })) return all;
   const seen: B[] = [];
   for (const bucket of all)

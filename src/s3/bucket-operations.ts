@@ -9,15 +9,18 @@ import {
   putVersioning as setVersioning,
   setBucketDocument,
 } from "../object/buckets.ts";
+import { ROOT_ACCOUNT_ID } from "../iam/principal.ts";
 import { legalHoldOf, retentionOf } from "../bucket/object-lock.ts";
 import { getTagging, putTagging } from "../object/tagging.ts";
 import type { VersionInfo } from "../object/types.ts";
+import { demandOwnBucket, ownOfNewBucket } from "./acl-operations.ts";
 import { visibleBuckets } from "./authorize.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import type { S3Code } from "./errors.ts";
 import { S3_ERRORS } from "./errors.ts";
 import { checkTags, decodeTags, encodeTags, integerFrom, isoDate, versionIdFrom } from "./headers.ts";
-import { decodeToken, OWNER } from "./list-operations.ts";
+import { decodeToken } from "./list-operations.ts";
+import { ownerNode } from "./owners.ts";
 import { readDocument } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
 import { child, childrenOf, childText, parseXml, xmlDocument, type XmlNode } from "./xml.ts";
@@ -49,7 +52,7 @@ export async function listBuckets(call: Call): Promise<Reply> {
   return xmlReply(
     200,
     xmlDocument("ListAllMyBucketsResult", [
-      OWNER,
+      ownerNode(call, call.access.hasAccounts ? call.access.principal.canonicalId : ROOT_ACCOUNT_ID),
       ["Buckets", buckets],
       prefix === "" ? null : ["Prefix", prefix],
       next,
@@ -67,14 +70,13 @@ export async function createBucket(call: Call): Promise<Reply> {
     if (region !== "" && constraint !== "" && constraint !== region)
       throw new WireError("InvalidRegion", "Region does not match.");
   }
+  const own = ownOfNewBucket(call);
   try {
-    await create(call.objects, call.bucket);
+    await create(call.objects, call.bucket, own);
   } catch (error) {
-    if (
-      call.request.headers.get("x-minio-force-create") !== "true" ||
-      !(error instanceof Error && "code" in error && error.code === "BucketAlreadyOwnedByYou")
-    )
-      throw error;
+    if (!(error instanceof Error && "code" in error && error.code === "BucketAlreadyOwnedByYou")) throw error;
+    await demandOwnBucket(call);
+    if (call.request.headers.get("x-minio-force-create") !== "true") throw error;
   }
   return reply(200, { Location: `/${call.bucket}` });
 }

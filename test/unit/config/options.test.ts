@@ -99,6 +99,7 @@ describe("values", () => {
       rootPassword: "minioadmin",
       domains: [],
       region: "",
+      objectOwnership: "BucketOwnerEnforced",
       standardClass: "",
       reducedClass: "",
       storageClassOptimize: "availability",
