@@ -32,6 +32,7 @@ import type { BucketUsageFacts } from "./observe/usage-families.ts";
 import { readProcessUsage } from "./observe/process-usage.ts";
 import { bearerIsValid } from "./observe/prometheus-auth.ts";
 import { AccessFacts } from "./s3/access-facts.ts";
+import { globalCors } from "./s3/cors.ts";
 import { createS3Handler } from "./s3/pipeline.ts";
 import { SigningKeys } from "./s3/sigv4.ts";
 import { unmarkRebuild } from "./storage/rebuild-mark.ts";
@@ -337,9 +338,11 @@ export async function startServer(
       region: options.region,
       nowMs: () => clock.nowMs(),
       signingKeys: new SigningKeys(),
+      signatureV2: options.signatureV2,
     },
     access: new AccessFacts(objects, identities, options.objectOwnership),
     domains: options.domains,
+    cors: globalCors(options.corsOrigins),
     hostId: Bun.hash.xxHash64(store.deploymentId).toString(16).padStart(16, "0"),
     log,
     newRequestId: nextRequestId,
@@ -355,15 +358,7 @@ export async function startServer(
       }),
   });
   const certificates = options.certsDir === null ? null : await openCertificates(options.certsDir, log);
-  const http = await startHttpServer({
-    host: options.address.host === "" ? "0.0.0.0" : options.address.host,
-    port: options.address.port,
-    tls: certificates,
-    headerBytesMax: HEADER_BYTES_MAX,
-    bodyIdleMs: BODY_IDLE_MS,
-    handle,
-    failed: (error) => log.error("handler failed", { message: stackOf(error) }),
-  });
+  const http = await listen(options, { tls: certificates, handle, log });
   lag.start();
   const watch = certificates === null ? null : watchCertificates(certificates, http, outside);
   const stopRebuild = new AbortController();
@@ -375,6 +370,21 @@ export async function startServer(
     stop: () => stopAll({ http, store, lag, watch, stopRebuild, drainMs: options.drainTimeoutMs }),
     lookAtCertificates: () => watch?.lookNow(),
   };
+}
+
+function listen(
+  options: ServerOptions,
+  by: { tls: CertificateFolder | null; handle: (exchange: HttpExchange) => Promise<void>; log: Log },
+): Promise<RunningServer> {
+  return startHttpServer({
+    host: options.address.host === "" ? "0.0.0.0" : options.address.host,
+    port: options.address.port,
+    tls: by.tls,
+    headerBytesMax: HEADER_BYTES_MAX,
+    bodyIdleMs: BODY_IDLE_MS,
+    handle: by.handle,
+    failed: (error) => by.log.error("handler failed", { message: stackOf(error) }),
+  });
 }
 
 /** Random, upper-case hex; chance is asked for many at once. */

@@ -105,6 +105,15 @@ export const domainList = parsedAs<readonly string[]>(
   },
 );
 
+export const originList = parsedAs<readonly string[]>("origins separated by commas, one * in each at most", (text) => {
+  const value = text
+    .split(",")
+    .map((origin) => origin.trim())
+    .filter((origin) => origin !== "");
+  const wellFormed = value.every((origin) => /^[\x21-\x7e]+$/.test(origin) && origin.split("*").length <= 2);
+  return wellFormed ? { value } : null;
+});
+
 export function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {
   return z.enum(words, { error: `expected ${words.slice(0, -1).join(", ")} or ${words.at(-1)}` });
 }

@@ -18,6 +18,7 @@ import {
   storageClassText,
   optionalSizeBytes,
   optionalText,
+  originList,
   textOfLength,
 } from "./option-values.ts";
 
@@ -133,6 +134,22 @@ const OPTIONS = {
     fallback: "BucketOwnerEnforced",
     value: "RULE",
     help: "of buckets that set none: BucketOwnerEnforced turns access control lists off",
+  }),
+  signatureV2: row({
+    flag: null,
+    env: "SIGNATURE_V2",
+    schema: onOff,
+    fallback: "on",
+    value: "on|off",
+    help: "accept Signature Version 2, which old clients need",
+  }),
+  corsOrigins: row({
+    flag: null,
+    env: "API_CORS_ALLOW_ORIGIN",
+    schema: originList,
+    fallback: "*",
+    value: "ORIGIN,…",
+    help: "origins whose pages may use buckets without CORS rules of their own; one * in each",
   }),
   standardClass: row({
     flag: null,

@@ -30,6 +30,7 @@ import type {
   StoredVersion,
   UploadPart,
   UploadRef,
+  VersionLookup,
   UploadState,
   VersionChange,
   VersionReader,
@@ -286,12 +287,13 @@ export class Pools implements Store {
     const shards = await stageShards(set, {
       body: request.body,
       sizeBytes: request.sizeBytes,
+      sizeIsMax: request.sizeIsMax === true,
       digests: request.digests,
       parity,
       dist: pinned?.dist ?? set.distribution(path),
       part: pinned === null ? 1 : pinned.nextPart,
       dataDir: pinned?.dataDir ?? set.resources.rng.uuid(),
-      inlineAllowed: request.inline !== "never" && inlineFits(set, request, parity),
+      inlineAllowed: request.inline !== "never" && request.sizeIsMax !== true && inlineFits(set, request, parity),
       isPart: pinned !== null,
       signal: request.signal,
     });
@@ -326,8 +328,16 @@ export class Pools implements Store {
             request.reads === "latest" || request.reads === "none" ? undefined : request.reads.versionId,
           );
     const current = located === null || found === undefined ? null : this.stored(located, found);
-    const change = request.decide(current);
+    const change = request.decide(current, this.lookupIn(located));
     return change === null ? null : await this.apply(path, located, change);
+  }
+
+  /** For decisions: every version that was located. */
+  lookupIn(located: LocatedKey | null): VersionLookup {
+    return (versionId) => {
+      const found = located === null ? undefined : findVersion(located, versionId);
+      return located === null || found === undefined ? null : this.stored(located, found);
+    };
   }
 
   private async apply(path: ObjectPath, located: LocatedKey | null, change: VersionChange): Promise<Committed> {

@@ -1,7 +1,9 @@
 /** The ACL of a version: read and set. Kept in the version's own metadata under a key that MinIO ignores; see bucket/acl.ts. */
 import { ACL_KEY, type Acl, decodeAcl, encodeAcl, isPrivate } from "../bucket/acl.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
-import { demandVisible, notFound } from "./get-object.ts";
+import { notFound } from "./errors.ts";
+import { demandAlive, expiryOfVersion } from "./expiry.ts";
+import { demandVisible } from "./get-object.ts";
 import { checkKey } from "./names.ts";
 import type { TaggingRequest, VersionInfo } from "./types.ts";
 import { versionInfo } from "./version-info.ts";
@@ -12,10 +14,11 @@ export async function getObjectAcl(
   bucketOwner: string,
 ): Promise<{ readonly acl: Acl; readonly info: VersionInfo }> {
   checkKey(request.key);
-  await bucketOf(ctx, request.bucket);
+  const bucket = await bucketOf(ctx, request.bucket);
   const version = await ctx.store.readVersion(request.bucket, request.key, request.versionId);
   if (version === null) throw notFound(request.versionId);
   demandVisible(version, request.versionId);
+  demandAlive(ctx, expiryOfVersion(ctx, bucket, request.key, version), request.versionId);
   return {
     acl: decodeAcl(version.metaSys.get(ACL_KEY), bucketOwner),
     info: versionInfo(request.bucket, request.key, version),

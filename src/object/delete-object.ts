@@ -5,6 +5,7 @@ import type { StoredVersion } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
 import { checkKey } from "./names.ts";
+import { demandReplaceable, locked } from "./object-lock.ts";
 import { hasWriteConditions, judgeWrite } from "./precondition.ts";
 import { NULL_VERSION } from "./put-object.ts";
 import type { Conditions, DeleteObjectRequest, DeleteObjectResult } from "./types.ts";
@@ -32,8 +33,9 @@ export async function deleteObject(ctx: ObjectContext, request: DeleteObjectRequ
   await ctx.store.commit({
     ...target(request),
     reads: "latest",
-    decide(current) {
+    decide(current, versionOf) {
       demandDeletable(request.conditions, current);
+      demandReplaceable(ctx, versionId, versionOf);
       return { kind: "delete-marker", versionId };
     },
   });
@@ -66,10 +68,7 @@ function target(request: DeleteObjectRequest): { bucket: string; key: string; si
 
 /** A version under retention or legal hold stays. */
 function demandUnlocked(ctx: ObjectContext, request: DeleteObjectRequest, current: StoredVersion): void {
-  if (isProtected(current.metaUsr, ctx.clock.nowMs(), request.bypassGovernance))
-    throw new ObjectError("ObjectLocked", "Object is WORM protected and cannot be overwritten or removed.", {
-      versionId: current.versionId,
-    });
+  if (isProtected(current.metaUsr, ctx.clock.nowMs(), request.bypassGovernance)) throw locked(current);
 }
 
 /** A missing key does not match any If-Match; a delete marker has no size or time to match either. */

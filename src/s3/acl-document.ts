@@ -2,6 +2,7 @@
  * Access control lists on the wire: the AccessControlPolicy document, canned names and x-amz-grant-* headers, in and out.
  * Grantees must exist. Throws WireError: MalformedACLError, InvalidArgument, InvalidRequest, UnresolvableGrantByEmailAddress.
  */
+import { escapeXml } from "../core/xml.ts";
 import {
   type Acl,
   CANNED,
@@ -15,7 +16,7 @@ import {
 } from "../bucket/acl.ts";
 import { type Identities, ROOT_ACCOUNT_ID, ROOT_DISPLAY_NAME } from "../iam/principal.ts";
 import { WireError } from "./wire-error.ts";
-import { child, childrenOf, childText, escapeXml, parseXml, type XmlElement } from "./xml.ts";
+import { child, childrenOf, childText, parseXml, type XmlElement } from "./xml.ts";
 
 const GRANT_HEADERS: readonly (readonly [string, Permission])[] = [
   ["x-amz-grant-read", "READ"],

@@ -98,7 +98,7 @@ function onKey(operation: Operation, call: Call): Wanted[] {
   if (MAKES_VERSION.has(operation.name))
     for (const [header, action] of HEADER_ACTIONS)
       if (call.parameter(header) !== undefined) wanted.push(onObject(action, bucket, key));
-  if (operation.name === "DeleteObject") wanted.push(...onBypass(call, key));
+  if (operation.name === "DeleteObject" || operation.name === "PutObjectRetention") wanted.push(...onBypass(call, key));
   return wanted;
 }
 

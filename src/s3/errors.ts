@@ -2,6 +2,7 @@
  * THE error table: every S3 code with its status and default message, and the mapping of the lower layers' codes to it,
  * complete at compile time. Source: s3-api.md §5.4.
  */
+import type { DocumentErrorCode } from "../bucket/document-error.ts";
 import type { ObjectErrorCode } from "../object/errors.ts";
 import type { QuorumErrorCode } from "../core/quorum-error.ts";
 
@@ -14,6 +15,7 @@ const row = (status: number, message: string): Row => ({ status, message });
 export const S3_ERRORS = {
   AccessControlListNotSupported: row(400, "The bucket does not allow ACLs"),
   AccessDenied: row(403, "Access Denied."),
+  AccessForbidden: row(403, "This CORS request is not allowed."),
   AllAccessDisabled: row(403, "All access to this resource has been disabled."),
   AuthorizationHeaderMalformed: row(400, "The authorization header is malformed."),
   AuthorizationQueryParametersError: row(400, "The authorization query parameters are incomplete or wrong."),
@@ -43,15 +45,22 @@ export const S3_ERRORS = {
   InvalidBucketName: row(400, "The specified bucket is not valid."),
   InvalidBucketState: row(409, "The request is not valid with the current state of the bucket."),
   InvalidDigest: row(400, "The Content-Md5 you specified is not valid."),
+  InvalidLifecycleWithObjectLock: row(400, "The lifecycle configuration is not possible with object lock."),
+  InvalidObjectState: row(403, "The operation is not valid for the current state of the object."),
   InvalidPart: row(
     400,
     "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.",
+  ),
+  InvalidPolicyDocument: row(
+    400,
+    "The content of the form does not meet the conditions specified in the policy document.",
   ),
   InvalidPartNumber: row(416, "The requested partnumber is not satisfiable."),
   InvalidPartOrder: row(
     400,
     "The list of parts was not in ascending order. The parts list must be specified in order by part number.",
   ),
+  InvalidRetentionPeriod: row(400, "The retention period is not valid."),
   InvalidRange: row(416, "The requested range is not satisfiable."),
   InvalidRequest: row(400, "Invalid Request."),
   InvalidRegion: row(400, "Region does not match."),
@@ -65,6 +74,7 @@ export const S3_ERRORS = {
   ),
   MalformedDate: row(400, "Invalid date format header, expected to be in ISO8601, RFC1123 or RFC1123Z time format."),
   MalformedPolicy: row(400, "Policy has invalid resource."),
+  MalformedPOSTRequest: row(400, "The body of your POST request is not well-formed multipart/form-data."),
   MalformedXML: row(400, "The XML you provided was not well-formed or did not validate against our published schema."),
   MetadataTooLarge: row(400, "Your metadata headers exceed the maximum allowed metadata size."),
   MethodNotAllowed: row(405, "The specified method is not allowed against this resource."),
@@ -91,6 +101,7 @@ export const S3_ERRORS = {
   OwnershipControlsNotFoundError: row(404, "The bucket ownership controls were not found."),
   PolicyTooLarge: row(400, "Policy exceeds the maximum allowed document size."),
   PreconditionFailed: row(412, "At least one of the pre-conditions you specified did not hold."),
+  RemoteTargetNotFoundError: row(404, "The remote target does not exist."),
   ReplicationConfigurationNotFoundError: row(404, "The replication configuration was not found."),
   RequestTimeTooSkewed: row(403, "The difference between the request time and the server's time is too large."),
   RequestTimeout: row(503, "A timeout occurred while trying to process the request, please reduce your request rate."),
@@ -103,6 +114,7 @@ export const S3_ERRORS = {
   SlowDownWrite: row(503, "Resource requested is unwritable, please reduce your request rate."),
   UnexpectedContent: row(400, "This request does not support content"),
   UnresolvableGrantByEmailAddress: row(400, "The e-mail address you provided does not match any account on record."),
+  UnsupportedNotification: row(400, "Only queues can be notified."),
   XAmzContentChecksumMismatch: row(400, "The provided 'x-amz-checksum' header does not match what was computed."),
   XAmzContentSHA256Mismatch: row(400, "The provided 'x-amz-content-sha256' header does not match what was computed."),
   XMinioInvalidObjectName: row(400, "Object name contains unsupported characters."),
@@ -150,6 +162,18 @@ export const OBJECT_ERRORS = {
   MethodNotAllowed: "MethodNotAllowed",
   NotImplemented: "NotImplemented",
 } as const satisfies Record<ObjectErrorCode, S3Code>;
+
+export const DOCUMENT_ERRORS = {
+  Malformed: "MalformedXML",
+  InvalidArgument: "InvalidArgument",
+  InvalidRequest: "InvalidRequest",
+  InvalidRetentionPeriod: "InvalidRetentionPeriod",
+  IllegalVersioningConfiguration: "IllegalVersioningConfigurationException",
+  InvalidStorageClass: "InvalidStorageClass",
+  LifecycleWithObjectLock: "InvalidLifecycleWithObjectLock",
+  UnsupportedNotification: "UnsupportedNotification",
+  NoSuchRemoteTarget: "RemoteTargetNotFoundError",
+} as const satisfies Record<DocumentErrorCode, S3Code>;
 
 export const QUORUM_ERRORS = {
   ReadQuorum: "SlowDownRead",

@@ -2,6 +2,7 @@
 import { checksumAlgorithmOf } from "../codec/checksum.ts";
 import type { ChecksumName, ChecksumType, Conditions, NewMetadata, VersionInfo } from "../object/types.ts";
 import type { Call } from "./call.ts";
+import { lockFrom } from "./lock-headers.ts";
 import { decodePercent, parseQuery } from "./sigv4.ts";
 import { WireError } from "./wire-error.ts";
 
@@ -31,7 +32,6 @@ export function refuseUnsupported(call: Call): void {
   for (const name of call.request.headers.keys()) {
     if (name.startsWith("x-amz-server-side-encryption") || name.startsWith("x-amz-copy-source-server-side-encryption"))
       throw new WireError("NotImplemented", "Server-side encryption is not implemented.");
-    if (name.startsWith("x-amz-object-lock-")) throw new WireError("NotImplemented", "Object lock is not implemented.");
     if (name.startsWith("x-minio-internal-"))
       throw new WireError("InvalidArgument", "A header is reserved for internal use.");
   }
@@ -47,6 +47,7 @@ export function newMetadata(call: Call): NewMetadata {
     metadata: metadataFrom(call),
     tagging: taggingFrom(call.parameter("x-amz-tagging")),
     storageClass: storageClassFrom(call) ?? "STANDARD",
+    lock: lockFrom(call),
   };
 }
 

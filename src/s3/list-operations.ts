@@ -1,11 +1,12 @@
 /** Listings on the wire: objects V1 and V2, versions. Source: s3-api.md §4.3. */
+import { escapeXml } from "../core/xml.ts";
 import { listObjects, listVersions } from "../object/list-objects.ts";
 import type { ListedObject } from "../object/types.ts";
 import { type Call, type Reply, xmlReply } from "./call.ts";
 import { integerFrom, queryEscape } from "./headers.ts";
 import { bucketOwnerXml } from "./owners.ts";
 import { WireError } from "./wire-error.ts";
-import { escapeXml, xmlListing, type XmlNode } from "./xml.ts";
+import { xmlListing, type XmlNode } from "./xml.ts";
 
 const KEYS_MAX = 1000;
 

@@ -28,6 +28,8 @@ import {
   versionIdHeader,
 } from "./headers.ts";
 import { commonParameters } from "./list-operations.ts";
+import { abortHeaders, expirationHeader } from "./lifecycle-operations.ts";
+import { refuseLockHeaders } from "./lock-headers.ts";
 import { sourceOf } from "./object-operations.ts";
 import { bucketOwner, ownerNode, uploadOwner } from "./owners.ts";
 import { readDocument, requestBody } from "./request-body.ts";
@@ -57,6 +59,7 @@ export async function createMultipartUpload(call: Call): Promise<Reply> {
   return xmlReply(200, document, {
     "x-amz-checksum-algorithm": result.checksumAlgorithm,
     "x-amz-checksum-type": result.checksumType,
+    ...abortHeaders(result.abort),
   });
 }
 
@@ -163,6 +166,7 @@ function partNode(part: PartInfo): XmlNode {
 }
 
 export async function completeMultipartUpload(call: Call): Promise<Reply> {
+  refuseLockHeaders(call);
   const root = parseXml(await readDocument(call, COMPLETE_DOCUMENT_BYTES_MAX, "object"), "CompleteMultipartUpload");
   const listed = childrenOf(root, "Part").map(partFrom);
   if (listed.length === 0) throw new WireError("MalformedXML", "You must specify at least one part.");
@@ -194,7 +198,10 @@ export async function completeMultipartUpload(call: Call): Promise<Reply> {
     checksum === null || value === null ? null : [`Checksum${checksum.algorithm}`, value],
     checksum === null ? null : ["ChecksumType", checksum.type],
   ]);
-  return xmlReply(200, document, { "x-amz-version-id": result.versionId });
+  return xmlReply(200, document, {
+    "x-amz-version-id": result.versionId,
+    "x-amz-expiration": expirationHeader(result.expiry),
+  });
 }
 
 function partFrom(element: XmlElement): {

@@ -28,7 +28,9 @@ import {
   versionIdFrom,
   versionIdHeader,
 } from "./headers.ts";
-import { announcedTrailers, readDocument, requestBody } from "./request-body.ts";
+import { expirationHeader } from "./lifecycle-operations.ts";
+import { lockFrom } from "./lock-headers.ts";
+import { hasBodyDigest, readDocument, requestBody } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
 import { child, childrenOf, childText, parseXml, xmlDocument, type XmlNode } from "./xml.ts";
 
@@ -51,6 +53,7 @@ export async function putObject(call: Call): Promise<Reply> {
   return reply(200, {
     ETag: quoted(result.etag),
     "x-amz-version-id": result.versionId,
+    "x-amz-expiration": expirationHeader(result.expiry),
     ...checksumHeaders(result.checksum),
   });
 }
@@ -74,6 +77,8 @@ async function serveObject(call: Call, withBody: boolean): Promise<Reply | null>
   });
   const { info } = opened;
   const headers = objectHeaders(info);
+  const expiration = expirationHeader(opened.expiry);
+  if (expiration !== null) headers.push(["x-amz-expiration", expiration]);
   const part = partFrom(call, info);
   const range = part ?? rangeFrom(call.request.headers.get("range"), info.sizeBytes);
   const length = range === null ? info.sizeBytes : range.last - range.first + 1;
@@ -197,6 +202,7 @@ export async function copyObject(call: Call): Promise<Reply> {
     replaceTagging: directive("x-amz-tagging-directive") ? taggingFrom(call.parameter("x-amz-tagging")) : null,
     storageClass: storageClassFrom(call),
     checksumAlgorithm: checksumNameFrom(call.parameter("x-amz-checksum-algorithm")),
+    lock: lockFrom(call),
   });
   const asked = call.parameter("x-amz-checksum-algorithm") !== undefined;
   const shown: XmlNode[] =
@@ -214,6 +220,7 @@ export async function copyObject(call: Call): Promise<Reply> {
   return xmlReply(200, document, {
     "x-amz-version-id": result.versionId,
     "x-amz-copy-source-version-id": result.sourceVersionId,
+    "x-amz-expiration": expirationHeader(result.expiry),
   });
 }
 
@@ -251,11 +258,7 @@ function deleteConditions(size: string | undefined, time: string | undefined): C
 }
 
 export async function deleteObjects(call: Call): Promise<Reply> {
-  const { headers } = call.request;
-  const hasChecksum =
-    [...headers.keys()].some((name) => name.startsWith("x-amz-checksum-")) ||
-    announcedTrailers(headers.get("x-amz-trailer")).length > 0;
-  if (!headers.has("content-md5") && !hasChecksum)
+  if (!hasBodyDigest(call))
     throw new WireError("MissingContentMD5", "Missing required header for this request: Content-Md5 or a checksum.");
   const root = parseXml(await readDocument(call, DELETE_DOCUMENT_BYTES_MAX), "Delete");
   const asked = childrenOf(root, "Object");

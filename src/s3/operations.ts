@@ -12,20 +12,39 @@ import {
   getBucketLocation,
   getBucketVersioning,
   getEmpty,
-  getMissing,
   getNotification,
-  getObjectLegalHold,
-  getObjectRetention,
   getObjectTagging,
   getStored,
   headBucket,
   listBuckets,
   notImplemented,
+  removeStored,
   putBucketTagging,
   putBucketVersioning,
   putObjectTagging,
+  restoreObject,
 } from "./bucket-operations.ts";
 import type { Call, Reply } from "./call.ts";
+import {
+  getObjectLegalHold,
+  getObjectRetention,
+  putObjectLegalHold,
+  putObjectLockConfiguration,
+  putObjectRetention,
+} from "./lock-operations.ts";
+import { deleteBucketCors, getBucketCors, putBucketCors } from "./cors.ts";
+import { getBucketLifecycle, putBucketLifecycle } from "./lifecycle-operations.ts";
+import {
+  deleteBucketReplication,
+  deleteBucketWebsite,
+  getBucketWebsite,
+  putBucketAccelerate,
+  putBucketLogging,
+  putBucketNotification,
+  putBucketReplication,
+  putBucketRequestPayment,
+  putBucketWebsite,
+} from "./setting-operations.ts";
 import { listObjectsV1, listObjectsV2, listObjectVersions } from "./list-operations.ts";
 import {
   abortMultipartUpload,
@@ -46,6 +65,7 @@ import {
   putOwnershipControls,
   putPublicAccessBlock,
 } from "./public-access.ts";
+import { postObject } from "./post-object.ts";
 import { copyObject, deleteObject, deleteObjects, getObject, headObject, putObject } from "./object-operations.ts";
 
 export type Target = "service" | "bucket" | "object";
@@ -124,8 +144,10 @@ export const OPERATIONS: readonly Operation[] = [
     put: putBucketTagging,
     remove: deleteBucketTagging,
   }),
-  ...bucketSettings("Lifecycle", "lifecycle", getStored("lifecycle", "NoSuchLifecycleConfiguration"), {
+  ...bucketSettings("Lifecycle", "lifecycle", getBucketLifecycle, {
     called: "LifecycleConfiguration",
+    put: putBucketLifecycle,
+    remove: removeStored("lifecycle"),
   }),
   ...bucketSettings(
     "Encryption",
@@ -137,13 +159,20 @@ export const OPERATIONS: readonly Operation[] = [
     "ObjectLockConfiguration",
     "object-lock",
     getStored("objectLock", "ObjectLockConfigurationNotFoundError"),
+    { put: putObjectLockConfiguration },
   ),
   ...bucketSettings("Replication", "replication", getStored("replication", "ReplicationConfigurationNotFoundError"), {
     called: "ReplicationConfiguration",
+    put: putBucketReplication,
+    remove: deleteBucketReplication,
   }),
-  ...bucketSettings("Notification", "notification", getNotification),
-  ...bucketSettings("Cors", "cors", getMissing("NoSuchCORSConfiguration")),
-  ...bucketSettings("Website", "website", getMissing("NoSuchWebsiteConfiguration"), { deletes: true }),
+  ...bucketSettings("Notification", "notification", getNotification, { put: putBucketNotification }),
+  ...bucketSettings("Cors", "cors", getBucketCors, { put: putBucketCors, remove: deleteBucketCors }),
+  ...bucketSettings("Website", "website", getBucketWebsite, {
+    put: putBucketWebsite,
+    remove: deleteBucketWebsite,
+    deletes: true,
+  }),
   ...bucketSettings("PublicAccessBlock", "publicAccessBlock", getPublicAccessBlock, {
     put: putPublicAccessBlock,
     remove: deletePublicAccessBlock,
@@ -153,14 +182,16 @@ export const OPERATIONS: readonly Operation[] = [
     remove: deleteOwnershipControls,
   }),
   ...bucketSettings("Acl", "acl", getBucketAcl, { put: putBucketAcl }),
-  ...bucketSettings("Logging", "logging", getEmpty("BucketLoggingStatus")),
+  ...bucketSettings("Logging", "logging", getEmpty("BucketLoggingStatus"), { put: putBucketLogging }),
   ...bucketSettings("Accelerate", "accelerate", getEmpty("AccelerateConfiguration"), {
     called: "AccelerateConfiguration",
+    put: putBucketAccelerate,
   }),
   ...bucketSettings(
     "RequestPayment",
     "requestPayment",
     getEmpty("RequestPaymentConfiguration", [["Payer", "BucketOwner"]]),
+    { put: putBucketRequestPayment },
   ),
   ...REFUSED_BUCKET.flatMap((key) =>
     ["GET", "PUT", "DELETE", "POST"].map((method) =>
@@ -177,7 +208,7 @@ export const OPERATIONS: readonly Operation[] = [
   }),
   op("ListObjectsV2", "GET", "bucket", listObjectsV2, { query: ["list-type=2"], action: "s3:ListBucket" }),
   op("DeleteObjects", "POST", "bucket", deleteObjects, { query: ["delete"], action: "s3:DeleteObject" }),
-  op("PostObject", "POST", "bucket", notImplemented, { action: "s3:PutObject" }),
+  op("PostObject", "POST", "bucket", postObject, { action: "s3:PutObject" }),
   op("HeadBucket", "HEAD", "bucket", headBucket),
   op("ListObjects", "GET", "bucket", listObjectsV1, { action: "s3:ListBucket" }),
   op("CreateBucket", "PUT", "bucket", createBucket),
@@ -207,11 +238,11 @@ export const OPERATIONS: readonly Operation[] = [
   op("PutObjectTagging", "PUT", "object", putObjectTagging, { query: ["tagging"] }),
   op("DeleteObjectTagging", "DELETE", "object", deleteObjectTagging, { query: ["tagging"] }),
   op("SelectObjectContent", "POST", "object", notImplemented, { query: ["select"] }),
-  op("RestoreObject", "POST", "object", notImplemented, { query: ["restore"] }),
+  op("RestoreObject", "POST", "object", restoreObject, { query: ["restore"] }),
   op("GetObjectRetention", "GET", "object", getObjectRetention, { query: ["retention"] }),
-  op("PutObjectRetention", "PUT", "object", notImplemented, { query: ["retention"] }),
+  op("PutObjectRetention", "PUT", "object", putObjectRetention, { query: ["retention"] }),
   op("GetObjectLegalHold", "GET", "object", getObjectLegalHold, { query: ["legal-hold"] }),
-  op("PutObjectLegalHold", "PUT", "object", notImplemented, { query: ["legal-hold"] }),
+  op("PutObjectLegalHold", "PUT", "object", putObjectLegalHold, { query: ["legal-hold"] }),
   op("GetObjectLambda", "GET", "object", notImplemented, { query: ["lambdaArn"] }),
   ...["PUT", "GET"].map((method) => op("RenameObject", method, "object", notImplemented, { query: ["renameObject"] })),
   op("HeadObject", "HEAD", "object", headObject, { action: "s3:GetObject" }),

@@ -1,10 +1,11 @@
 /** Owners as listings show them: accounts by canonical id and name. */
+import { escapeXml } from "../core/xml.ts";
 import type { Acl } from "../bucket/acl.ts";
 import { ACL_KEY, decodeAcl } from "../bucket/acl.ts";
 import { bucketOf } from "../object/context.ts";
 import { displayNameOf } from "./acl-document.ts";
 import type { Call } from "./call.ts";
-import { escapeXml, type XmlNode } from "./xml.ts";
+import type { XmlNode } from "./xml.ts";
 
 export function ownerNode(call: Call, id: string, element = "Owner"): XmlNode {
   const name = displayNameOf(id, call.access.identities);

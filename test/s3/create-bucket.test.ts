@@ -70,8 +70,3 @@ test("a server with a region takes that constraint only", async () => {
     await placed.stop();
   }
 });
-
-test("object lock is said to be missing rather than ignored", async () => {
-  const answer = await s3.call("PUT", "/locked", { headers: { "x-amz-bucket-object-lock-enabled": "true" } });
-  expect([answer.status, answer.code]).toEqual([501, "NotImplemented"]);
-});

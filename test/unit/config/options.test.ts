@@ -100,6 +100,8 @@ describe("values", () => {
       domains: [],
       region: "",
       objectOwnership: "BucketOwnerEnforced",
+      signatureV2: true,
+      corsOrigins: ["*"],
       standardClass: "",
       reducedClass: "",
       storageClassOptimize: "availability",
