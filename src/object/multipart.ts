@@ -306,6 +306,7 @@ function uploadInfo(state: UploadState): UploadInfo {
     key: state.ref.key,
     uploadId: state.ref.uploadId,
     initiatedNs: state.initiatedNs,
+    internal: state.metaSys,
     storageClass: state.metaUsr.get("x-amz-storage-class") ?? "STANDARD",
     checksumAlgorithm: declared?.algorithm ?? null,
     checksumType: declared?.type ?? null,

@@ -286,6 +286,8 @@ export interface UploadInfo {
   readonly key: string;
   readonly uploadId: string;
   readonly initiatedNs: bigint;
+  /** MetaSys of the upload. */
+  readonly internal: ReadonlyMap<string, Uint8Array>;
   readonly storageClass: string;
   readonly checksumAlgorithm: ChecksumName | null;
   readonly checksumType: ChecksumType | null;

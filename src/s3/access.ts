@@ -24,6 +24,8 @@ export interface Wanted {
   /** "" = the bucket. */
   readonly key: string;
   readonly versionId?: string | undefined;
+  /** A bucket to be made: whose one of this name is does not matter yet. */
+  readonly isNew?: boolean;
   /** What stands for the query's `prefix`. */
   readonly prefix?: string;
 }
@@ -55,13 +57,9 @@ export class Access {
   async may(wanted: Wanted): Promise<boolean> {
     const { principal } = this;
     if (isUnrestricted(principal)) return true;
-    const bucket = wanted.bucket === "" ? null : await this.facts.bucket(wanted.bucket);
-    if (
-      bucket === null &&
-      wanted.bucket !== "" &&
-      principal.kind === "anonymous" &&
-      wanted.anyOf[0] !== "s3:CreateBucket"
-    )
+    const isThere = wanted.bucket !== "" && wanted.isNew !== true;
+    const bucket = isThere ? await this.facts.bucket(wanted.bucket) : null;
+    if (isThere && bucket === null && principal.kind === "anonymous")
       throw new ObjectError("NoSuchBucket", "The specified bucket does not exist.", { bucket: wanted.bucket });
     const subject = await this.subjectOf(wanted, bucket);
     const verdicts = wanted.anyOf.map((action) => this.verdictOn(action, wanted, subject));
@@ -73,6 +71,11 @@ export class Access {
   }
   async exists(wanted: Wanted): Promise<boolean> {
     return (await this.facts.version(wanted, "")) !== null;
+  }
+  /** The canonical id of a bucket's owner; null = no such bucket. */
+  async ownerOf(name: string): Promise<string | null> {
+    const bucket = await this.facts.bucket(name);
+    return bucket === null ? null : this.settings(bucket).owner;
   }
   /** Where users are accounts, the buckets of the caller's; else all. */
   async ownBuckets<B extends { readonly name: string }>(all: readonly B[]): Promise<readonly B[]> {

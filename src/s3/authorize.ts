@@ -21,11 +21,26 @@ const VERSION_ACTIONS: ReadonlyMap<string, string> = new Map([
 ]);
 
 export async function authorize(operation: Operation, call: Call): Promise<void> {
+  await demandExpectedOwner(call, call.request.headers.get("x-amz-expected-bucket-owner"), call.bucket);
+  const copies = operation.name === "CopyObject" || operation.name === "UploadPartCopy";
+  if (copies)
+    await demandExpectedOwner(
+      call,
+      call.request.headers.get("x-amz-source-expected-bucket-owner"),
+      copySourceFrom(call.parameter("x-amz-copy-source") ?? "").bucket,
+    );
   for (const wanted of wantedBy(operation, call)) {
     if (await call.access.may(wanted)) continue;
     // Who may list learns that a key is not there; to anybody else it is as if it were another's.
     if (!(READS_OBJECT.has(operation.name) && (await isMissing(wanted, call)) && (await mayList(call)))) throw denied();
   }
+}
+
+/** A client may insist on whose bucket it is. */
+async function demandExpectedOwner(call: Call, expected: string | undefined, bucket: string): Promise<void> {
+  if (expected === undefined || bucket === "") return;
+  const owner = await call.access.ownerOf(bucket);
+  if (owner !== null && owner !== expected) throw denied();
 }
 
 /** What a handler's "there is no such key" is to this caller: on AWS only who may list the bucket is told. */
@@ -61,7 +76,7 @@ function wantedBy(operation: Operation, call: Call): Wanted[] {
     case "ListObjectVersions":
       return [{ anyOf: ["s3:ListBucketVersions", "s3:ListBucket"], bucket, key: "" }];
     case "CreateBucket":
-      return [{ anyOf: ["s3:CreateBucket"], bucket, key: "" }, ...onCreation(call)];
+      return [{ anyOf: ["s3:CreateBucket"], bucket, key: "", isNew: true }, ...onCreation(call)];
     case "DeleteBucket": {
       const isForced = call.request.headers.get("x-minio-force-delete") === "true";
       return [{ anyOf: [isForced ? "s3:ForceDeleteBucket" : "s3:DeleteBucket"], bucket, key: "" }];
@@ -75,8 +90,8 @@ function onCreation(call: Call): Wanted[] {
   const { bucket } = call;
   if (call.request.headers.get("x-amz-bucket-object-lock-enabled")?.toLowerCase() !== "true") return [];
   return [
-    { anyOf: ["s3:PutBucketObjectLockConfiguration"], bucket, key: "" },
-    { anyOf: ["s3:PutBucketVersioning"], bucket, key: "" },
+    { anyOf: ["s3:PutBucketObjectLockConfiguration"], bucket, key: "", isNew: true },
+    { anyOf: ["s3:PutBucketVersioning"], bucket, key: "", isNew: true },
   ];
 }
 

@@ -74,7 +74,9 @@ export async function createBucket(call: Call): Promise<Reply> {
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "BucketAlreadyOwnedByYou")) throw error;
     await demandOwnBucket(call);
-    if (call.request.headers.get("x-minio-force-create") !== "true") throw error;
+    // AWS's first region lets an owner create a bucket again; all others, and a server without a region, do not.
+    const isRepeat = call.objects.region === "us-east-1" && own.get("acl") === undefined && !objectLock;
+    if (!isRepeat && call.request.headers.get("x-minio-force-create") !== "true") throw error;
   }
   return reply(200, { Location: `/${call.bucket}` });
 }

@@ -31,7 +31,7 @@ import { commonParameters } from "./list-operations.ts";
 import { abortHeaders, expirationHeader } from "./lifecycle-operations.ts";
 import { refuseLockHeaders } from "./lock-headers.ts";
 import { sourceOf } from "./object-operations.ts";
-import { bucketOwner, ownerNode, uploadOwner } from "./owners.ts";
+import { bucketOwner, ownerNode, ownerOf } from "./owners.ts";
 import { readDocument, requestBody } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
 import { childrenOf, childText, parseXml, type XmlElement, xmlDocument, type XmlNode } from "./xml.ts";
@@ -131,7 +131,7 @@ export async function listParts(call: Call): Promise<Reply> {
     partNumberMarker: marker,
     maxParts,
   });
-  const owner = await uploadOwner(call, page.internal);
+  const owner = ownerOf(page.internal, await bucketOwner(call));
   return xmlReply(
     200,
     xmlDocument("ListPartsResult", [
@@ -271,8 +271,8 @@ export async function listMultipartUploads(call: Call): Promise<Reply> {
           [
             ["Key", common.encode(u.key)],
             ["UploadId", u.uploadId],
-            ownerNode(call, owner, "Initiator"),
-            ownerNode(call, owner),
+            ownerNode(call, ownerOf(u.internal, owner), "Initiator"),
+            ownerNode(call, ownerOf(u.internal, owner)),
             u.storageClass === "STANDARD" ? null : ["StorageClass", u.storageClass],
             ["Initiated", isoDate(u.initiatedNs)],
             u.checksumAlgorithm === null ? null : ["ChecksumAlgorithm", u.checksumAlgorithm],

@@ -1,6 +1,5 @@
 /** Owners as listings show them: accounts by canonical id and name. */
 import { escapeXml } from "../core/xml.ts";
-import type { Acl } from "../bucket/acl.ts";
 import { ACL_KEY, decodeAcl } from "../bucket/acl.ts";
 import { bucketOf } from "../object/context.ts";
 import { displayNameOf } from "./acl-document.ts";
@@ -23,10 +22,9 @@ export async function bucketOwner(call: Call): Promise<string> {
   return call.access.settings(await bucketOf(call.objects, call.bucket)).owner;
 }
 
-/** Who owns what an upload with these internal entries becomes. */
-export async function uploadOwner(call: Call, internal: ReadonlyMap<string, Uint8Array>): Promise<string> {
-  const acl: Acl = decodeAcl(internal.get(ACL_KEY), await bucketOwner(call));
-  return acl.owner;
+/** Of a version, or of what an upload becomes, by its internal entries. */
+export function ownerOf(internal: ReadonlyMap<string, Uint8Array>, ofBucket: string): string {
+  return decodeAcl(internal.get(ACL_KEY), ofBucket).owner;
 }
 
 export async function bucketOwnerXml(call: Call): Promise<string> {

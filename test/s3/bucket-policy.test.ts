@@ -174,3 +174,17 @@ test("ownership controls are kept and removed, and one rule is all they have", a
   expect((await s3.call("DELETE", "/bucket", { query })).status).toBe(204);
   expect((await s3.call("GET", "/bucket", { query })).code).toBe("OwnershipControlsNotFoundError");
 });
+
+test("a client that insists on an owner is served from that owner's buckets only", async () => {
+  const owner = "02d6176db174dc93cb1b899f7c6078f08654445fe8cf1b6ce98d8855f66bdbf4";
+  const get = (expected: string): Promise<Answer> =>
+    s3.call("GET", "/bucket/home/k", { headers: { "x-amz-expected-bucket-owner": expected } });
+  expect((await get(owner)).status).toBe(200);
+  expect((await get("111122223333")).code).toBe("AccessDenied");
+  const copy = (expected: string): Promise<Answer> =>
+    s3.call("PUT", "/bucket/copied", {
+      headers: { "x-amz-copy-source": "bucket/home/k", "x-amz-source-expected-bucket-owner": expected },
+    });
+  expect((await copy(owner)).status).toBe(200);
+  expect((await copy("111122223333")).code).toBe("AccessDenied");
+});
