@@ -120,6 +120,7 @@ export const S3_ERRORS = {
   XMinioInvalidObjectName: row(400, "Object name contains unsupported characters."),
   XMinioInvalidResourceName: row(400, 'Resource name contains bad components such as ".." or ".".'),
   XMinioObjectExistsAsDirectory: row(400, "Object name already exists as a directory."),
+  XMinioServerNotInitialized: row(503, "Server not initialized yet, please try again."),
   XMinioStorageFull: row(
     507,
     "Storage backend has reached its minimum free drive threshold. Please delete a few objects to proceed.",
