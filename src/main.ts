@@ -21,7 +21,7 @@ import { repairText } from "./storage/repair-text.ts";
 import { realClock } from "./sys/clock.ts";
 import { lookAtDrive } from "./sys/drive-facts.ts";
 import { coreCount } from "./sys/machine.ts";
-import { exitFlushed, holdProcess } from "./sys/process-life.ts";
+import { exitFlushed, holdProcess, startAgain } from "./sys/process-life.ts";
 import { realRng } from "./sys/rng.ts";
 
 const REPAIR_THREADS_MAX = 64;
@@ -85,9 +85,11 @@ async function serve({ options, endpoints }: OnDrives): Promise<void> {
   else if (!options.quiet) process.stdout.write(greeting(server.url, options));
   if (options.ignoredEnvironment.length > 0)
     outside.log.info("environment without effect", { names: options.ignoredEnvironment.join(" ") });
-  outside.log.info("stopping", { signal: await stopAsked });
+  const why = await Promise.race([stopAsked, server.asked]);
+  outside.log.info("stopping", { signal: why });
   const finished = await server.stop();
   if (!finished) outside.log.warn("some requests did not finish in time");
+  if (why === "restart") startAgain(process.argv, process.env);
   exitFlushed(0);
 }
 

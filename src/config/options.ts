@@ -111,6 +111,15 @@ const OPTIONS = {
     help: "secret key of the administrator",
     secret: true,
   }),
+  kmsSecretKey: row({
+    flag: null,
+    env: "KMS_SECRET_KEY",
+    schema: optionalText,
+    fallback: "",
+    value: "ID:BASE64",
+    help: "builtin master key: seals identities and configuration; 32 bytes",
+    secret: true,
+  }),
   domains: row({
     flag: null,
     env: "DOMAIN",
@@ -127,6 +136,14 @@ const OPTIONS = {
     fallback: "",
     value: "NAME",
     help: "region that requests must be signed for; empty accepts any",
+  }),
+  objectOwnership: row({
+    flag: null,
+    env: "OBJECT_OWNERSHIP",
+    schema: oneOf(["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"]),
+    fallback: "BucketOwnerEnforced",
+    value: "RULE",
+    help: "of buckets that set none: BucketOwnerEnforced turns access control lists off",
   }),
   signatureV2: row({
     flag: null,
@@ -243,6 +260,8 @@ export type ServerOptions = {
   readonly rootIsDefault: boolean;
   /** `MINIO_*` variables that are set and have no effect here, sorted. */
   readonly ignoredEnvironment: readonly string[];
+  /** `MINIO_IDENTITY_…`: configuration of identity providers that wins over what is stored. */
+  readonly identityEnvironment: ReadonlyMap<string, string>;
 };
 
 interface OnDrives {
@@ -257,6 +276,9 @@ export type Command =
   | { readonly name: "help"; readonly text: string }
   | { readonly name: "version" }
   | { readonly name: "error"; readonly message: string };
+
+/** Variables of the configuration's sub-systems that have an effect here: they override what is stored. */
+const IDENTITY_VARIABLE = /^MINIO_IDENTITY_(?:OPENID|LDAP|TLS)_[A-Z0-9_]+$/;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -361,7 +383,8 @@ function refuseUnknownVariables(env: Environment): void {
 
 function ignoredEnvironment(env: Environment): string[] {
   const known = new Set([...ROWS.flatMap(([, option]) => namesOf(option)), "MINIO_VOLUMES"]);
-  const ignored = (name: string): boolean => name.startsWith("MINIO_") && !known.has(name) && !HARMLESS.has(name);
+  const ignored = (name: string): boolean =>
+    name.startsWith("MINIO_") && !known.has(name) && !HARMLESS.has(name) && !IDENTITY_VARIABLE.test(name);
   return Object.keys(env)
     .filter((name) => ignored(name) && (env[name] ?? "") !== "")
     .sort();
@@ -404,6 +427,9 @@ function readOptions(given: Arguments, env: Environment): ServerOptions {
   }
   values["rootIsDefault"] = !userGiven;
   values["ignoredEnvironment"] = ignoredEnvironment(env);
+  values["identityEnvironment"] = new Map(
+    Object.entries(env).filter(([name, value]) => IDENTITY_VARIABLE.test(name) && (value ?? "") !== ""),
+  );
   // One value for each row was parsed by its row's schema just above: the mapped type says the same.
   return values as ServerOptions;
 }

@@ -99,6 +99,7 @@ describe("values", () => {
       rootPassword: "minioadmin",
       domains: [],
       region: "",
+      objectOwnership: "BucketOwnerEnforced",
       signatureV2: true,
       corsOrigins: ["*"],
       standardClass: "",
@@ -114,6 +115,8 @@ describe("values", () => {
       dryRun: false,
       rootIsDefault: true,
       ignoredEnvironment: [],
+      kmsSecretKey: null,
+      identityEnvironment: new Map(),
     });
   });
 
@@ -209,8 +212,8 @@ describe("refusals", () => {
   });
 
   test("an unknown MINIO_ variable is reported as having no effect", () => {
-    const options = serverOptions([], { MINIO_KMS_SECRET_KEY: "k:v", MINIO_NOTIFY_WEBHOOK_ENABLE_T1: "on", HOME: "/" });
-    expect(options.ignoredEnvironment).toEqual(["MINIO_KMS_SECRET_KEY", "MINIO_NOTIFY_WEBHOOK_ENABLE_T1"]);
+    const options = serverOptions([], { MINIO_ETCD_ENDPOINTS: "e", MINIO_NOTIFY_WEBHOOK_ENABLE_T1: "on", HOME: "/" });
+    expect(options.ignoredEnvironment).toEqual(["MINIO_ETCD_ENDPOINTS", "MINIO_NOTIFY_WEBHOOK_ENABLE_T1"]);
   });
 
   test("what Kubernetes sets for a service called sherd is no option", () => {
