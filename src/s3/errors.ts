@@ -4,6 +4,7 @@
  */
 import type { ObjectErrorCode } from "../object/errors.ts";
 import type { QuorumErrorCode } from "../core/quorum-error.ts";
+import { SELECT_ERRORS } from "./select-errors.ts";
 
 interface Row {
   readonly status: number;
@@ -12,6 +13,7 @@ interface Row {
 const row = (status: number, message: string): Row => ({ status, message });
 
 export const S3_ERRORS = {
+  ...SELECT_ERRORS,
   AccessDenied: row(403, "Access Denied."),
   AllAccessDisabled: row(403, "All access to this resource has been disabled."),
   AuthorizationHeaderMalformed: row(400, "The authorization header is malformed."),

@@ -38,6 +38,7 @@ import {
   uploadPartCopy,
 } from "./multipart-operations.ts";
 import { copyObject, deleteObject, deleteObjects, getObject, headObject, putObject } from "./object-operations.ts";
+import { selectObjectContent } from "./select-operations.ts";
 
 export type Target = "service" | "bucket" | "object";
 export interface Operation {
@@ -169,7 +170,7 @@ export const OPERATIONS: readonly Operation[] = [
   op("GetObjectTagging", "GET", "object", getObjectTagging, { query: ["tagging"] }),
   op("PutObjectTagging", "PUT", "object", putObjectTagging, { query: ["tagging"] }),
   op("DeleteObjectTagging", "DELETE", "object", deleteObjectTagging, { query: ["tagging"] }),
-  op("SelectObjectContent", "POST", "object", notImplemented, { query: ["select"] }),
+  op("SelectObjectContent", "POST", "object", selectObjectContent, { query: ["select"], action: "s3:GetObject" }),
   op("RestoreObject", "POST", "object", notImplemented, { query: ["restore"] }),
   op("GetObjectRetention", "GET", "object", getObjectRetention, { query: ["retention"] }),
   op("PutObjectRetention", "PUT", "object", notImplemented, { query: ["retention"] }),
