@@ -129,6 +129,7 @@ function bound(clock: SimulatedClock): Clock {
     elapsedMs: () => clock.elapsedMs(),
     sleep: (ms, signal) => clock.sleep(ms, signal),
     after: (ms, run) => clock.after(ms, run),
+    yieldNow: () => clock.yieldNow(),
   };
 }
 

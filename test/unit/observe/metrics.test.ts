@@ -82,6 +82,7 @@ function handClock(): Clock & { advance(ms: number, late: number): void } {
     nowMs: () => 1_000_000 + now,
     nowNs: () => BigInt(now) * 1_000_000n,
     elapsedMs: () => now,
+    yieldNow: () => Promise.resolve(),
     sleep: () => Promise.resolve(),
     after(ms, run) {
       timers.set(run, now + ms);
