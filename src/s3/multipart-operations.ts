@@ -295,7 +295,7 @@ const ATTRIBUTES = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSi
 
 export async function getObjectAttributes(call: Call): Promise<Reply> {
   refuseUnsupported(call);
-  const asked = (call.request.headers.get("x-amz-object-attributes") ?? "")
+  const asked = (call.parameter("x-amz-object-attributes") ?? "")
     .split(",")
     .map((a) => a.trim())
     .filter((a) => a !== "");

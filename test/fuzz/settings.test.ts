@@ -36,6 +36,8 @@ const words = [
 
 fuzz("lifecycle documents", {
   samples: samplesOf(
+    // A blank that is a tag's key: it was trimmed away once, and the rule with it.
+    "<LifecycleConfiguration><Rule><Status>Enabled</Status><Filter><Tag><Key>\n</Key><Value>v</Value></Tag></Filter><Expiration><Days>3</Days></Expiration></Rule></LifecycleConfiguration>",
     "<LifecycleConfiguration><Rule><ID>a</ID><Status>Enabled</Status><Filter><And><Prefix>p</Prefix><Tag><Key>k</Key><Value>v</Value></Tag><ObjectSizeGreaterThan>1</ObjectSizeGreaterThan></And></Filter><Expiration><Days>3</Days></Expiration></Rule></LifecycleConfiguration>",
     "<LifecycleConfiguration><Rule><Status>Disabled</Status><Prefix/><NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays><NewerNoncurrentVersions>2</NewerNoncurrentVersions></NoncurrentVersionExpiration><AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>",
     "<LifecycleConfiguration><Rule><Status>Enabled</Status><Filter/><Expiration><Date>2030-01-01T00:00:00Z</Date></Expiration></Rule></LifecycleConfiguration>",
