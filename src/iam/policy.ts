@@ -95,11 +95,11 @@ export function parsePolicy(json: string | Uint8Array, kind: PolicyKind = "ident
   if (items.length > STATEMENTS_MAX) throw malformed(`A policy can have at most ${STATEMENTS_MAX} statements.`);
   const hasVariables = version !== "2008-10-17";
   const statements = items.map((item) => statementOf(objectOf(item, "Statement"), kind, hasVariables));
-  const needed = new Set(statements.flatMap(keysOf));
+  const needed = [...new Set(statements.flatMap(keysOf))];
   return {
     version: typeof version === "string" ? version : "",
     statements,
-    needs: (prefix) => [...needed].some((key) => key.startsWith(prefix)),
+    needs: (prefix) => needed.some((key) => key.startsWith(prefix)),
   };
 }
 

@@ -22,12 +22,12 @@ const VERSION_ACTIONS: ReadonlyMap<string, string> = new Map([
 ]);
 
 export async function authorize(operation: Operation, call: Call): Promise<void> {
-  await demandExpectedOwner(call, call.request.headers.get("x-amz-expected-bucket-owner"), call.bucket);
+  await demandExpectedOwner(call, call.parameter("x-amz-expected-bucket-owner"), call.bucket);
   const copies = operation.name === "CopyObject" || operation.name === "UploadPartCopy";
   if (copies)
     await demandExpectedOwner(
       call,
-      call.request.headers.get("x-amz-source-expected-bucket-owner"),
+      call.parameter("x-amz-source-expected-bucket-owner"),
       copySourceFrom(call.parameter("x-amz-copy-source") ?? "").bucket,
     );
   for (const wanted of wantedBy(operation, call)) {
