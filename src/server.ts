@@ -340,6 +340,7 @@ export async function startServer(
     },
     access: accessMeans(objects),
     domains: options.domains,
+    websiteDomains: options.websiteDomains,
     cors: globalCors(options.corsOrigins),
     hostId: Bun.hash.xxHash64(store.deploymentId).toString(16).padStart(16, "0"),
     log,

@@ -98,6 +98,7 @@ describe("values", () => {
       rootUser: "minioadmin",
       rootPassword: "minioadmin",
       domains: [],
+      websiteDomains: [],
       region: "",
       signatureV2: true,
       corsOrigins: ["*"],
