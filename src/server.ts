@@ -59,7 +59,6 @@ const WRITE_POOL_BYTES = 192 * 1024 * 1024;
 const READ_POOL_BYTES = 96 * 1024 * 1024;
 const INLINE_BYTES_DEFAULT = 128 * 1024;
 const HEADER_BYTES_MAX = 64 * 1024;
-const BODY_IDLE_MS = 60_000;
 const THREADS_MAX = 64;
 const TIERS = { auto: -1, portable: 0, neon: 1, avx2: 3, avx512: 4 } as const;
 
@@ -375,7 +374,10 @@ function listen(
     port: options.address.port,
     tls: by.tls,
     headerBytesMax: HEADER_BYTES_MAX,
-    bodyIdleMs: BODY_IDLE_MS,
+    bodyIdleMs: options.bodyIdleMs,
+    headerMs: options.headerMs,
+    idleMs: options.idleMs,
+    connectionsMax: options.connectionsMax,
     handle: by.handle,
     failed: (error) => by.log.error("handler failed", { message: stackOf(error) }),
   });
@@ -401,6 +403,7 @@ function s3Handler(parts: {
     auth,
     access: new AccessFacts(objects, auth.identities, options.objectOwnership),
     domains: options.domains,
+    websiteDomains: options.websiteDomains,
     cors: globalCors(options.corsOrigins),
     hostId,
     log,

@@ -3,6 +3,7 @@
  * judging it again. What has transitions needs tiers, and there are none yet. Source: s3-api.md §4.13.1.
  */
 import {
+  contentOf,
   allChildren,
   firstChild,
   parseXmlDocument,
@@ -36,10 +37,6 @@ export function storedLifecycle(root: XmlElement, newId: () => string, hasObject
     return ["Rule", [["ID", id], ...element.children.filter((c) => c.name !== "ID").map(contentOf)]];
   });
   return storedDocument("LifecycleConfiguration", nodes);
-}
-
-function contentOf(element: XmlElement): XmlContent {
-  return [element.name, element.children.length > 0 ? element.children.map(contentOf) : element.text.trim()];
 }
 
 /** Rules of what lies on the drives; a rule that cannot be understood does nothing. */

@@ -2,7 +2,7 @@
  * The replication document: where new versions go. Pure. Destinations are ARNs of remote targets that were registered for the
  * bucket. Source: s3-api.md §4.18.
  */
-import { allChildren, firstChild, storedDocument, textOf, type XmlContent, type XmlElement } from "../core/xml.ts";
+import { contentOf, allChildren, firstChild, storedDocument, textOf, type XmlElement } from "../core/xml.ts";
 import { FormatError } from "../core/format-error.ts";
 import { DocumentError, malformed } from "./document-error.ts";
 
@@ -42,10 +42,6 @@ function demandStatus(element: XmlElement, what: string): void {
   const status = textOf(element, "Status");
   if (status !== "Enabled" && status !== "Disabled")
     throw malformed(`The status of ${what} must be Enabled or Disabled.`);
-}
-
-function contentOf(element: XmlElement): XmlContent {
-  return [element.name, element.children.length > 0 ? element.children.map(contentOf) : element.text.trim()];
 }
 
 /** ARNs of the bucket's stored targets; none of what cannot be read, for it may be encrypted. */

@@ -2,12 +2,12 @@
  * The website document of a bucket, and what it makes of a request of a browser. Pure. Source: AWS's WebsiteConfiguration.
  */
 import {
+  contentOf,
   allChildren,
   firstChild,
   parseXmlDocument,
   storedDocument,
   textOf,
-  type XmlContent,
   type XmlElement,
 } from "../core/xml.ts";
 import { malformed } from "./document-error.ts";
@@ -60,10 +60,6 @@ export function parseStoredWebsite(document: Uint8Array | undefined): Website | 
 export function storedWebsite(root: XmlElement): Uint8Array {
   parseWebsite(root);
   return storedDocument("WebsiteConfiguration", root.children.map(contentOf));
-}
-
-function contentOf(element: XmlElement): XmlContent {
-  return [element.name, element.children.length > 0 ? element.children.map(contentOf) : element.text.trim()];
 }
 
 function ruleOf(element: XmlElement): RoutingRule {

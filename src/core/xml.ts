@@ -107,6 +107,11 @@ export function writeElement(node: XmlContent | null): string {
   return `<${name}>${escapeXml(String(content))}</${name}>`;
 }
 
+/** An element as it came: the text of one without children is kept to the last blank. */
+export function contentOf(element: XmlElement): XmlContent {
+  return [element.name, element.children.length > 0 ? element.children.map(contentOf) : element.text];
+}
+
 /** A document as bucket settings are stored: with the namespace, without a declaration. */
 export function storedDocument(root: string, children: readonly (XmlContent | null)[]): Uint8Array {
   const inner = children.map(writeElement).join("");

@@ -63,6 +63,7 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
         kind: "put",
         versionId,
         staged,
+        ...(request.modTimeNs === undefined ? {} : { modTimeNs: request.modTimeNs }),
         metaUsr: userMetadata(new Map([...request.metadata, ...lockOfNewVersion(ctx, bucket, request.lock)]), {
           etag,
           tagging: request.tagging,

@@ -101,6 +101,8 @@ export interface ObjectTarget {
 
 // ---- put-object.ts: putObject
 export interface PutObjectRequest extends ObjectTarget, NewMetadata {
+  /** Of a copy of something older; else the time of the write. */
+  readonly modTimeNs?: bigint;
   readonly body: ObjectBody;
   readonly conditions: Conditions;
 }

@@ -102,7 +102,13 @@ function onCreation(call: Call): Wanted[] {
 }
 
 /** Operations that make a new version, whose headers may set more than its content. */
-const MAKES_VERSION: ReadonlySet<string> = new Set(["PutObject", "CopyObject", "CreateMultipartUpload", "PostObject"]);
+const MAKES_VERSION: ReadonlySet<string> = new Set([
+  "PutObject",
+  "CopyObject",
+  "CreateMultipartUpload",
+  "PostObject",
+  "PutObjectExtract",
+]);
 const HEADER_ACTIONS: readonly (readonly [header: string, action: string])[] = [
   ["x-amz-tagging", "s3:PutObjectTagging"],
   ["x-amz-object-lock-mode", "s3:PutObjectRetention"],

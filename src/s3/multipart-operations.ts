@@ -10,7 +10,7 @@ import {
   uploadPart as upload,
   uploadPartCopy as uploadCopy,
 } from "../object/multipart.ts";
-import type { ChecksumName, PartInfo, VersionInfo } from "../object/types.ts";
+import type { Checksum, ChecksumName, PartInfo, VersionInfo } from "../object/types.ts";
 import { aclOfNewVersion } from "./acl-operations.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import {
@@ -32,7 +32,7 @@ import { abortHeaders, expirationHeader } from "./lifecycle-operations.ts";
 import { refuseLockHeaders } from "./lock-headers.ts";
 import { sourceOf } from "./object-operations.ts";
 import { bucketOwner, ownerNode, ownerOf } from "./owners.ts";
-import { readDocument, requestBody } from "./request-body.ts";
+import { rawChecksum, readDocument, requestBody } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
 import { childrenOf, childText, parseXml, type XmlElement, xmlDocument, type XmlNode } from "./xml.ts";
 
@@ -185,8 +185,7 @@ export async function completeMultipartUpload(call: Call): Promise<Reply> {
     objectSizeBytes: size === undefined ? null : Number(size),
   });
   const { checksum } = result;
-  const value =
-    checksum === null ? null : checksum.type === "COMPOSITE" ? `${checksum.value}-${checksum.parts}` : checksum.value;
+  const value = checksum === null ? null : shownValue(checksum);
   const document = xmlDocument("CompleteMultipartUploadResult", [
     [
       "Location",
@@ -202,6 +201,11 @@ export async function completeMultipartUpload(call: Call): Promise<Reply> {
     "x-amz-version-id": result.versionId,
     "x-amz-expiration": expirationHeader(result.expiry),
   });
+}
+
+/** Composite values say of how many parts they are. */
+function shownValue(checksum: Checksum): string {
+  return checksum.type === "COMPOSITE" && checksum.parts > 0 ? `${checksum.value}-${checksum.parts}` : checksum.value;
 }
 
 function partFrom(element: XmlElement): {
@@ -222,9 +226,11 @@ function partFrom(element: XmlElement): {
 }
 
 function wholeChecksum(call: Call): { algorithm: ChecksumName; value: string } | null {
-  for (const name of call.request.headers.keys()) {
+  for (const [name, value] of call.request.headers) {
     const algorithm = checksumAlgorithmOfHeader(name);
-    if (algorithm !== undefined) return { algorithm: algorithm.name, value: call.request.headers.get(name) ?? "" };
+    if (algorithm === undefined) continue;
+    rawChecksum(algorithm, value.replace(/-\d{1,5}$/, ""));
+    return { algorithm: algorithm.name, value };
   }
   return null;
 }
@@ -289,7 +295,7 @@ const ATTRIBUTES = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSi
 
 export async function getObjectAttributes(call: Call): Promise<Reply> {
   refuseUnsupported(call);
-  const asked = (call.request.headers.get("x-amz-object-attributes") ?? "")
+  const asked = (call.parameter("x-amz-object-attributes") ?? "")
     .split(",")
     .map((a) => a.trim())
     .filter((a) => a !== "");
@@ -314,7 +320,7 @@ export async function getObjectAttributes(call: Call): Promise<Reply> {
       ? [
           "Checksum",
           [
-            ...checksumNodes({ algorithm: info.checksum.algorithm, value: info.checksum.value }),
+            ...checksumNodes({ algorithm: info.checksum.algorithm, value: shownValue(info.checksum) }),
             ["ChecksumType", info.checksum.type],
           ],
         ]

@@ -45,6 +45,7 @@ import {
   putBucketRequestPayment,
   putBucketWebsite,
 } from "./setting-operations.ts";
+import { extractArchive } from "./extract-archive.ts";
 import { listObjectsV1, listObjectsV2, listObjectVersions } from "./list-operations.ts";
 import {
   abortMultipartUpload,
@@ -248,6 +249,10 @@ export const OPERATIONS: readonly Operation[] = [
   op("HeadObject", "HEAD", "object", headObject, { action: "s3:GetObject" }),
   op("GetObject", "GET", "object", getObject),
   op("CopyObject", "PUT", "object", copyObject, { header: "x-amz-copy-source", action: "s3:PutObject" }),
+  op("PutObjectExtract", "PUT", "object", extractArchive, {
+    header: "x-amz-meta-snowball-auto-extract",
+    action: "s3:PutObject",
+  }),
   op("PutObject", "PUT", "object", putObject),
   op("DeleteObject", "DELETE", "object", deleteObject),
 ];

@@ -87,18 +87,16 @@ function ownBody(call: Call): RawBody {
 export function verifyChecksum(algorithm: ChecksumAlgorithm, value: string, digests: Digests): void {
   const given = rawChecksum(algorithm, value);
   if (!Buffer.from(given).equals(digests[algorithm.digest]))
-    throw new WireError(
-      "XAmzContentChecksumMismatch",
-      "The provided 'x-amz-checksum' header does not match what was computed.",
-    );
+    throw new WireError("BadDigest", `The ${algorithm.name} you specified did not match the calculated checksum.`);
 }
 
-function rawChecksum(algorithm: ChecksumAlgorithm, value: string): Uint8Array {
+/** Throws when the value is none of the algorithm. */
+export function rawChecksum(algorithm: ChecksumAlgorithm, value: string): Uint8Array {
   try {
     return checksumFromBase64(algorithm.name, value);
   } catch (cause) {
     if (cause instanceof ChecksumError)
-      throw new WireError("InvalidArgument", "Invalid checksum provided.", {}, { cause });
+      throw new WireError("BadDigest", `The ${algorithm.name} you specified is not one.`, {}, { cause });
     throw cause;
   }
 }

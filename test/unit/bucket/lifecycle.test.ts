@@ -73,6 +73,7 @@ test("a document is stored as it came, with names for rules that have none", () 
   const stored = judged(rules);
   expect(stored).toContain("<ID>made-1</ID>");
   expect(stored).toContain(after(1));
+  expect(parseStoredLifecycle(Buffer.from(stored))[0]?.filter.prefix).toBe(" a&b ");
   expect(parseStoredLifecycle(Buffer.from(stored))[0]?.isEnabled).toBe(true);
 });
 
