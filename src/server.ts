@@ -346,13 +346,14 @@ export async function startServer(
   const asked = Promise.withResolvers<"restart" | "stop">();
   const hostId = Bun.hash.xxHash64(store.deploymentId).toString(16).padStart(16, "0");
   const shared = { options, objects, auth, hostId, nextRequestId, metrics, outside };
-  const admin = adminOptions({ ...shared, store, identities, asked: asked.resolve });
-  const handle = s3Handler({ ...shared, admin, pools, metricsSecretOf: identities.metricsSecretOf });
+  const admin = adminOptions({ ...shared, store, identities, asked: asked.resolve, port: () => http.port });
+  const handle = s3Handler({ ...shared, admin, pools, identities });
   const certificates = options.certsDir === null ? null : await openCertificates(options.certsDir, log);
   const http = await startHttpServer({
     host: options.address.host === "" ? "0.0.0.0" : options.address.host,
     port: options.address.port,
     tls: certificates,
+    clientAuthorities: identities.providers.certificates ? (certificates?.authorities ?? null) : undefined,
     headerBytesMax: HEADER_BYTES_MAX,
     bodyIdleMs: BODY_IDLE_MS,
     handle,
@@ -380,17 +381,24 @@ function s3Handler(parts: {
   nextRequestId: () => string;
   metrics: Metrics;
   admin: AdminOptions;
-  metricsSecretOf: (accessKey: string) => string | undefined;
+  identities: OpenedIdentities;
   pools: Pools;
   outside: Outside;
 }): ReturnType<typeof createS3Handler> {
-  const { options, objects, auth, hostId, metrics, admin, pools } = parts;
+  const { options, objects, auth, hostId, metrics, admin, pools, identities } = parts;
   const { clock, log } = parts.outside;
   return createS3Handler({
     objects,
     codec: objects.codec,
     auth,
     access: accessMeans(objects),
+    sts: {
+      ...identities,
+      auth,
+      log,
+      newRequestId: parts.nextRequestId,
+      observe: ({ api, status }) => metrics.request(api, "", status, 0, 0, 0),
+    },
     domains: options.domains,
     hostId,
     log,
@@ -402,7 +410,7 @@ function s3Handler(parts: {
         pools,
         metrics,
         isPublic: options.metricsAuth === "public",
-        secretOf: parts.metricsSecretOf,
+        secretOf: identities.metricsSecretOf,
         nowMs: () => clock.nowMs(),
         admin,
       }),
@@ -427,6 +435,8 @@ function adminOptions(parts: {
   hostId: string;
   nextRequestId: () => string;
   asked: (action: "restart" | "stop") => void;
+  /** What is listened on. */
+  port: () => number;
   metrics: Metrics;
 }): AdminOptions {
   const { options, store, objects, identities, auth, outside, asked } = parts;
@@ -441,12 +451,14 @@ function adminOptions(parts: {
       objects,
       clock,
       rng,
-      hasLdap: false,
+
       control: asked,
       server: {
         deploymentId: store.deploymentId,
         region: options.region,
-        endpoint: `${host}:${options.address.port}`,
+        get endpoint() {
+          return `${host}:${parts.port()}`;
+        },
         scheme: options.certsDir === null ? "http" : "https",
         version: VERSION,
         startedMs: clock.nowMs(),

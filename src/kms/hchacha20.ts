@@ -36,7 +36,6 @@ export function hchacha20(key: Uint8Array, input: Uint8Array): Uint8Array {
   return out;
 }
 
-// biome-ignore lint/complexity/useMaxParams: the four words of the algorithm
 function quarterRound(x: Uint32Array, a: number, b: number, c: number, d: number): void {
   const step = (to: number, from: number, turned: number, by: number): void => {
     x[to] = (x[to] as number) + (x[from] as number);

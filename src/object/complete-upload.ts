@@ -18,6 +18,7 @@ import { checkKey } from "./names.ts";
 import { CHECKSUM_KEY, CHECKSUM_TYPE_KEY, uploadChecksum, uploadOf } from "./multipart.ts";
 import { hasWriteConditions } from "./precondition.ts";
 import { demandConditions, NULL_VERSION, OBJECT_BYTES_MAX } from "./put-object.ts";
+import { demandRoom } from "./quota.ts";
 import type { Checksum, ChecksumType, CompleteUploadRequest, PutObjectResult } from "./types.ts";
 import { ACTUAL_SIZE_KEY, CRC_KEY } from "./version-info.ts";
 import { encodeChecksumRecords } from "../codec/checksum.ts";
@@ -26,7 +27,7 @@ const PART_BYTES_MIN = 5 * 1024 * 1024;
 
 export async function completeUpload(ctx: ObjectContext, request: CompleteUploadRequest): Promise<PutObjectResult> {
   checkKey(request.key);
-  await bucketOf(ctx, request.bucket);
+  const bucket = await bucketOf(ctx, request.bucket);
   const before = ctx.completed.get(request);
   if (before !== undefined) return before; // drives may still show the upload for a moment
   const state = await uploadOf(ctx, request);
@@ -41,6 +42,7 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
       `The provided 'x-amz-mp-object-size' header value ${request.objectSizeBytes} does not match what was computed: ${sizeBytes}`,
     );
   }
+  await demandRoom(ctx, bucket, sizeBytes);
   const etag = multipartEtag(parts);
   const record = declared === null ? null : foldChecksums(ctx, parts, declared);
   demandChecksum(request, record);

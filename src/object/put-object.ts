@@ -10,6 +10,7 @@ import { bucketForWrite, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
 import { checkKey } from "./names.ts";
 import { hasWriteConditions, judgeWrite } from "./precondition.ts";
+import { demandRoom } from "./quota.ts";
 import type { Checksum, Conditions, PutObjectRequest, PutObjectResult } from "./types.ts";
 import { crcEntry, modTimeMs, userMetadata } from "./version-info.ts";
 
@@ -22,6 +23,7 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   const { body } = request;
   if (body.sizeBytes > OBJECT_BYTES_MAX)
     throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
+  await demandRoom(ctx, bucket, body.sizeBytes);
   const mode = modeOf(bucket.versioning, request.key);
   await using staged = await ctx.store.stage({
     bucket: request.bucket,

@@ -19,6 +19,7 @@ import { validatorHeaders } from "./object-operations.ts";
 import { findOperation, type Target } from "./operations.ts";
 import { RequestValues } from "./request-values.ts";
 import { decodePercent, parseQuery } from "./sigv4.ts";
+import { isStsRequest, serveSts, type StsOptions } from "./sts.ts";
 import { WireError } from "./wire-error.ts";
 
 const HEADER_BYTES_MAX = 8 * 1024;
@@ -46,6 +47,8 @@ export interface S3Options {
   }) => void;
   /** Answers health, metrics and what else is not S3; false = it was not. */
   readonly aside: (exchange: HttpExchange) => Promise<boolean>;
+  /** Security tokens: forms that are sent to the service's root. */
+  readonly sts: StsOptions;
 }
 
 interface Place {
@@ -56,7 +59,8 @@ interface Place {
 export function createS3Handler(options: S3Options): (exchange: HttpExchange) => Promise<void> {
   return async (exchange) => {
     if (exchange.request.rawPath.startsWith("/minio/") && (await options.aside(exchange))) return;
-    await serveRequest(options, exchange);
+    if (isStsRequest(exchange.request)) await serveSts(exchange, options.sts);
+    else await serveRequest(options, exchange);
   };
 }
 

@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net";
 import type { ByteSink, ByteSource } from "../core/byte-stream.ts";
 import { OperatingError } from "../core/errors.ts";
 import type { CertificateFolder } from "./tls.ts";
-import { pauseSocketWithBody, tlsListener } from "./tls-listener.ts";
+import { type ClientCertificate, clientCertificateOf, pauseSocketWithBody, tlsListener } from "./tls-listener.ts";
 
 export class HttpError extends OperatingError<"ClientGone" | "BodyTimeout" | "CannotListen"> {}
 
@@ -22,6 +22,8 @@ export interface HttpRequest {
   readonly headers: ReadonlyMap<string, string>;
   readonly remoteAddress: string;
   readonly isTls: boolean;
+  /** What TLS says of the certificate that the client showed; null = none, or none was asked for. */
+  readonly clientCertificate: ClientCertificate | null;
   /** The body's bytes; null `Content-Length` and no chunked coding = no body. */
   readonly body: ByteSource;
   /** Aborts when the client goes away. */
@@ -50,6 +52,8 @@ export interface HttpServerOptions {
   readonly host: string;
   readonly port: number;
   readonly tls: CertificateFolder | null;
+  /** Clients are asked for a certificate, which these authorities (PEM; null = the system's) may have issued. */
+  readonly clientAuthorities?: readonly string[] | null | undefined;
   /** Bytes of all headers together. */
   readonly headerBytesMax: number;
   /** A body that sends nothing for so long is given up. */
@@ -98,7 +102,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
     onRequest(message, reply);
   });
   server.setTimeout(0); // a body may pause for long while others have the drives; bodyIdleMs is the limit
-  const tls = options.tls === null ? null : tlsListener(server, options.tls);
+  const tls = options.tls === null ? null : tlsListener(server, options.tls, options.clientAuthorities);
   const listenPlain = (): Promise<number> =>
     new Promise((resolve, reject) => {
       server.once("error", reject);
@@ -177,6 +181,9 @@ class NodeExchange implements HttpExchange {
         return message.socket.remoteAddress ?? "";
       },
       isTls: options.tls !== null,
+      get clientCertificate() {
+        return options.clientAuthorities === undefined ? null : clientCertificateOf(message.socket);
+      },
       body,
       get signal() {
         return mayAbort();
