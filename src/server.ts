@@ -41,6 +41,7 @@ import { readProcessUsage } from "./observe/process-usage.ts";
 import { AccessFacts } from "./s3/access-facts.ts";
 import { globalCors } from "./s3/cors.ts";
 import { createS3Handler } from "./s3/pipeline.ts";
+import { requestIds } from "./s3/request-ids.ts";
 import { SigningKeys } from "./s3/sigv4.ts";
 import { unmarkRebuild } from "./storage/rebuild-mark.ts";
 import { GuardedDrive } from "./storage/guarded-drive.ts";
@@ -490,18 +491,6 @@ function adminOptions(parts: {
       return { code, status: errorStatusOf(code), message: errorMessageOf(error) };
     },
     observe: ({ api, status }) => parts.metrics.request(api, "", status, 0, 0, 0),
-  };
-}
-
-/** Random, upper-case hex; chance is asked for many at once. */
-function requestIds(rng: Rng): () => string {
-  const bytes = Buffer.alloc(8 * 128);
-  let at = bytes.length;
-  return () => {
-    if (at === bytes.length) rng.fill(bytes);
-    if (at === bytes.length) at = 0;
-    at += 8;
-    return bytes.toString("hex", at - 8, at).toUpperCase();
   };
 }
 
