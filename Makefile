@@ -1,6 +1,6 @@
 # Targets only; what they do is in scripts/. Every target installs what it needs first (Bun and the dev tools, from npm).
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/node_modules/.bin:$(PATH)
-.PHONY: run test check build bench sim fuzz native crash memory compat ci setup format clean
+.PHONY: run test check build bench sim fuzz native crash memory compat s3-tests ci setup format clean
 
 run: build ## a server on ./data{1...4}
 	@scripts/run.sh
@@ -34,6 +34,9 @@ memory: setup ## 64 slow uploads and downloads, a PUT of 5 GiB, 10,000 parts: un
 
 compat: build ## real clients and MinIO's drives against dist/sherd; SUITES="aws rclone" picks some
 	@test/compat/run.sh $(SUITES)
+
+s3-tests: build ## ceph's s3-tests against dist/sherd: S3TESTS_DIR names a checkout, ARGS="-k acl" picks some
+	@test/compat/s3-tests/run.sh $(ARGS)
 
 ci: ## check, test, native, build and compat, with one sum at the end
 	@scripts/ci.sh

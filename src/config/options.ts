@@ -128,6 +128,14 @@ const OPTIONS = {
     value: "NAME,…",
     help: "domains whose sub-domains name buckets (virtual-host style)",
   }),
+  websiteDomains: row({
+    flag: null,
+    env: "WEBSITE_DOMAIN",
+    schema: domainList,
+    fallback: "",
+    value: "NAME,…",
+    help: "domains whose sub-domains show buckets as websites",
+  }),
   region: row({
     flag: null,
     env: "REGION",

@@ -25,6 +25,8 @@ import { findOperation, type Target } from "./operations.ts";
 import { asPut, demandPolicy, type PostedForm } from "./post-object.ts";
 import { RequestValues } from "./request-values.ts";
 import { decodePercent, parseQuery } from "./sigv4.ts";
+import { isStsRequest, serveSts, type StsOptions } from "./sts.ts";
+import { serveWebsite, siteOf, type Visit } from "./website.ts";
 import { WireError } from "./wire-error.ts";
 
 const HEADER_BYTES_MAX = 8 * 1024;
@@ -37,6 +39,8 @@ export interface S3Options {
   readonly access: AccessFacts;
   /** Virtual-host domains. */
   readonly domains: readonly string[];
+  /** Domains below which a host names a bucket that is visited as a website. */
+  readonly websiteDomains: readonly string[];
   /** For buckets without rules of their own. */
   readonly cors: readonly CorsRule[];
   readonly hostId: string;
@@ -54,6 +58,8 @@ export interface S3Options {
   }) => void;
   /** Answers health, metrics and what else is not S3; false = it was not. */
   readonly aside: (exchange: HttpExchange) => Promise<boolean>;
+  /** Security tokens: forms that are sent to the service's root. */
+  readonly sts: StsOptions;
 }
 
 interface Place {
@@ -61,12 +67,15 @@ interface Place {
   readonly key: string;
   /** The bucket, if the host names it; else "". */
   readonly hostBucket: string;
+  /** Of a browser that visits the bucket as a website. */
+  readonly isSite: boolean;
 }
 
 export function createS3Handler(options: S3Options): (exchange: HttpExchange) => Promise<void> {
   return async (exchange) => {
     if (exchange.request.rawPath.startsWith("/minio/") && (await options.aside(exchange))) return;
-    await serveRequest(options, exchange);
+    if (isStsRequest(exchange.request)) await serveSts(exchange, options.sts);
+    else await serveRequest(options, exchange);
   };
 }
 
@@ -75,11 +84,11 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
   const started = options.elapsedMs();
   const requestId = options.newRequestId();
   let commonHeaders = commonHeadersOf(options, requestId, request.isTls);
-  let place: Place = { bucket: "", key: "", hostBucket: "" };
+  let place: Place = { bucket: "", key: "", hostBucket: "", isSite: false };
   let api = "Unknown";
   let status = 200;
   try {
-    place = placeOf(request.rawPath, request.headers.get("host") ?? "", options.domains);
+    place = placeOf(request.rawPath, request.headers.get("host") ?? "", options);
     checkRequest(exchange, place);
     const pairs = parseQuery(request.rawQuery);
     demandPlainQuery(pairs);
@@ -92,6 +101,12 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
       return;
     }
     commonHeaders = [...commonHeaders, ...corsHeaders(request, bucket, options.cors)];
+    if (place.isSite) {
+      api = "Website";
+      const facts = { place, query, pairs, requestId, commonHeaders };
+      status = await serveWebsite(visitOf(options, exchange, facts));
+      return;
+    }
     const operation = findOperation(request.method, target, query, request.headers);
     api = operation === null || operation === "not-implemented" ? "Unknown" : operation.name;
     const form = api === "PostObject" ? await asPut(request, place.bucket) : null;
@@ -132,6 +147,36 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
       bytesOut: response.bytesSent,
     });
   }
+}
+
+function visitOf(
+  options: S3Options,
+  exchange: HttpExchange,
+  facts: {
+    place: Place;
+    query: ReadonlyMap<string, string>;
+    pairs: readonly (readonly [string, string])[];
+    requestId: string;
+    commonHeaders: HeaderList;
+  },
+): Visit {
+  const { request, response } = exchange;
+  const { place, commonHeaders } = facts;
+  const identity = authenticate(request, facts.pairs, options.auth, place.hostBucket);
+  const operation = findOperation("GET", "object", new Map(), request.headers);
+  return {
+    bucket: place.bucket,
+    key: place.key,
+    request,
+    response,
+    commonHeaders,
+    objects: options.objects,
+    async callFor(key) {
+      const call = makeCall(options, exchange, { ...facts, place: { ...place, key }, identity, form: null });
+      if (operation !== null && operation !== "not-implemented") await authorize(operation, call);
+      return call;
+    },
+  };
 }
 
 function makeCall(
@@ -176,19 +221,26 @@ function makeCall(
 }
 
 /** Bucket and key, still as the client means them: path style, or virtual-host style under one of the domains. */
-function placeOf(rawPath: string, host: string, domains: readonly string[]): Place {
+function placeOf(
+  rawPath: string,
+  host: string,
+  { domains, websiteDomains }: Pick<S3Options, "domains" | "websiteDomains">,
+): Place {
   const decoded = decodePercent(rawPath);
   const path = decoded.startsWith("/") ? decoded.slice(1) : decoded;
+  const site = websiteDomains.length === 0 ? "" : siteOf(host, websiteDomains);
+  if (site !== "") return { bucket: site, key: path.replace(/^\/+/, ""), hostBucket: site, isSite: true };
   const name = domains.length === 0 ? "" : host.replace(/:\d+$/, "").toLowerCase();
   for (const domain of domains) {
     if (name.length > domain.length + 1 && name.endsWith(`.${domain}`)) {
       const bucket = name.slice(0, -(domain.length + 1));
-      if (bucket !== "minio") return { bucket, key: path.replace(/^\/+/, ""), hostBucket: bucket };
+      if (bucket !== "minio") return { bucket, key: path.replace(/^\/+/, ""), hostBucket: bucket, isSite: false };
     }
   }
   const slash = path.indexOf("/");
-  if (slash < 0) return { bucket: path, key: "", hostBucket: "" };
-  return { bucket: path.slice(0, slash), key: path.slice(slash + 1).replace(/^\/+/, ""), hostBucket: "" };
+  const bucket = slash < 0 ? path : path.slice(0, slash);
+  const key = slash < 0 ? "" : path.slice(slash + 1).replace(/^\/+/, "");
+  return { bucket, key, hostBucket: "", isSite: false };
 }
 
 function checkRequest(exchange: HttpExchange, place: Place): void {

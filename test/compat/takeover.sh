@@ -2,6 +2,7 @@
 # Each unencrypted, uncompressed drive set that a MinIO server wrote: unpacked, served by dist/sherd with that server's arguments,
 # environment and credentials, and compared with what MinIO showed, by the judge that lies beside the fixtures.
 # Counts are those of the judge's single comparisons. `takeover.sh NAME…` runs these sets only.
+# With SHERD_COMPAT_MC (MinIO's client) settings and identities are compared whole, without it what lies on the drives and who may log in.
 # Needs python3; the fixtures are at SHERD_FIXTURES (default ../shared/fixtures of the repository).
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -57,8 +58,21 @@ judge_set() (
   fi
   trap stop_server EXIT
   start_server "$folder" "$@" || exit 1
-  python3 "$judge" --core --endpoint "$ADDRESS" --expected "$expected" --max 40
+  # With identities go the settings of buckets, which are compared only without --core.
+  if [ -n "${SHERD_COMPAT_MC:-}" ]; then set -- --mc "$SHERD_COMPAT_MC"; else set -- --core; fi
+  python3 "$judge" "$@" --iam --endpoint "$ADDRESS" --expected "$expected" | without_by_design
 )
+
+# MinIO judges signed callers by their own policies alone; here a bucket's policy counts for everybody, as on AWS (ADR 0009): what it
+# shows to anonymous callers, it shows to users too. These comparisons, and these only, are taken out of the judge's output.
+BY_DESIGN='^FAIL \[login\] login [^ ]*: GET /conf(/public/readable|\?list-type=2&prefix=public%2F): expected .*"status": 403.* got .*"status": 200'
+without_by_design() {
+  awk -v pattern="$BY_DESIGN" '
+    $0 ~ pattern { excused++; next }
+    /^[0-9]+ passed, [0-9]+ failed$/ { print $1 " passed, " $3 - excused " failed"; exit $3 - excused > 0 }
+    { print }' | { tee "$scratch/judged"; } | tail -n 60
+  grep -qE '^[0-9]+ passed, 0 failed$' "$scratch/judged"
+}
 
 for archive in "$fixtures"/takeover/*.tar.gz; do
   name=$(basename "$archive" .tar.gz)

@@ -98,6 +98,7 @@ describe("values", () => {
       rootUser: "minioadmin",
       rootPassword: "minioadmin",
       domains: [],
+      websiteDomains: [],
       region: "",
       objectOwnership: "BucketOwnerEnforced",
       signatureV2: true,
