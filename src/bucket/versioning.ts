@@ -5,11 +5,11 @@
 import {
   allChildren,
   firstChild,
-  parseXmlDocument,
   storedDocument,
   textOf,
   type XmlContent,
   type XmlElement,
+  unescapeXml,
 } from "../core/xml.ts";
 import { DocumentError } from "./document-error.ts";
 
@@ -38,12 +38,17 @@ function invalid(message: string): DocumentError {
   return new DocumentError("IllegalVersioningConfiguration", message);
 }
 
-/** What lies on the drives; a document that cannot be read means that nothing was set. */
+/** What lies on the drives, whatever it is: a bucket is readable though its settings are not. */
 export function parseStoredVersioning(document: Uint8Array): Versioning {
   if (document.length === 0) return NEVER_VERSIONED;
   const text = new TextDecoder().decode(document);
-  if (!text.includes("<Status>")) return NEVER_VERSIONED;
-  return parseVersioning(parseXmlDocument(document, "VersioningConfiguration"));
+  const status = /<Status>\s*(Enabled|Suspended)\s*<\/Status>/.exec(text)?.[1];
+  const prefixes = [...text.matchAll(/<ExcludedPrefixes>\s*<Prefix>([^<]*)<\/Prefix>\s*<\/ExcludedPrefixes>/g)];
+  return {
+    status: status === "Enabled" || status === "Suspended" ? status : "",
+    excludedPrefixes: prefixes.map((match) => unescapeXml(match[1] ?? "")),
+    excludeFolders: /<ExcludeFolders>\s*true/.test(text),
+  };
 }
 
 export function storedVersioning(versioning: Versioning): Uint8Array {
