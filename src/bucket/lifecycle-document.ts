@@ -12,6 +12,7 @@ import {
   type XmlContent,
   type XmlElement,
 } from "../core/xml.ts";
+import { FormatError } from "../core/format-error.ts";
 import { DocumentError, malformed } from "./document-error.ts";
 import type { Expiration, LifecycleFilter, LifecycleRule } from "./lifecycle.ts";
 
@@ -41,8 +42,8 @@ export function storedLifecycle(root: XmlElement, newId: () => string, hasObject
 
 /** Rules of what lies on the drives; a rule that cannot be understood does nothing. */
 export function parseStoredLifecycle(document: Uint8Array): readonly LifecycleRule[] {
-  if (document.length === 0) return [];
-  return allChildren(parseXmlDocument(document, "LifecycleConfiguration"), "Rule").flatMap((element) => {
+  const root = document.length === 0 ? null : readable(document);
+  return (root === null ? [] : allChildren(root, "Rule")).flatMap((element) => {
     try {
       return [ruleOf(element, textOf(element, "ID") ?? "")];
     } catch (error) {
@@ -50,6 +51,16 @@ export function parseStoredLifecycle(document: Uint8Array): readonly LifecycleRu
       throw error;
     }
   });
+}
+
+/** null = not XML: the bucket is readable though its rules are not. */
+function readable(document: Uint8Array): XmlElement | null {
+  try {
+    return parseXmlDocument(document, "LifecycleConfiguration");
+  } catch (error) {
+    if (error instanceof FormatError) return null;
+    throw error;
+  }
 }
 
 /** As AWS judges a rule. */

@@ -164,5 +164,6 @@ test("with object lock no rule removes all versions", () => {
 test("of what lies on a drive, a rule that is not understood does nothing", () => {
   const rules = rulesOf(rule(ALL, "<Expiration><Days>never</Days></Expiration>"), rule(ALL, after(3), "good"));
   expect(rules.map((r) => r.id)).toEqual(["good"]);
+  expect(parseStoredLifecycle(Buffer.from("<LifecycleConfiguration><Rule>"))).toEqual([]);
   expect(expiryOf(rules, subject)?.atMs).toBe(Math.floor(NOON / DAY) * DAY + 4 * DAY);
 });
