@@ -90,7 +90,7 @@ test("sub-resources of an object never read, write or remove the object", async 
   }
   expect(await statusOf("DELETE", "/bucket/k", "acl")).toBe(501);
   expect(await statusOf("HEAD", "/bucket", "acl")).toBe(501);
-  for (const query of ["select&select-type=2", "restore"]) expect(await statusOf("POST", "/bucket/k", query)).toBe(501);
+  expect(await statusOf("POST", "/bucket/k", "restore")).toBe(501);
   expect((await s3.call("GET", "/bucket/k")).text).toBe("content");
 });
 

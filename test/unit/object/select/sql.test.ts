@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { codeOf, csvWith, DOCUMENT, JSON_OUT, runSelect } from "./run-select.ts";
 
 /** The value of an expression over one CSV record. */
-const valueOf = async (expression: string, record = "Ann,31,x y"): Promise<string> =>
+const evaluated = async (expression: string, record = "Ann,31,x y"): Promise<string> =>
   (await runSelect(`select ${expression} from s3object`, `${record}\n`)).replace(/\n$/, "");
 
 test.each([
@@ -20,7 +20,7 @@ test.each([
   ["_1 || '-' || _2", "Ann-31"],
   ["'it''s'", "it's"],
 ])("arithmetic and text: %s is %s", async (expression, value) => {
-  expect(await valueOf(expression)).toBe(value);
+  expect(await evaluated(expression)).toBe(value);
 });
 
 test.each([
@@ -48,7 +48,7 @@ test.each([
   ["case _1 when 'Bob' then 1 when 'Ann' then 2 end", "2"],
   ["case when false then 1 end is null", "true"],
 ])("conditions: %s is %s", async (expression, value) => {
-  expect(await valueOf(expression)).toBe(value);
+  expect(await evaluated(expression)).toBe(value);
 });
 
 test.each([
@@ -66,7 +66,7 @@ test.each([
   ["'' like '%'", "true"],
   ["'' like ''", "true"],
 ])("LIKE: %s is %s", async (expression, value) => {
-  expect(await valueOf(expression)).toBe(value);
+  expect(await evaluated(expression)).toBe(value);
 });
 
 test.each([
@@ -93,7 +93,7 @@ test.each([
   ["cast('2020-01-01T' as timestamp)", "2020-01-01T"],
   ["int(_2) + 1", "32"],
 ])("functions: %s is %s", async (expression, value) => {
-  expect(await valueOf(expression)).toBe(value);
+  expect(await evaluated(expression)).toBe(value);
 });
 
 test.each([
@@ -116,7 +116,7 @@ test.each([
   ["to_string(`1969-07-20T20:18:13.25Z`, 'SSS XXX')", "250 Z"],
   ["to_timestamp('20200102T030405Z') = `2020-01-02T04:04:05+01:00`", "true"],
 ])("times: %s is %s", async (expression, value) => {
-  expect(await valueOf(expression)).toBe(value);
+  expect(await evaluated(expression)).toBe(value);
 });
 
 const PEOPLE = "name,age,city\nAnn,31,Rome\nBob,7,\nCéline,55,Paris\n";
@@ -216,6 +216,18 @@ test("a value does not grow over what a record may be", async () => {
 test("a LIKE pattern that costs too much is refused", async () => {
   const sql = `select _1 from s3object where _1 like '%${"a_".repeat(400)}b'`;
   expect(await codeOf(() => runSelect(sql, `${"a".repeat(500_000)}\n`))).toBe("LikeInvalidInputs");
+});
+
+test("a record of digits is looked at once, not once for each of them", async () => {
+  const digits = "1".repeat(1_000_000);
+  expect(await runSelect("select count(*) from s3object where _1 > 5", `${digits}x\n${digits}\n`)).toBe("0\n");
+});
+
+test("long chains of operators are compiled and evaluated, or refused", async () => {
+  for (const operator of ["+ 0", "or false", "= 1", "|| ''"]) {
+    const sql = `select count(1 ${`${operator} `.repeat(4_900)}) from s3object`;
+    expect(await codeOf(() => runSelect(sql, "a\n"))).toMatch(/^(none|InvalidDataType)$/);
+  }
 });
 
 test("JSON strings are not taken for numbers, CSV fields are", async () => {
