@@ -80,16 +80,12 @@ test("sub-resources of an object never read, write or remove the object", async 
   }
   expect(await statusOf("DELETE", "/bucket/k", "acl")).toBe(501);
   expect(await statusOf("HEAD", "/bucket", "acl")).toBe(501);
-<<<<<<< HEAD
   for (const query of ["retention", "legal-hold"]) {
     expect([query, await statusOf("PUT", "/bucket/k", query, "lost")]).toEqual([query, 400]);
     expect([query, await statusOf("DELETE", "/bucket/k", query)]).toEqual([query, 501]);
   }
   expect(await statusOf("POST", "/bucket/k", "select&select-type=2")).toBe(400);
   expect(await statusOf("POST", "/bucket/k", "restore")).toBe(400);
-=======
-  expect(await statusOf("POST", "/bucket/k", "restore")).toBe(501);
->>>>>>> select
   expect((await s3.call("GET", "/bucket/k")).text).toBe("content");
 });
 
