@@ -45,7 +45,7 @@ const clock: Clock = {
   elapsedMs: () => nowMs,
   sleep: () => Promise.resolve(),
   after: () => () => undefined,
-      yieldNow: () => Promise.resolve(),
+  yieldNow: () => Promise.resolve(),
 };
 function open(secrets: { root?: string; kms?: string } = {}): IamStore {
   const root = { accessKey: "root", secretKey: secrets.root ?? "root-secret" };
