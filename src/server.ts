@@ -17,32 +17,39 @@ import { BackgroundWork } from "./erasure/background-work.ts";
 import type { DamageReport } from "./erasure/damage.ts";
 import { DigestLanes } from "./erasure/digest-lanes.ts";
 import { ErasureSet, type SetResources } from "./erasure/erasure-set.ts";
+import { usageOfBuckets } from "./erasure/bucket-usage.ts";
 import { clusterHealth } from "./erasure/health.ts";
 import { healKey } from "./erasure/heal-version.ts";
 import { decodePoolMeta, encodePoolMeta, POOL_META_PATH, reconcilePools } from "./erasure/pool-meta.ts";
 import type { Pool } from "./erasure/pool-layout.ts";
 import { Pools } from "./erasure/pools.ts";
 import { resolveAll } from "./erasure/resolve-doubt.ts";
-import { rootOnly } from "./iam/principal.ts";
+import { type OpenedIdentities, openIdentities } from "./admin/open-identities.ts";
+import type { AdminOptions } from "./admin/serve.ts";
+import { serveAside } from "./admin/serve-aside.ts";
 import type { Kms } from "./kms/kms.ts";
 import { openKms } from "./kms/open-kms.ts";
 import { CompletedUploads, type ObjectContext } from "./object/context.ts";
-import { newTransforms, type Transforms } from "./object/transforms.ts";
+import { newTransforms } from "./object/transforms.ts";
+import { errorCodeOf, errorMessageOf, errorStatusOf } from "./s3/error-reply.ts";
+import { signedCall } from "./s3/signed-call.ts";
+import type { AuthOptions } from "./s3/authenticate.ts";
 import { EventLoopLag } from "./observe/event-loop-lag.ts";
 import type { Log } from "./observe/log.ts";
-import { Metrics, metricsKindOf } from "./observe/metrics.ts";
-import type { BucketUsageFacts } from "./observe/usage-families.ts";
+import { Metrics } from "./observe/metrics.ts";
 import { readProcessUsage } from "./observe/process-usage.ts";
-import { bearerIsValid } from "./observe/prometheus-auth.ts";
-import { accessMeans } from "./s3/access.ts";
+import { AccessFacts } from "./s3/access-facts.ts";
+import { globalCors } from "./s3/cors.ts";
 import { createS3Handler } from "./s3/pipeline.ts";
+import { requestIds } from "./s3/request-ids.ts";
 import { SigningKeys } from "./s3/sigv4.ts";
 import { unmarkRebuild } from "./storage/rebuild-mark.ts";
+import { LOG_DEFAULTS } from "./storage/drive-log.ts";
 import { GuardedDrive } from "./storage/guarded-drive.ts";
 import type { LocalDrive } from "./storage/local-drive.ts";
 import { GroupSyncs, type OpenedPool, openPool, StartError } from "./storage/open-pool.ts";
 import { SummaryCache } from "./storage/version-summary.ts";
-import type { HttpExchange, RunningServer } from "./sys/http.ts";
+import type { HttpServerOptions, RunningServer } from "./sys/http.ts";
 import { startHttpServer } from "./sys/http.ts";
 import { SqliteTables } from "./sys/sqlite-tables.ts";
 import { CertificateFolder } from "./sys/tls.ts";
@@ -54,7 +61,6 @@ const WRITE_POOL_BYTES = 192 * 1024 * 1024;
 const READ_POOL_BYTES = 96 * 1024 * 1024;
 const INLINE_BYTES_DEFAULT = 128 * 1024;
 const HEADER_BYTES_MAX = 64 * 1024;
-const BODY_IDLE_MS = 60_000;
 const THREADS_MAX = 64;
 const TIERS = { auto: -1, portable: 0, neon: 1, avx2: 3, avx512: 4 } as const;
 
@@ -76,6 +82,8 @@ export interface OpenedStore {
   readonly deploymentId: string;
   readonly syncs: GroupSyncs;
   readonly resources: SetResources;
+  /** Those that could be opened. */
+  readonly drives: readonly LocalDrive[];
   readonly healQueue: HealQueue;
   readonly background: BackgroundWork;
   /** Sets with a drive that came empty. */
@@ -136,8 +144,8 @@ export async function openStore(
       healed += (await healKey(set, damage, pools.locks, damage.why === "shard")).healed.length;
     return healed;
   };
-  for (const drive of opened.flatMap((p) => p.drives))
-    if (drive !== null) background.track(drive.sweep().then(() => undefined));
+  const drives = opened.flatMap((p) => p.drives.filter((drive) => drive !== null));
+  for (const drive of drives) background.track(drive.sweep().then(() => undefined));
   const rebuilt = async (): Promise<void> => {
     for (const root of replacedRoots(opened, layouts, outside)) await unmarkRebuild(native, root);
     for (const set of toRebuild) set.rebuilding.clear();
@@ -145,8 +153,8 @@ export async function openStore(
   const flush = async (): Promise<string[]> => {
     await background.idle();
     const left: string[] = [];
-    for (const drive of opened.flatMap((p) => p.drives)) {
-      if (drive === null || (await drive.flush())) continue;
+    for (const drive of drives) {
+      if (await drive.flush()) continue;
       const why =
         drive.writeFailure?.message ?? `${drive.endpoint}: an operation is in doubt until more drives are back`;
       left.push(why);
@@ -158,7 +166,7 @@ export async function openStore(
     await background.idle();
     await closeDrives(opened, syncs, tables);
   };
-  const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, resources, healQueue, background };
+  const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, resources, drives, healQueue, background };
   return { ...parts, toRebuild, rebuilt, flush, close };
 }
 
@@ -217,6 +225,7 @@ async function openPools(
         rng: outside.rng,
         clock: outside.clock,
         syncs,
+        log: { ...LOG_DEFAULTS, totalBytes: options.logSizeBytes },
         warn,
         index: { tables, clock: outside.clock, summaries, warn },
       }),
@@ -299,40 +308,30 @@ async function suspendedPools(
   return new Set((now ?? known).flatMap((pool, i) => (pool.decommission === null ? [] : [i])));
 }
 
-async function objectContext(
+function objectContext(
   options: ServerOptions,
   store: OpenedStore,
+  kms: Kms | null,
   { clock, rng }: Outside,
-): Promise<ObjectContext> {
+): ObjectContext {
+  const { codec, pool, resources } = store;
+  const means = { codec, jobs: pool, rng: resources.rng, lanes: resources.digests, kms };
   return {
     store: store.pools,
     buckets: new BucketCatalog(store.pools, clock),
-    codec: store.codec,
+    codec,
     clock,
     rng,
     region: options.region,
     completed: new CompletedUploads(),
-    transforms: await transformsOf(options, store),
+    transforms: newTransforms(means, options),
   };
-}
-
-async function transformsOf(options: ServerOptions, store: OpenedStore): Promise<Transforms> {
-  const { codec, pool, resources } = store;
-  const means = { codec, jobs: pool, rng: resources.rng, lanes: resources.digests };
-  const compression = {
-    extensions: options.compressionExtensions,
-    types: options.compressionTypes,
-    encrypted: options.compressionEncrypted,
-  };
-  return newTransforms(means, {
-    kms: await openKms(options, { codec, rng: resources.rng }),
-    encryptAll: options.kmsAutoEncryption,
-    compression: options.compressionEnable ? compression : null,
-  });
 }
 
 export interface RunningSherd {
   readonly url: string;
+  /** What an administrator asked for over the network. */
+  readonly asked: Promise<"restart" | "stop">;
   /** Drains and stops; true if every request in flight finished. */
   stop(): Promise<boolean>;
   /** Looks for renewed certificates now. */
@@ -348,48 +347,27 @@ export async function startServer(
   const store = await openStore(options, endpoints, outside);
   const { pools, codec } = store;
   const lag = new EventLoopLag(clock);
-  const objects = await objectContext(options, store, outside);
+  const kms = await openKms(options, { codec, rng });
+  const objects = objectContext(options, store, kms, outside);
   const host = `${options.address.host === "" ? "127.0.0.1" : options.address.host}:${options.address.port}`;
   const metrics = new Metrics({ sources: metricSources(store, outside), clock, lag, server: host, version: VERSION });
-  const secretOf = (accessKey: string): string | undefined =>
-    accessKey === options.rootUser ? options.rootPassword : undefined;
+  const identities = await openIdentities({ pools, codec, clock, rng, log, kms, options });
   const nextRequestId = requestIds(rng);
-  const handle = createS3Handler({
-    objects,
-    codec,
-    auth: {
-      identities: rootOnly(options.rootUser, options.rootPassword),
-      region: options.region,
-      nowMs: () => clock.nowMs(),
-      signingKeys: new SigningKeys(),
-    },
-    access: accessMeans(objects),
-    domains: options.domains,
-    hostId: Bun.hash.xxHash64(store.deploymentId).toString(16).padStart(16, "0"),
-    log,
-    newRequestId: nextRequestId,
-    elapsedMs: () => clock.elapsedMs(),
-    observe: (r) => metrics.request(r.api, r.bucket, r.status, r.seconds, r.bytesIn, r.bytesOut),
-    aside: (exchange) =>
-      serveAside(exchange, {
-        pools,
-        metrics,
-        kms: objects.transforms.kms,
-        isPublic: options.metricsAuth === "public",
-        secretOf,
-        nowMs: () => clock.nowMs(),
-      }),
-  });
+  const auth: AuthOptions = {
+    identities: identities.iam,
+    region: options.region,
+    nowMs: () => clock.nowMs(),
+    signingKeys: new SigningKeys(),
+    signatureV2: options.signatureV2,
+  };
+  const asked = Promise.withResolvers<"restart" | "stop">();
+  const hostId = Bun.hash.xxHash64(store.deploymentId).toString(16).padStart(16, "0");
+  const shared = { options, objects, auth, hostId, nextRequestId, metrics, outside };
+  const admin = adminOptions({ ...shared, store, identities, asked: asked.resolve, port: () => http.port });
+  const handle = s3Handler({ ...shared, admin, pools, identities });
   const certificates = options.certsDir === null ? null : await openCertificates(options.certsDir, log);
-  const http = await startHttpServer({
-    host: options.address.host === "" ? "0.0.0.0" : options.address.host,
-    port: options.address.port,
-    tls: certificates,
-    headerBytesMax: HEADER_BYTES_MAX,
-    bodyIdleMs: BODY_IDLE_MS,
-    handle,
-    failed: (error) => log.error("handler failed", { message: stackOf(error) }),
-  });
+  const clientAuthorities = identities.providers.certificates ? (certificates?.authorities ?? null) : undefined;
+  const http = await listen(options, { tls: certificates, clientAuthorities, handle, log });
   lag.start();
   const watch = certificates === null ? null : watchCertificates(certificates, http, outside);
   const stopRebuild = new AbortController();
@@ -398,20 +376,129 @@ export async function startServer(
   const shown = options.address.host === "" || options.address.host === "0.0.0.0" ? "127.0.0.1" : options.address.host;
   return {
     url: `${scheme}://${shown}:${http.port}`,
-    stop: () => stopAll({ http, store, lag, watch, stopRebuild, drainMs: options.drainTimeoutMs }),
+    asked: asked.promise,
+    stop: () => stopAll({ http, store, lag, watch, stopRebuild, identities, drainMs: options.drainTimeoutMs }),
     lookAtCertificates: () => watch?.lookNow(),
   };
 }
 
-/** Random, upper-case hex; chance is asked for many at once. */
-function requestIds(rng: Rng): () => string {
-  const bytes = Buffer.alloc(8 * 128);
-  let at = bytes.length;
-  return () => {
-    if (at === bytes.length) rng.fill(bytes);
-    if (at === bytes.length) at = 0;
-    at += 8;
-    return bytes.toString("hex", at - 8, at).toUpperCase();
+function listen(
+  options: ServerOptions,
+  by: Pick<HttpServerOptions, "tls" | "clientAuthorities" | "handle"> & { readonly log: Log },
+): Promise<RunningServer> {
+  return startHttpServer({
+    host: options.address.host === "" ? "0.0.0.0" : options.address.host,
+    port: options.address.port,
+    tls: by.tls,
+    clientAuthorities: by.clientAuthorities,
+    headerBytesMax: HEADER_BYTES_MAX,
+    bodyIdleMs: options.bodyIdleMs,
+    headerMs: options.headerMs,
+    idleMs: options.idleMs,
+    connectionsMax: options.connectionsMax,
+    handle: by.handle,
+    failed: (error) => by.log.error("handler failed", { message: stackOf(error) }),
+  });
+}
+
+function s3Handler(parts: {
+  options: ServerOptions;
+  objects: ObjectContext;
+  auth: AuthOptions;
+  hostId: string;
+  nextRequestId: () => string;
+  metrics: Metrics;
+  admin: AdminOptions;
+  identities: OpenedIdentities;
+  pools: Pools;
+  outside: Outside;
+}): ReturnType<typeof createS3Handler> {
+  const { options, objects, auth, hostId, metrics, admin, pools, identities } = parts;
+  const { clock, log } = parts.outside;
+  return createS3Handler({
+    objects,
+    codec: objects.codec,
+    auth,
+    access: new AccessFacts(objects, auth.identities, options.objectOwnership),
+    sts: {
+      ...identities,
+      auth,
+      log,
+      newRequestId: parts.nextRequestId,
+      observe: ({ api, status }) => metrics.request(api, "", status, 0, 0, 0),
+    },
+    domains: options.domains,
+    websiteDomains: options.websiteDomains,
+    cors: globalCors(options.corsOrigins),
+    hostId,
+    log,
+    newRequestId: parts.nextRequestId,
+    elapsedMs: () => clock.elapsedMs(),
+    observe: (r) => metrics.request(r.api, r.bucket, r.status, r.seconds, r.bytesIn, r.bytesOut),
+    aside: (exchange) =>
+      serveAside(exchange, {
+        pools,
+        metrics,
+        kms: objects.transforms.kms,
+        isPublic: options.metricsAuth === "public",
+        secretOf: identities.metricsSecretOf,
+        nowMs: () => clock.nowMs(),
+        admin,
+      }),
+  });
+}
+
+function adminOptions(parts: {
+  options: ServerOptions;
+  store: OpenedStore;
+  objects: ObjectContext;
+  identities: OpenedIdentities;
+  auth: AuthOptions;
+  outside: Outside;
+  hostId: string;
+  nextRequestId: () => string;
+  asked: (action: "restart" | "stop") => void;
+  /** What is listened on. */
+  port: () => number;
+  metrics: Metrics;
+}): AdminOptions {
+  const { options, store, objects, identities, auth, outside, asked } = parts;
+  const { clock, rng, log } = outside;
+  const set = store.pools.allSets[0] as ErasureSet;
+  const host = options.address.host === "" || options.address.host === "0.0.0.0" ? "127.0.0.1" : options.address.host;
+  return {
+    context: {
+      ...identities,
+      buckets: objects.buckets,
+      pools: store.pools,
+      objects,
+      clock,
+      rng,
+
+      control: asked,
+      server: {
+        deploymentId: store.deploymentId,
+        region: options.region,
+        get endpoint() {
+          return `${host}:${parts.port()}`;
+        },
+        scheme: options.certsDir === null ? "http" : "https",
+        version: VERSION,
+        startedMs: clock.nowMs(),
+        cores: outside.cores,
+        standardParity: set.standardParity,
+        reducedParity: set.reducedParity,
+      },
+    },
+    log,
+    hostId: parts.hostId,
+    newRequestId: parts.nextRequestId,
+    authenticate: (request) => signedCall(request, auth),
+    describe: (error) => {
+      const code = errorCodeOf(error);
+      return { code, status: errorStatusOf(code), message: errorMessageOf(error) };
+    },
+    observe: ({ api, status }) => parts.metrics.request(api, "", status, 0, 0, 0),
   };
 }
 
@@ -439,9 +526,11 @@ async function stopAll(parts: {
   lag: EventLoopLag;
   watch: CertificateWatch | null;
   stopRebuild: AbortController;
+  identities: OpenedIdentities;
   drainMs: number;
 }): Promise<boolean> {
   const finished = await parts.http.stop(parts.drainMs);
+  await parts.identities.iam.stop();
   parts.lag.stop();
   parts.watch?.stop();
   parts.stopRebuild.abort(new Error("the server stops"));
@@ -463,86 +552,6 @@ async function rebuild(store: OpenedStore, outside: Outside, signal: AbortSignal
   } catch (error) {
     if (!signal.aborted) throw error;
   }
-}
-
-interface Aside {
-  readonly pools: Pools;
-  readonly metrics: Metrics;
-  readonly kms: Kms | null;
-  readonly isPublic: boolean;
-  readonly secretOf: (accessKey: string) => string | undefined;
-  readonly nowMs: () => number;
-}
-
-/** Health and metrics: never the S3 surface. Source: s3-api.md §6. */
-async function serveAside(exchange: HttpExchange, aside: Aside): Promise<boolean> {
-  const { rawPath, method, headers } = exchange.request;
-  const kind = metricsKindOf(rawPath);
-  if (kind !== null) {
-    if (!aside.isPublic && !bearerIsValid(headers.get("authorization"), aside.secretOf, aside.nowMs())) {
-      await exchange.response.send(
-        403,
-        [["Content-Type", "application/json"]],
-        JSON.stringify({ Code: "AccessDenied", Message: "Access Denied." }),
-      );
-      return true;
-    }
-    await exchange.response.send(
-      200,
-      [["Content-Type", "text/plain; version=0.0.4; charset=utf-8"]],
-      await aside.metrics.render(kind),
-    );
-    return true;
-  }
-  if (!rawPath.startsWith("/minio/health/") || (method !== "GET" && method !== "HEAD")) {
-    if (rawPath.startsWith("/minio/admin/")) {
-      await exchange.response.send(
-        501,
-        [["Content-Type", "application/json"]],
-        JSON.stringify({ Code: "NotImplemented", Message: "The admin API is not implemented yet." }),
-      );
-      return true;
-    }
-    return false;
-  }
-  const what = rawPath.slice("/minio/health/".length);
-  if (what === "ready" && aside.kms !== null && !(await aside.kms.status()).endpoints.some((e) => e.online)) {
-    await exchange.response.send(503, [], "");
-    return true;
-  }
-  const answer = health(what, aside.pools);
-  if (answer === null) return false;
-  await exchange.response.send(answer.status, answer.headers, "");
-  return true;
-}
-
-function health(what: string, pools: Pools): { status: number; headers: [string, string][] } | null {
-  if (what === "live" || what === "ready") return { status: 200, headers: [] };
-  if (what !== "cluster" && what !== "cluster/read") return null;
-  const now = clusterHealth(pools.allSets, {
-    isHealing: (id) =>
-      pools.allSets.some((set) => set.drives.some((drive, i) => drive?.id === id && set.rebuilding.has(i))),
-  });
-  const good = what === "cluster" ? now.writable : now.readable;
-  const quorum: [string, string] =
-    what === "cluster"
-      ? ["x-minio-write-quorum", String(now.writeQuorum)]
-      : ["x-minio-read-quorum", String(now.readQuorum)];
-  return { status: good ? 200 : 503, headers: [quorum, ["x-minio-storage-class-defaults", "true"]] };
-}
-
-/** Buckets whose usage is known; none while the drives cannot tell. */
-async function usageOfBuckets(pools: Pools): Promise<BucketUsageFacts[]> {
-  const buckets = await pools.listBuckets().catch((error: unknown) => {
-    if (error instanceof QuorumError) return [];
-    throw error;
-  });
-  const facts: BucketUsageFacts[] = [];
-  for (const { name } of buckets) {
-    const usage = await pools.usage(name);
-    if (usage !== null) facts.push({ bucket: name, ...usage });
-  }
-  return facts;
 }
 
 function metricSources(store: OpenedStore, _outside: Outside): ConstructorParameters<typeof Metrics>[0]["sources"] {
@@ -581,6 +590,7 @@ function metricSources(store: OpenedStore, _outside: Outside): ConstructorParame
     }),
     nativePool: () => store.pool.stats(),
     blocks: () => ({ writes: store.resources.blocks, reads: store.resources.readBlocks }),
+    commitLogs: () => store.drives.map((drive) => ({ endpoint: drive.endpoint, ...drive.logStats() })),
     groupSyncs: () =>
       store.syncs
         .all()

@@ -9,10 +9,10 @@ export const PROTECTION_OPTIONS = {
   kmsSecretKey: row({
     flag: null,
     env: "KMS_SECRET_KEY",
-    schema: anyText,
+    schema: optionalText,
     fallback: "",
     value: "NAME:BASE64",
-    help: "the master key of the built-in KMS: its name and 32 bytes in base64",
+    help: "the master key of the built-in KMS, for objects, identities and configuration: its name and 32 bytes in base64",
     secret: true,
   }),
   kmsAutoEncryption: row({

@@ -75,8 +75,10 @@ export interface StageRequest {
   readonly body: ByteSource;
   /** null = known at the end; then the body gives blocks of 1 MiB, the last one shorter. */
   readonly sizeBytes: number | null;
-  /** What the client sent, if that is not what is stored: decides whether data go inline. */
-  readonly clientBytes?: number;
+  /** The body may be shorter than the client said, so that it is no inline one; where `sizeBytes` is a number, that is the most. */
+  readonly sizeIsMax?: boolean;
+  /** What the client sent, if that is not what is stored; before the body's end the most that it may be. It decides about inline. */
+  readonly clientBytes?: () => number;
   /** Digest flags of codec.h; MD5 is 1. */
   readonly digests: number;
   /** "STANDARD" or "REDUCED_REDUNDANCY": decides parity. */
@@ -115,6 +117,9 @@ export interface Committed {
   readonly modTimeNs: bigint;
 }
 
+/** Other versions of the key, as they were read under its lock; null = none, or nothing was read. */
+export type VersionLookup = (versionId: string) => StoredVersion | null;
+
 export interface CommitRequest {
   readonly bucket: string;
   readonly key: string;
@@ -122,7 +127,7 @@ export interface CommitRequest {
    * Decides under the key's lock, seeing the committed latest version (null = none; a delete marker is a version), when
    * `reads` says so; may throw an ObjectError, and then nothing changes. Returns the change, or null for "nothing to do".
    */
-  decide(current: StoredVersion | null): VersionChange | null;
+  decide(current: StoredVersion | null, versionOf: VersionLookup): VersionChange | null;
   /** "none": blind write, decide gets null. "latest": the latest version. {versionId}: that version. */
   readonly reads: "none" | "latest" | { readonly versionId: string };
   readonly signal: AbortSignal;
@@ -198,6 +203,8 @@ export interface Store {
   readDocument(path: string): Promise<Uint8Array | null>;
   writeDocument(path: string, bytes: Uint8Array): Promise<void>;
   removeDocument(path: string): Promise<void>;
+  /** Paths of the documents below a folder; `prefix` ends in "/". */
+  listDocuments(prefix: string): Promise<readonly string[]>;
 
   // ---- versions
   /** The latest version (delete markers included), or the one named; null = none. */
@@ -235,7 +242,7 @@ export interface Store {
     readonly metaUsr: ReadonlyMap<string, string>;
     readonly metaSys: ReadonlyMap<string, Uint8Array>;
     /** May throw; called under the key's lock with the latest version if `readsLatest`. */
-    check(current: StoredVersion | null): void;
+    check(current: StoredVersion | null, versionOf: VersionLookup): void;
     readonly readsLatest: boolean;
     readonly signal: AbortSignal;
   }): Promise<Committed>;

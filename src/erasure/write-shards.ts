@@ -8,7 +8,7 @@ import { encodeInline } from "../codec/bitrot.ts";
 import { Digest, type DigestResult } from "../codec/checksum.ts";
 import { assert, present } from "../core/assert.ts";
 import type { Block } from "../core/block-pool.ts";
-import type { ByteSource } from "../core/byte-stream.ts";
+import { type ByteSource, sourceOf } from "../core/byte-stream.ts";
 import { PAGE_BYTES, step } from "../sys/disk.ts";
 import type { DriveError, ShardWriter } from "../storage/drive.ts";
 import type { DigestLane } from "./digest-lanes.ts";
@@ -48,7 +48,10 @@ export interface StageOptions {
   readonly body: ByteSource;
   /** null = known at the end; then the body gives whole blocks, the last one shorter. */
   readonly sizeBytes: number | null;
-  readonly clientBytes: number;
+  /** The body may be shorter than that; then it is no inline one. */
+  readonly sizeIsMax: boolean;
+  /** Asked at the body's end; null = what is stored. */
+  readonly clientBytes: (() => number) | null;
   readonly digests: number;
   readonly parity: number;
   readonly dist: readonly number[];
@@ -71,43 +74,56 @@ export async function stageShards(set: ErasureSet, options: StageOptions): Promi
     k,
     m: options.parity,
     dist: options.dist,
-    clientBytes: options.clientBytes,
   };
   if (options.inlineAllowed || (options.sizeBytes === 0 && !options.isPart)) {
     const content = await readWhole(options.body, options.sizeBytes, digest, set);
-    const inline =
-      content.length === 0
-        ? new Array<Uint8Array>(set.size).fill(new Uint8Array(0))
-        : encodeInline(set.resources.codec, content, { k, m: options.parity, blockBytes: BLOCK_BYTES });
-    return {
-      ...base,
-      sizeBytes: content.length,
-      digests: digest.final(),
-      inline,
-      holders: new Set(set.drives.keys()),
-      discard: () => Promise.resolve(),
-    };
+    const coding = { k, m: options.parity, blockBytes: BLOCK_BYTES };
+    const inline = content.length === 0 ? emptyOnEach(set) : encodeInline(set.resources.codec, content, coding);
+    return inlineShards(sized(base, options, content.length), digest, inline);
   }
   const files = new ShardFiles(set, op, options);
   let sizeBytes = 0;
   try {
     if (options.sizeBytes === 0) {
       assert((await options.body.next()) === null, "an empty body is empty");
-      await files.writeOnly(() => EMPTY);
     } else sizeBytes = await streamBlocks(set, files, { k, m: options.parity, digest, options });
+    if (sizeBytes === 0 && options.isPart) await files.writeOnly(() => EMPTY);
     await files.close();
   } catch (error) {
     await files.discard();
     throw error;
   }
+  if (sizeBytes === 0 && !options.isPart) return inlineShards(sized(base, options, 0), digest, emptyOnEach(set));
   return {
-    ...base,
-    sizeBytes,
+    ...sized(base, options, sizeBytes),
     digests: digest.final(),
     inline: null,
     holders: files.holders(),
     discard: () => files.discard(),
   };
+}
+
+function emptyOnEach(set: ErasureSet): Uint8Array[] {
+  return new Array<Uint8Array>(set.size).fill(EMPTY);
+}
+
+/** With the sizes, which are known at the body's end. */
+function sized<Base>(
+  base: Base,
+  { clientBytes }: StageOptions,
+  sizeBytes: number,
+): Base & { sizeBytes: number; clientBytes: number } {
+  return { ...base, sizeBytes, clientBytes: clientBytes?.() ?? sizeBytes };
+}
+
+/** Shards that stay in memory, and go into xl.meta. */
+function inlineShards(
+  base: Omit<StagedShards, "digests" | "inline" | "holders" | "discard">,
+  digest: Digest,
+  inline: readonly Uint8Array[],
+): StagedShards {
+  const holders = new Set(base.set.drives.keys());
+  return { ...base, digests: digest.final(), inline, holders, discard: () => Promise.resolve() };
 }
 
 async function readWhole(
@@ -251,15 +267,16 @@ interface Coding {
 /** Returns the stored bytes. */
 async function streamBlocks(set: ErasureSet, files: ShardFiles, coding: Coding): Promise<number> {
   const { options } = coding;
-  const only = options.sizeBytes !== null && options.sizeBytes <= BLOCK_BYTES;
+  const only = options.sizeBytes !== null && options.sizeBytes <= BLOCK_BYTES && !options.sizeIsMax;
   let coded = Promise.resolve(); // code and append, in block order
   let hashed = Promise.resolve(); // MD5 and others, in block order
   const inFlight: Promise<void>[] = [];
   let chunk: Uint8Array | null = null;
   let stored = 0;
+  let hasEnded = false; // sooner than it might
   using lane = options.digests === 0 ? null : set.resources.digests.join(coding.digest.state);
   try {
-    for (let fileBytes = 0; options.sizeBytes === null || stored < options.sizeBytes; ) {
+    for (let fileBytes = 0; !hasEnded && stored < (options.sizeBytes ?? Number.POSITIVE_INFINITY); ) {
       let bytes = Math.min((options.sizeBytes ?? Number.POSITIVE_INFINITY) - stored, BLOCK_BYTES);
       if (options.sizeBytes === null) {
         chunk = await options.body.next();
@@ -269,15 +286,21 @@ async function streamBlocks(set: ErasureSet, files: ShardFiles, coding: Coding):
       } else chunk = await firstBytes(options.body, chunk, Math.min(bytes, FIRST_BYTES));
       const block = await BlockInSlots.acquire(set, coding.k, { bytes, lead: fileBytes % PAGE_BYTES });
       try {
-        chunk = await block.fill(options.body, chunk);
+        chunk = await block.fill(options.body, chunk, options.sizeIsMax);
       } catch (error) {
         block.release();
         throw error;
       }
+      if (block.bytes === 0) {
+        block.release();
+        hasEnded = true;
+        break;
+      }
       if (lane !== null) hashed = after(hashed, () => block.digest(lane));
       coded = after(coded, () => block.encodeAndWrite(files, coding, only));
       inFlight.push(Promise.all([settled(hashed), settled(coded)]).then(() => block.release()));
-      stored += bytes;
+      stored += block.bytes;
+      hasEnded = block.bytes < bytes;
       fileBytes += block.frameBytes;
       while (inFlight.length >= BLOCKS_IN_FLIGHT) await inFlight.shift();
       options.signal.throwIfAborted();
@@ -297,7 +320,8 @@ async function streamBlocks(set: ErasureSet, files: ShardFiles, coding: Coding):
 async function firstBytes(body: ByteSource, from: Uint8Array | null, wanted: number): Promise<Uint8Array | null> {
   let chunk = from;
   while (chunk === null || chunk.length < wanted) {
-    const before: Uint8Array | null = chunk === null ? null : chunk.slice(); // valid until `next` is called
+    // Valid until `next` is called, so that it is copied; `slice` of a Buffer would not.
+    const before: Uint8Array | null = chunk === null ? null : new Uint8Array(chunk);
     const more = await body.next();
     if (more === null) return before;
     chunk = before === null ? more : new Uint8Array(Buffer.concat([before, more]));
@@ -323,7 +347,7 @@ class BlockInSlots {
   private constructor(
     private readonly set: ErasureSet,
     private readonly block: Block,
-    private readonly shape: {
+    private shape: {
       readonly k: number;
       readonly bytes: number;
       /** Bytes of room: the frame's offset in the file modulo a page. */
@@ -340,6 +364,11 @@ class BlockInSlots {
     return new BlockInSlots(set, block, { k, ...piece, shardBytes, stride });
   }
 
+  /** Of the body. */
+  get bytes(): number {
+    return this.shape.bytes;
+  }
+
   get frameBytes(): number {
     return HASH_BYTES + this.shape.shardBytes;
   }
@@ -350,12 +379,16 @@ class BlockInSlots {
   }
 
   /** Copies body bytes into the data slots; returns what is left of the last chunk. */
-  async fill(body: ByteSource, from: Uint8Array | null): Promise<Uint8Array | null> {
+  async fill(body: ByteSource, from: Uint8Array | null, mayEnd: boolean): Promise<Uint8Array | null> {
     const { k, bytes, shardBytes, stride } = this.shape;
     const { frames } = this;
     let chunk = from;
     for (let at = 0; at < bytes; ) {
       chunk ??= await body.next();
+      if (chunk === null && mayEnd) {
+        await this.shrinkTo(at);
+        return null;
+      }
       assert(chunk !== null, "a body is no shorter than it says");
       const shard = Math.floor(at / shardBytes);
       const inShard = at - shard * shardBytes;
@@ -372,6 +405,19 @@ class BlockInSlots {
       at += length;
     }
     return chunk;
+  }
+
+  /** The body ended here: what is in the slots is laid out anew. */
+  private async shrinkTo(bytes: number): Promise<void> {
+    const { k, shardBytes, stride } = this.shape;
+    const content = new Uint8Array(bytes);
+    for (let at = 0; at < bytes; at += shardBytes) {
+      const start = (at / shardBytes) * stride + HASH_BYTES;
+      content.set(this.frames.subarray(start, start + Math.min(shardBytes, bytes - at)), at);
+    }
+    const smaller = Math.ceil(bytes / k);
+    this.shape = { ...this.shape, bytes, shardBytes: smaller, stride: appendStrideOf(smaller) };
+    if (bytes > 0) await this.fill(sourceOf(content), null, false);
   }
 
   async digest(lane: DigestLane): Promise<void> {

@@ -6,7 +6,7 @@ import { type Kms, KmsError } from "./kms.ts";
 import { VaultKms } from "./vault-kms.ts";
 
 export interface KmsOptions {
-  readonly kmsSecretKey: string;
+  readonly kmsSecretKey: string | null;
   readonly kesEndpoint: string | null;
   readonly kesKeyName: string | null;
   readonly kesCertFile: string | null;
@@ -21,12 +21,12 @@ export interface KmsOptions {
 
 /** null = none. Does not ask the servers: they may come up later. */
 export async function openKms(options: KmsOptions, means: KmsMeans): Promise<Kms | null> {
-  const asked = [options.kmsSecretKey !== "", options.kesEndpoint !== null, options.vaultEndpoint !== null];
+  const asked = [options.kmsSecretKey !== null, options.kesEndpoint !== null, options.vaultEndpoint !== null];
   if (asked.filter(Boolean).length > 1)
     throw refused("only one of MINIO_KMS_SECRET_KEY, MINIO_KMS_KES_ENDPOINT and SHERD_KMS_VAULT_ENDPOINT may be set");
   if (options.kesEndpoint !== null) return await openKes(options, options.kesEndpoint);
   if (options.vaultEndpoint !== null) return await openVault(options, options.vaultEndpoint, means);
-  if (options.kmsSecretKey === "") return null;
+  if (options.kmsSecretKey === null) return null;
   const kms = BuiltinKms.parse(options.kmsSecretKey, means);
   if (kms === null) throw refused("MINIO_KMS_SECRET_KEY must be NAME:KEY, where KEY is base64 of 32 bytes");
   return kms;

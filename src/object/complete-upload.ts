@@ -14,10 +14,12 @@ import {
 import type { UploadPart } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
+import { expiryOfNew } from "./expiry.ts";
 import { checkKey } from "./names.ts";
+import { demandReplaceable, readsForWrite } from "./object-lock.ts";
 import { CHECKSUM_KEY, CHECKSUM_TYPE_KEY, uploadChecksum, uploadOf } from "./multipart.ts";
-import { hasWriteConditions } from "./precondition.ts";
 import { demandConditions, NULL_VERSION, OBJECT_BYTES_MAX } from "./put-object.ts";
+import { demandRoom } from "./quota.ts";
 import type { Checksum, ChecksumType, CompleteUploadRequest, PutObjectResult } from "./types.ts";
 import { encryptionInfo } from "./content.ts";
 import { completionCoding, shownPartEtags } from "./upload-coding.ts";
@@ -27,7 +29,7 @@ const PART_BYTES_MIN = 5 * 1024 * 1024;
 
 export async function completeUpload(ctx: ObjectContext, request: CompleteUploadRequest): Promise<PutObjectResult> {
   checkKey(request.key);
-  await bucketOf(ctx, request.bucket);
+  const bucket = await bucketOf(ctx, request.bucket);
   const before = ctx.completed.get(request);
   if (before !== undefined) return before; // drives may still show the upload for a moment
   const state = await uploadOf(ctx, request);
@@ -49,6 +51,7 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
       `The provided 'x-amz-mp-object-size' header value ${request.objectSizeBytes} does not match what was computed: ${sizeBytes}`,
     );
   }
+  await demandRoom(ctx, bucket, sizeBytes);
   const etag = multipartEtag(parts);
   const record = declared === null ? null : foldChecksums(ctx, parts, declared);
   demandChecksum(request, record);
@@ -64,8 +67,11 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
     parts,
     metaUsr,
     metaSys,
-    check: (current) => demandConditions(request.conditions, current),
-    readsLatest: hasWriteConditions(request.conditions),
+    check(current, versionOf) {
+      demandConditions(request.conditions, current);
+      demandReplaceable(ctx, state.versionId, versionOf);
+    },
+    readsLatest: readsForWrite(bucket, state.versionId, request.conditions) !== "none",
     signal: request.signal,
   });
   const checksum: Checksum | null =
@@ -78,6 +84,11 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
     modTimeNs: committed.modTimeNs,
     checksum,
     encryption: encryptionInfo(state.metaSys, undefined),
+    expiry: expiryOfNew(bucket, request.key, {
+      sizeBytes,
+      tagging: metaUsr.get("X-Amz-Tagging") ?? "",
+      modTimeNs: committed.modTimeNs,
+    }),
   };
   ctx.completed.remember(request, result);
   return result;

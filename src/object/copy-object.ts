@@ -2,7 +2,7 @@
  * CopyObject: the source's bytes become a new version; a copy onto itself that changes only metadata is a metadata change.
  * Metadata and tags follow their directives. Source: s3-api.md §4.6, §3.4.
  */
-import { defaultRetention } from "../bucket/object-lock.ts";
+import type { Bucket } from "../bucket/catalog.ts";
 import { modeOf } from "../bucket/versioning.ts";
 import {
   type ChecksumName,
@@ -14,13 +14,16 @@ import {
 import type { StagedDigests, StoredVersion } from "../erasure/store.ts";
 import { type Content, contentOf } from "./content.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
-import { ObjectError } from "./errors.ts";
-import { demandVisible, notFound } from "./get-object.ts";
+import { notFound, ObjectError } from "./errors.ts";
+import { demandAlive, expiryOfNew, expiryOfVersion } from "./expiry.ts";
+import { demandVisible } from "./get-object.ts";
 import { checkKey } from "./names.ts";
-import { newCoding, stageContent } from "./new-coding.ts";
+import { type Coding, newCoding, stageContent } from "./new-coding.ts";
 import { pipeContent } from "./pipe-content.ts";
-import { hasWriteConditions, judgeCopySource } from "./precondition.ts";
+import { demandLockable, demandReplaceable, lockOfNewVersion, readsForWrite } from "./object-lock.ts";
+import { judgeCopySource } from "./precondition.ts";
 import { demandConditions, NULL_VERSION } from "./put-object.ts";
+import { demandRoom } from "./quota.ts";
 import type { Checksum, CopyObjectRequest, CopyObjectResult, CopySource, VersionInfo } from "./types.ts";
 import { modTimeMs, userMetadata } from "./version-info.ts";
 
@@ -36,11 +39,12 @@ export interface OpenedSource extends AsyncDisposable {
 
 export async function openSource(ctx: ObjectContext, source: CopySource): Promise<OpenedSource> {
   checkKey(source.key);
-  await bucketOf(ctx, source.bucket);
+  const bucket = await bucketOf(ctx, source.bucket);
   const reader = await ctx.store.openVersion(source.bucket, source.key, source.versionId);
   if (reader === null) throw notFound(source.versionId);
   try {
     demandVisible(reader.version, source.versionId);
+    demandAlive(ctx, expiryOfVersion(ctx, bucket, source.key, reader.version), source.versionId);
     const content = await contentOf(ctx, source, reader, source.customerKey);
     const { info } = content;
     if (!judgeCopySource(source.conditions, { etag: info.etag, modTimeMs: modTimeMs(reader.version) })) {
@@ -64,20 +68,16 @@ export async function openSource(ctx: ObjectContext, source: CopySource): Promis
 export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest): Promise<CopyObjectResult> {
   checkKey(request.key);
   const bucket = await bucketOf(ctx, request.bucket);
+  demandLockable(bucket, request.lock);
   await using source = await openSource(ctx, request.source);
   const { info, version } = source;
   demandChange(request, info);
+  await demandRoom(ctx, bucket, info.sizeBytes);
   const algorithm = request.checksumAlgorithm ?? info.checksum?.algorithm ?? "CRC64NVME";
   const mode = modeOf(bucket.versioning, request.key);
   const storageClass = request.storageClass ?? info.storageClass;
   const metadata = request.replaceMetadata ?? copiedMetadata(version);
-  using coding = await newCoding(ctx, {
-    place: request,
-    bucket,
-    contentType: metadata.get("content-type") ?? "",
-    sizeBytes: info.sizeBytes,
-    encryption: request.encryption,
-  });
+  using coding = await codingOfCopy(ctx, request, { bucket, metadata, sizeBytes: info.sizeBytes });
   await using body = pipeContent(source.content, 0, info.sizeBytes);
   await using content = await stageContent(
     ctx,
@@ -102,30 +102,48 @@ export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest)
   const committed = await ctx.store.commit({
     bucket: request.bucket,
     key: request.key,
-    reads: hasWriteConditions(request.conditions) ? "latest" : "none",
+    reads: readsForWrite(bucket, versionId, request.conditions),
     signal: request.signal,
-    decide(current) {
+    decide(current, versionOf) {
       demandConditions(request.conditions, current);
+      demandReplaceable(ctx, versionId, versionOf);
       return {
         kind: "put",
         versionId,
         staged,
-        metaUsr: userMetadata(
-          new Map([...metadata, ...defaultRetention(bucket.metadata.documents.objectLock, ctx.clock.nowMs())]),
-          { etag: etag.stored, tagging, storageClass },
-        ),
-        metaSys: new Map([...coding.metaSys, ...coding.crcEntry(ctx, record)]),
+        metaUsr: userMetadata(new Map([...metadata, ...lockOfNewVersion(ctx, bucket, request.lock)]), {
+          etag: etag.stored,
+          tagging,
+          storageClass,
+        }),
+        metaSys: coding.versionMeta(ctx, { internal: request.internal, sizeBytes: content.sizeBytes, record }),
       };
     },
   });
+  const modTimeNs = committed?.modTimeNs ?? 0n;
   return {
     etag: etag.shown,
     encryption: coding.encryption,
     versionId: mode === "enabled" ? versionId : null,
     checksum,
-    modTimeNs: committed?.modTimeNs ?? 0n,
+    modTimeNs,
+    expiry: expiryOfNew(bucket, request.key, { sizeBytes: info.sizeBytes, tagging, modTimeNs }),
     sourceVersionId: info.versionId === NULL_VERSION ? null : info.versionId,
   };
+}
+
+function codingOfCopy(
+  ctx: ObjectContext,
+  request: CopyObjectRequest,
+  of: { readonly bucket: Bucket; readonly metadata: ReadonlyMap<string, string>; readonly sizeBytes: number },
+): Promise<Coding> {
+  return newCoding(ctx, {
+    place: request,
+    bucket: of.bucket,
+    contentType: of.metadata.get("content-type") ?? "",
+    sizeBytes: of.sizeBytes,
+    encryption: request.encryption,
+  });
 }
 
 function recordOf(algorithm: ChecksumName, digests: StagedDigests): ChecksumRecord {

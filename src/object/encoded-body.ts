@@ -24,7 +24,20 @@ export interface BodyCoding {
   readonly isCompressed: boolean;
 }
 
+/** What is encoded. */
+export interface PlainBody {
+  readonly body: ByteSource;
+  readonly sizeBytes: number;
+  /** There may be fewer bytes. */
+  readonly sizeIsMax?: boolean;
+  readonly digests: number;
+}
+
 export class EncodedBody implements ByteSource, AsyncDisposable {
+  private readonly body: ByteSource;
+  /** The most that there may be, if `sizeIsMax`. */
+  private readonly sizeBytes: number;
+  private readonly sizeIsMax: boolean;
   private readonly digest: Digest;
   private readonly lane: DigestLane;
   private readonly stream: StreamKey | null;
@@ -37,6 +50,8 @@ export class EncodedBody implements ByteSource, AsyncDisposable {
   private chunk: Uint8Array | null = null;
   private round = 0;
   private taken = 0;
+  /** Nothing follows, and the body knows it. */
+  private hasEnded = false;
   /** Of a compressed stream: bytes so far, and how many of `coded` wait for their package to be full. */
   private compressedBytes = 0;
   private waiting = 0;
@@ -45,12 +60,13 @@ export class EncodedBody implements ByteSource, AsyncDisposable {
 
   constructor(
     private readonly transforms: Transforms,
-    private readonly body: ByteSource,
-    private readonly sizeBytes: number,
-    digests: number,
+    plain: PlainBody,
     private readonly coding: BodyCoding,
   ) {
-    this.digest = new Digest(transforms.codec, digests);
+    this.body = plain.body;
+    this.sizeBytes = plain.sizeBytes;
+    this.sizeIsMax = plain.sizeIsMax === true;
+    this.digest = new Digest(transforms.codec, plain.digests);
     this.lane = transforms.lanes.join(this.digest.state);
     const { encryption } = coding;
     this.stream =
@@ -59,12 +75,17 @@ export class EncodedBody implements ByteSource, AsyncDisposable {
 
   /** Stored bytes, if they are known before they are made. */
   get storedBytes(): number | null {
-    return this.coding.isCompressed ? null : sealedSize(this.sizeBytes);
+    return this.coding.isCompressed || this.sizeIsMax ? null : sealedSize(this.sizeBytes);
+  }
+
+  /** Of the client; before the body's end the most that there may be. */
+  get clientBytes(): number {
+    return this.hasEnded ? this.taken : this.sizeBytes;
   }
 
   /** Pieces of what is coded end anywhere: the writer wants blocks of 1 MiB, the last one shorter. */
   private get regroups(): boolean {
-    return this.coding.isCompressed || this.sizeBytes > BLOCK_BYTES;
+    return this.coding.isCompressed || this.sizeIsMax || this.sizeBytes > BLOCK_BYTES;
   }
 
   async next(): Promise<Uint8Array | null> {
@@ -96,8 +117,9 @@ export class EncodedBody implements ByteSource, AsyncDisposable {
   }
 
   private async nextCoded(): Promise<Uint8Array | null> {
-    if (this.taken === this.sizeBytes) {
-      assert((await this.body.next()) === null, "a body is no longer than it says");
+    if (await this.atEnd()) {
+      assert(this.hasEnded || (await this.body.next()) === null, "a body is no longer than it says");
+      this.hasEnded = true;
       this.lane[Symbol.dispose](); // nobody waits for more of this body
       return null;
     }
@@ -107,13 +129,24 @@ export class EncodedBody implements ByteSource, AsyncDisposable {
     await this.digesting[turn];
     const block = await this.fill(this.plain[turn] as Uint8Array);
     this.digesting[turn] = this.lane.update(block, { totalBytes: block.length, pieceBytes: block.length, stride: 0 });
-    const isLast = this.taken === this.sizeBytes;
+    const isLast = await this.atEnd();
     if (!this.coding.isCompressed) return await this.seal(block, isLast);
     await this.compress(block, isLast);
     if (this.stream !== null) return await this.sealWaiting(isLast);
     const out = this.coded.subarray(0, this.waiting);
     this.waiting = 0;
     return out;
+  }
+
+  /** Is the block that was filled last the last one? Where only the greatest size is known, the body is asked for more. */
+  private async atEnd(): Promise<boolean> {
+    if (!this.sizeIsMax) return this.taken === this.sizeBytes;
+    while (!this.hasEnded && (this.chunk === null || this.chunk.length === 0)) {
+      this.chunk = await this.body.next();
+      this.hasEnded = this.chunk === null;
+    }
+    assert(this.hasEnded || this.taken < this.sizeBytes, "a body is no longer than it says");
+    return this.hasEnded;
   }
 
   private async reserve(): Promise<void> {
@@ -144,6 +177,11 @@ export class EncodedBody implements ByteSource, AsyncDisposable {
     const bytes = Math.min(BLOCK_BYTES, this.sizeBytes - this.taken);
     for (let at = 0; at < bytes; ) {
       this.chunk ??= await this.body.next();
+      if (this.chunk === null && this.sizeIsMax) {
+        this.hasEnded = true;
+        this.taken += at;
+        return block.subarray(0, at);
+      }
       assert(this.chunk !== null, "a body is no shorter than it says");
       const take = Math.min(this.chunk.length, bytes - at);
       block.set(take === this.chunk.length ? this.chunk : this.chunk.subarray(0, take), at);

@@ -32,6 +32,7 @@ export type ObjectErrorCode =
   | "ObjectExistsAsDirectory"
   | "ObjectLocked"
   | "NoSuchLock"
+  | "QuotaExceeded"
   | "MethodNotAllowed"
   | "NotImplemented"
   | "WrongKey"
@@ -41,3 +42,9 @@ export type ObjectErrorCode =
   | "KmsUnavailable";
 
 export class ObjectError extends OperatingError<ObjectErrorCode> {}
+
+export function notFound(versionId: string | undefined): ObjectError {
+  return versionId === undefined
+    ? new ObjectError("NoSuchKey", "The specified key does not exist.")
+    : new ObjectError("NoSuchVersion", "The specified version does not exist.", { versionId });
+}

@@ -2,7 +2,8 @@
 import type { StoredVersion } from "../erasure/store.ts";
 import { contentOf } from "./content.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
-import { ObjectError } from "./errors.ts";
+import { notFound, ObjectError } from "./errors.ts";
+import { demandAlive, expiryOfVersion } from "./expiry.ts";
 import { checkKey } from "./names.ts";
 import { judgeRead } from "./precondition.ts";
 import type { OpenedObject, OpenObjectRequest } from "./types.ts";
@@ -10,11 +11,13 @@ import { modTimeMs } from "./version-info.ts";
 
 export async function openObject(ctx: ObjectContext, request: OpenObjectRequest): Promise<OpenedObject> {
   checkKey(request.key);
-  await bucketOf(ctx, request.bucket);
+  const bucket = await bucketOf(ctx, request.bucket);
   const reader = await ctx.store.openVersion(request.bucket, request.key, request.versionId);
   if (reader === null) throw notFound(request.versionId);
   try {
     demandVisible(reader.version, request.versionId);
+    const expiry = expiryOfVersion(ctx, bucket, request.key, reader.version);
+    demandAlive(ctx, expiry, request.versionId);
     const content = await contentOf(ctx, request, reader, request.customerKey);
     const { info, inline, stream } = content;
     const verdict = judgeRead(request.conditions, { etag: info.etag, modTimeMs: modTimeMs(reader.version) });
@@ -25,6 +28,7 @@ export async function openObject(ctx: ObjectContext, request: OpenObjectRequest)
     if (verdict === "not-modified") throw new ObjectError("NotModified", "Not Modified", { info });
     return {
       info,
+      expiry,
       inline,
       stream,
       [Symbol.asyncDispose]() {
@@ -36,12 +40,6 @@ export async function openObject(ctx: ObjectContext, request: OpenObjectRequest)
     await reader[Symbol.asyncDispose]();
     throw error;
   }
-}
-
-export function notFound(versionId: string | undefined): ObjectError {
-  return versionId === undefined
-    ? new ObjectError("NoSuchKey", "The specified key does not exist.")
-    : new ObjectError("NoSuchVersion", "The specified version does not exist.", { versionId });
 }
 
 /** Delete markers are not content; the wire says so with the marker's id. */

@@ -33,9 +33,23 @@ export class Coding implements Disposable {
     readonly objectKey: Uint8Array | null,
     readonly isCompressed: boolean,
     readonly encryption: EncryptionInfo | null,
-    /** Of the version: the sealed key, and that it is compressed. */
+    /** Of the version or upload: the sealed key, and that it is compressed. */
     readonly metaSys: ReadonlyMap<string, Uint8Array>,
   ) {}
+
+  /** MetaSys of a version of that many bytes, as its client knows it. */
+  versionMeta(
+    ctx: ObjectContext,
+    version: {
+      readonly internal: ReadonlyMap<string, Uint8Array> | undefined;
+      readonly sizeBytes: number;
+      readonly record: ChecksumRecord | null;
+    },
+  ): Map<string, Uint8Array> {
+    const metaSys = new Map([...(version.internal ?? []), ...this.metaSys, ...this.crcEntry(ctx, version.record)]);
+    if (this.isCompressed) metaSys.set(ACTUAL_SIZE_KEY, Buffer.from(String(version.sizeBytes)));
+    return metaSys;
+  }
 
   /** As stored, and as clients see it. */
   etag(ctx: ObjectContext, md5: Uint8Array): { readonly stored: string; readonly shown: string } {
@@ -63,6 +77,7 @@ export interface NewContent {
   readonly place: Place;
   readonly bucket: Bucket;
   readonly contentType: string;
+  /** Or the most that it may be. */
   readonly sizeBytes: number;
   readonly encryption: Encryption | undefined;
 }
@@ -79,7 +94,6 @@ export async function newCoding(ctx: ObjectContext, what: NewContent, isUpload =
   });
   const metaSys = new Map<string, Uint8Array>();
   if (compressed) metaSys.set(COMPRESSION_KEY, Buffer.from(S2));
-  if (compressed && !isUpload) metaSys.set(ACTUAL_SIZE_KEY, Buffer.from(String(what.sizeBytes)));
   if (encryption === undefined) return new Coding(null, compressed, null, metaSys);
   const made = await newObjectKey(transforms, what.place, encryption);
   for (const [name, value] of made.metaSys) metaSys.set(name, value);
@@ -116,7 +130,8 @@ export function uploadIsCompressed(metaSys: ReadonlyMap<string, Uint8Array>): bo
 
 export interface StagedContent extends AsyncDisposable {
   readonly staged: Staged;
-  /** Of the client's bytes. */
+  /** The client's bytes. */
+  readonly sizeBytes: number;
   readonly digests: StagedDigests;
 }
 
@@ -130,12 +145,13 @@ export async function stageContent(
   const { objectKey } = coding;
   if (objectKey === null && !coding.isCompressed) {
     const staged = await ctx.store.stage(request);
-    return { staged, digests: staged.digests, [Symbol.asyncDispose]: () => staged[Symbol.asyncDispose]() };
+    const { sizeBytes, digests } = staged;
+    return { staged, sizeBytes, digests, [Symbol.asyncDispose]: () => staged[Symbol.asyncDispose]() };
   }
   const { transforms } = ctx;
   const key = objectKey === null || part === undefined ? objectKey : partKey(objectKey, part);
   const nonce = transforms.rng.fill(new Uint8Array(NONCE_BYTES));
-  await using body = new EncodedBody(transforms, request.body, request.sizeBytes, request.digests, {
+  await using body = new EncodedBody(transforms, request, {
     encryption: key === null ? null : { key, nonce },
     isCompressed: coding.isCompressed,
   });
@@ -143,12 +159,12 @@ export async function stageContent(
     ...request,
     body,
     sizeBytes: body.storedBytes,
-    clientBytes: request.sizeBytes,
+    clientBytes: () => body.clientBytes,
     digests: 0,
   });
   try {
     const digests = await body.digests();
-    return { staged, digests, [Symbol.asyncDispose]: () => staged[Symbol.asyncDispose]() };
+    return { staged, sizeBytes: body.clientBytes, digests, [Symbol.asyncDispose]: () => staged[Symbol.asyncDispose]() };
   } catch (error) {
     await staged[Symbol.asyncDispose]();
     throw error;

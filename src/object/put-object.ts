@@ -3,15 +3,18 @@
  * that a slow client never holds one. On any error nothing is visible.
  */
 import { type ChecksumName, type ChecksumRecord, checksumFromBase64, DIGEST } from "../codec/checksum.ts";
-import { defaultRetention } from "../bucket/object-lock.ts";
+import type { Bucket } from "../bucket/catalog.ts";
 import { modeOf } from "../bucket/versioning.ts";
 import type { StoredVersion } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
+import { expiryOfNew } from "./expiry.ts";
 import { checkKey } from "./names.ts";
 import { newCoding, stageContent } from "./new-coding.ts";
 import { opaqueEtag } from "./object-key.ts";
-import { hasWriteConditions, judgeWrite } from "./precondition.ts";
+import { demandLockable, demandReplaceable, lockOfNewVersion, readsForWrite } from "./object-lock.ts";
+import { judgeWrite } from "./precondition.ts";
+import { demandRoom } from "./quota.ts";
 import type { Checksum, Conditions, PutObjectRequest, PutObjectResult } from "./types.ts";
 import { modTimeMs, userMetadata } from "./version-info.ts";
 
@@ -21,9 +24,8 @@ export const NULL_VERSION = "null";
 export async function putObject(ctx: ObjectContext, request: PutObjectRequest): Promise<PutObjectResult> {
   checkKey(request.key);
   const bucket = await bucketOf(ctx, request.bucket);
+  await demandAdmissible(ctx, bucket, request);
   const { body } = request;
-  if (body.sizeBytes > OBJECT_BYTES_MAX)
-    throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
   const mode = modeOf(bucket.versioning, request.key);
   using coding = await newCoding(ctx, {
     place: request,
@@ -39,6 +41,7 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
       key: request.key,
       body,
       sizeBytes: body.sizeBytes,
+      sizeIsMax: body.sizeIsMax === true,
       digests: body.digests | DIGEST.md5,
       storageClass: request.storageClass,
       inline: mode === "enabled" ? "versioned" : "unversioned",
@@ -55,30 +58,44 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   const committed = await ctx.store.commit({
     bucket: request.bucket,
     key: request.key,
-    reads: hasWriteConditions(request.conditions) ? "latest" : "none",
+    reads: readsForWrite(bucket, versionId, request.conditions),
     signal: request.signal,
-    decide(current) {
+    decide(current, versionOf) {
       demandConditions(request.conditions, current);
+      demandReplaceable(ctx, versionId, versionOf);
       return {
         kind: "put",
         versionId,
         staged,
-        metaUsr: userMetadata(
-          new Map([...request.metadata, ...defaultRetention(bucket.metadata.documents.objectLock, ctx.clock.nowMs())]),
-          { etag: etag.stored, tagging: request.tagging, storageClass: request.storageClass },
-        ),
-        metaSys: new Map([...coding.metaSys, ...coding.crcEntry(ctx, record)]),
+        ...(request.modTimeNs === undefined ? {} : { modTimeNs: request.modTimeNs }),
+        metaUsr: userMetadata(new Map([...request.metadata, ...lockOfNewVersion(ctx, bucket, request.lock)]), {
+          etag: etag.stored,
+          tagging: request.tagging,
+          storageClass: request.storageClass,
+        }),
+        metaSys: coding.versionMeta(ctx, { internal: request.internal, sizeBytes: content.sizeBytes, record }),
       };
     },
   });
   const checksum: Checksum | null = given === null ? null : { ...given, type: "FULL_OBJECT", parts: 0 };
+  const modTimeNs = committed?.modTimeNs ?? 0n;
+  const made = { sizeBytes: content.sizeBytes, tagging: request.tagging, modTimeNs };
   return {
     etag: etag.shown,
     versionId: mode === "enabled" ? versionId : null,
     checksum,
-    modTimeNs: committed?.modTimeNs ?? 0n,
+    modTimeNs,
     encryption: coding.encryption,
+    expiry: expiryOfNew(bucket, request.key, made),
   };
+}
+
+/** What forbids the write whatever its body is. */
+async function demandAdmissible(ctx: ObjectContext, bucket: Bucket, { body, lock }: PutObjectRequest): Promise<void> {
+  if (body.sizeBytes > OBJECT_BYTES_MAX)
+    throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
+  demandLockable(bucket, lock);
+  await demandRoom(ctx, bucket, body.sizeBytes);
 }
 
 function fullChecksum({ algorithm, value }: { algorithm: ChecksumName; value: string }): ChecksumRecord {

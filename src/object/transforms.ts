@@ -30,15 +30,29 @@ export interface Transforms {
   readonly compression: CompressionRules | null;
 }
 
+export interface TransformOptions {
+  readonly kmsAutoEncryption: boolean;
+  readonly compressionEnable: boolean;
+  readonly compressionExtensions: readonly string[];
+  readonly compressionTypes: readonly string[];
+  readonly compressionEncrypted: boolean;
+}
+
 export function newTransforms(
-  means: Pick<Transforms, "codec" | "jobs" | "rng" | "lanes">,
-  options: Pick<Transforms, "kms" | "encryptAll" | "compression">,
+  means: Pick<Transforms, "codec" | "jobs" | "rng" | "lanes" | "kms">,
+  options: TransformOptions,
 ): Transforms {
+  const compression = {
+    extensions: options.compressionExtensions,
+    types: options.compressionTypes,
+    encrypted: options.compressionEncrypted,
+  };
   return {
     ...means,
     etags: new KnownEtags(),
     readBlocks: new BlockPool(READ_BYTES),
     writeBlocks: new BlockPool(WRITE_BYTES),
-    ...options,
+    encryptAll: options.kmsAutoEncryption,
+    compression: options.compressionEnable ? compression : null,
   };
 }

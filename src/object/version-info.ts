@@ -1,10 +1,5 @@
 /** From a stored version to what the wire shows. Source: on-disk-format.md §5.10, §5.11. */
-import {
-  type ChecksumRecord,
-  checksumToBase64,
-  decodeChecksumRecords,
-  encodeChecksumRecords,
-} from "../codec/checksum.ts";
+import { type ChecksumRecord, checksumToBase64, decodeChecksumRecords } from "../codec/checksum.ts";
 import type { StoredVersion } from "../erasure/store.ts";
 import { ObjectError } from "./errors.ts";
 import { opaqueEtag } from "./object-key.ts";
@@ -94,11 +89,6 @@ export function demandReachable(version: StoredVersion): void {
   const status = version.metaSys.get("x-minio-internal-transition-status");
   if (status !== undefined && Buffer.from(status).toString() === "complete")
     throw new ObjectError("NotImplemented", "The object lies in a remote tier; this release cannot reach it.");
-}
-
-/** MetaSys entry of a checksum; none = nothing. */
-export function crcEntry(record: ChecksumRecord | null): readonly (readonly [string, Uint8Array])[] {
-  return record === null ? [] : [[CRC_KEY, encodeChecksumRecords([record])]];
 }
 
 /** MetaUsr of a new version: the client's metadata, tags, class and ETag. */

@@ -5,6 +5,7 @@
  */
 import { denied, type Wanted } from "./access.ts";
 import type { Call } from "./call.ts";
+import { GRANT_HEADERS } from "./acl-document.ts";
 import { copySourceFrom } from "./headers.ts";
 import type { Operation } from "./operations.ts";
 
@@ -21,7 +22,41 @@ const VERSION_ACTIONS: ReadonlyMap<string, string> = new Map([
 ]);
 
 export async function authorize(operation: Operation, call: Call): Promise<void> {
-  for (const wanted of wantedBy(operation, call)) await call.access.demand(wanted);
+  await demandExpectedOwner(call, call.parameter("x-amz-expected-bucket-owner"), call.bucket);
+  const copies = operation.name === "CopyObject" || operation.name === "UploadPartCopy";
+  if (copies)
+    await demandExpectedOwner(
+      call,
+      call.parameter("x-amz-source-expected-bucket-owner"),
+      copySourceFrom(call.parameter("x-amz-copy-source") ?? "").bucket,
+    );
+  for (const wanted of wantedBy(operation, call)) {
+    if (await call.access.may(wanted)) continue;
+    // Who may list learns that a key is not there; to anybody else it is as if it were another's.
+    if (!(READS_OBJECT.has(operation.name) && (await isMissing(wanted, call)) && (await mayList(call)))) throw denied();
+  }
+}
+
+/** A client may insist on whose bucket it is. */
+async function demandExpectedOwner(call: Call, expected: string | undefined, bucket: string): Promise<void> {
+  if (expected === undefined || bucket === "") return;
+  const owner = await call.access.ownerOf(bucket);
+  if (owner !== null && owner !== expected) throw denied();
+}
+
+/** What a handler's "there is no such key" is to this caller: on AWS only who may list the bucket is told. */
+export async function missingKeySeenBy(call: Call, operation: Operation): Promise<"told" | "denied"> {
+  return !READS_OBJECT.has(operation.name) || (await mayList(call)) ? "told" : "denied";
+}
+
+const READS_OBJECT: ReadonlySet<string> = new Set(["GetObject", "HeadObject", "GetObjectAttributes", "GetObjectAcl"]);
+
+async function isMissing(wanted: Wanted, call: Call): Promise<boolean> {
+  return wanted.bucket === call.bucket && wanted.key === call.key && !(await call.access.exists(wanted));
+}
+
+async function mayList(call: Call): Promise<boolean> {
+  return await call.access.may({ anyOf: ["s3:ListBucket"], bucket: call.bucket, key: "", prefix: call.key });
 }
 
 export function onObject(action: string, bucket: string, key: string, versionId?: string): Wanted {
@@ -35,14 +70,15 @@ function wantedBy(operation: Operation, call: Call): Wanted[] {
     case "ListBuckets":
       if (call.access.principal.kind === "anonymous") throw denied();
       return []; // shows what the caller may see
-    case "DeleteObjects":
-      return []; // key by key
+    case "DeleteObjects": // key by key
+    case "PutObjectTagging": // the tags are in the document
+      return [];
     case "HeadBucket":
       return [{ anyOf: ["s3:ListBucket", "s3:HeadBucket"], bucket, key: "" }];
     case "ListObjectVersions":
       return [{ anyOf: ["s3:ListBucketVersions", "s3:ListBucket"], bucket, key: "" }];
     case "CreateBucket":
-      return [{ anyOf: ["s3:CreateBucket"], bucket, key: "" }, ...onCreation(call)];
+      return [{ anyOf: ["s3:CreateBucket"], bucket, key: "", isNew: true }, ...onCreation(call)];
     case "DeleteBucket": {
       const isForced = call.request.headers.get("x-minio-force-delete") === "true";
       return [{ anyOf: [isForced ? "s3:ForceDeleteBucket" : "s3:DeleteBucket"], bucket, key: "" }];
@@ -54,15 +90,25 @@ function wantedBy(operation: Operation, call: Call): Wanted[] {
 
 function onCreation(call: Call): Wanted[] {
   const { bucket } = call;
-  if (call.request.headers.get("x-amz-bucket-object-lock-enabled")?.toLowerCase() !== "true") return [];
-  return [
-    { anyOf: ["s3:PutBucketObjectLockConfiguration"], bucket, key: "" },
-    { anyOf: ["s3:PutBucketVersioning"], bucket, key: "" },
-  ];
+  const more: Wanted[] = [];
+  const add = (action: string): unknown => more.push({ anyOf: [action], bucket, key: "", isNew: true });
+  if (call.request.headers.get("x-amz-bucket-object-lock-enabled")?.toLowerCase() === "true") {
+    add("s3:PutBucketObjectLockConfiguration");
+    add("s3:PutBucketVersioning");
+  }
+  if (hasAcl(call)) add("s3:PutBucketAcl");
+  if (call.parameter("x-amz-object-ownership") !== undefined) add("s3:PutBucketOwnershipControls");
+  return more;
 }
 
 /** Operations that make a new version, whose headers may set more than its content. */
-const MAKES_VERSION: ReadonlySet<string> = new Set(["PutObject", "CopyObject", "CreateMultipartUpload", "PostObject"]);
+const MAKES_VERSION: ReadonlySet<string> = new Set([
+  "PutObject",
+  "CopyObject",
+  "CreateMultipartUpload",
+  "PostObject",
+  "PutObjectExtract",
+]);
 const HEADER_ACTIONS: readonly (readonly [header: string, action: string])[] = [
   ["x-amz-tagging", "s3:PutObjectTagging"],
   ["x-amz-object-lock-mode", "s3:PutObjectRetention"],
@@ -76,11 +122,27 @@ function onKey(operation: Operation, call: Call): Wanted[] {
   if (operation.name === "GetObjectAttributes")
     wanted.push(onObject("s3:GetObject", bucket, key, call.query.get("versionId")));
   if (operation.name === "CopyObject" || operation.name === "UploadPartCopy") wanted.push(...onSource(call));
-  if (MAKES_VERSION.has(operation.name))
-    for (const [header, action] of HEADER_ACTIONS)
-      if (call.parameter(header) !== undefined) wanted.push(onObject(action, bucket, key));
-  if (operation.name === "DeleteObject") wanted.push(...onBypass(call, key));
+  if (MAKES_VERSION.has(operation.name)) wanted.push(...onHeaders(call));
+  if (operation.name === "DeleteObject" || operation.name === "PutObjectRetention") wanted.push(...onBypass(call, key));
   return wanted;
+}
+
+/** Who may write only may not open what is written; another account owns what it writes, and may. */
+function onHeaders(call: Call): Wanted[] {
+  const { bucket, key } = call;
+  const wanted = HEADER_ACTIONS.filter(([header]) => call.parameter(header) !== undefined).map(([, action]) =>
+    onObject(action, bucket, key),
+  );
+  if (hasAcl(call)) wanted.push({ anyOf: ["s3:PutObjectAcl"], bucket, key, isForOwner: true });
+  return wanted;
+}
+
+const HARMLESS_ACLS: readonly string[] = ["", "private", "bucket-owner-full-control"];
+function hasAcl(call: Call): boolean {
+  return (
+    !HARMLESS_ACLS.includes(call.parameter("x-amz-acl") ?? "") ||
+    GRANT_HEADERS.some(([header]) => call.parameter(header) !== undefined)
+  );
 }
 
 function onBypass(call: Call, key: string): Wanted[] {
@@ -98,11 +160,18 @@ function onSource(call: Call): Wanted[] {
   return [onObject("s3:GetObject", source.bucket, source.key, source.versionId)];
 }
 
-/** All for who may list them, else those that the caller may list or locate; AccessDenied where that is none. */
+/** PutObjectTagging, once its tags are known: conditions may ask for them. */
+export async function demandTagging(call: Call, tags: readonly (readonly [string, string])[]): Promise<void> {
+  call.access.values.setRequestTags(tags);
+  await call.access.demand(onObject("s3:PutObjectTagging", call.bucket, call.key, call.query.get("versionId")));
+}
+
+/** All (where users are accounts: those of the caller's) for who may list them, else those that the caller may list or locate; AccessDenied where that is none. */
 export async function visibleBuckets<B extends { readonly name: string }>(
   { access }: Call,
-  all: readonly B[],
+  every: readonly B[],
 ): Promise<readonly B[]> {
+  const all = await access.ownBuckets(every);
   if (await access.may({ anyOf: ["s3:ListAllMyBuckets"], bucket: "", key: "" })) return all;
   const seen: B[] = [];
   for (const bucket of all)

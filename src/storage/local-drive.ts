@@ -57,11 +57,26 @@ export interface LocalDriveOptions {
   readonly warn: (message: string) => void;
 }
 
+export interface LogStats {
+  readonly usedBytes: number;
+  readonly totalBytes: number;
+  readonly usedFraction: number;
+  readonly syncs: number;
+  readonly records: number;
+  /** Keys brought into the tree so far, and those that only the log has. */
+  readonly applied: number;
+  readonly waiting: number;
+  readonly checkpointAgeSeconds: number;
+  readonly failures: number;
+  readonly isWritable: boolean;
+}
+
 export class LocalDrive implements Drive {
   readonly id: string;
   readonly endpoint: string;
   private readonly disk: Disk;
   private readonly groupSync: GroupSync;
+  private readonly clock: Clock;
   /** Operation -> data directories that were staged and not yet given up. What a crash left is swept at the next start. */
   private readonly staged = new Map<string, Set<string>>();
 
@@ -75,6 +90,7 @@ export class LocalDrive implements Drive {
     this.endpoint = options.endpoint;
     this.disk = options.disk;
     this.groupSync = options.groupSync;
+    this.clock = options.clock;
   }
 
   /** Replays the commit log, puts away what a previous run staged, makes the system directories. */
@@ -119,14 +135,18 @@ export class LocalDrive implements Drive {
     return this.log.log.failure;
   }
   /** Figures of the commit log, for the metrics. */
-  logStats(): { syncs: number; records: number; applied: number; waiting: number; usedFraction: number } {
-    const { log, apply, overlay } = this.log;
+  logStats(): LogStats {
+    const { log, apply, overlay, health } = this.log;
     return {
+      ...log.size,
       syncs: log.syncs,
       records: log.records,
       applied: apply.applied,
       waiting: overlay.size,
       usedFraction: log.usedFraction,
+      checkpointAgeSeconds: (this.clock.elapsedMs() - apply.checkpointMs) / 1000,
+      failures: health.failures,
+      isWritable: health.failure === null,
     };
   }
 
@@ -269,8 +289,15 @@ export class LocalDrive implements Drive {
   read(key: ObjectPath): Promise<DriveOutcome<KeyState>> {
     return this.log.commits.read(key);
   }
-  commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
-    return this.log.commits.commit(key, change, terms);
+  /** What was staged is not removed while its commit is under way, nor after one that failed halfway: its record may be durable. */
+  async commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
+    const op = operationOf(change);
+    const staged = op === null ? undefined : this.staged.get(op);
+    if (op === null || staged === undefined) return await this.log.commits.commit(key, change, terms);
+    this.staged.delete(op);
+    const answer = await this.log.commits.commit(key, change, terms);
+    if (answer.ok || answer.error.code !== "Io") this.staged.set(op, staged);
+    return answer;
   }
   settle(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<void>> {
     return this.log.commits.settle(key, stamp);
@@ -405,6 +432,12 @@ export class LocalDrive implements Drive {
   private outcome(what: string, error: number): DriveOutcome<void> {
     return error === 0 ? good(undefined) : bad(this.files.error(what, error));
   }
+}
+
+/** Of the data that a change takes out of staging. */
+function operationOf(change: Change): string | null {
+  if (change.kind === "replace") return change.op;
+  return change.kind === "put" && change.data.kind === "staged" ? change.data.op : null;
 }
 
 /** What a build of the index reads. */

@@ -24,7 +24,16 @@ const rng = realRng();
 const pool = new NativePool(codec, { threads: 2, threadsMax: 2 });
 const kms = BuiltinKms.parse("my-key:QaL+NF7RZ6QIBzS1WPIyovH3AwsdwjQRFQiJmRstrGU=", { codec, rng }) as BuiltinKms;
 const lanes = new DigestLanes(pool, realClock());
-const transforms = newTransforms({ codec, jobs: pool, rng, lanes }, { kms, encryptAll: false, compression: null });
+const transforms = newTransforms(
+  { codec, jobs: pool, rng, lanes, kms },
+  {
+    kmsAutoEncryption: false,
+    compressionEnable: false,
+    compressionExtensions: [],
+    compressionTypes: [],
+    compressionEncrypted: false,
+  },
+);
 const key = new Uint8Array(32).fill(7);
 const plain = Uint8Array.from({ length: 90_000 }, (_, i) => (i % 251 < 200 ? i % 13 : i >> 4) & 0xff);
 const sealed = sealStream(codec, key, new Uint8Array(12).fill(3), plain);

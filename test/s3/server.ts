@@ -40,6 +40,10 @@ export interface S3Server {
   readonly host: string;
   readonly port: number;
   readonly root: string;
+  /** Ends the server's process without a word, and starts it again on the same port. */
+  restart(): Promise<void>;
+  /** For what makes the server start itself again; after `restart`, or its port is another one. */
+  whenListeningAgain(ask: () => Promise<unknown>): Promise<void>;
   call(method: string, path: string, options?: Options): Promise<Answer>;
   /** Bytes as they are. */
   raw(...pieces: (string | Uint8Array)[]): Promise<Answer>;
@@ -49,20 +53,34 @@ export interface S3Server {
 export async function startServer(environment: Readonly<Record<string, string>> = {}): Promise<S3Server> {
   const root = mkdtempSync(join(tmpdir(), "sherd-s3-"));
   const main = join(import.meta.dir, "../../src/main.ts");
-  const server = Bun.spawn([process.execPath, main, "server", "--json", "--address", "127.0.0.1:0", "./d{1...4}"], {
-    cwd: root,
-    env: { ...process.env, SHERD_ROOT_USER: KEYS.user, SHERD_ROOT_PASSWORD: KEYS.secret, ...environment },
-    stdout: "pipe",
-    stdin: "ignore",
-    stderr: "inherit",
-  });
-  const port = await portOf(server.stdout);
+  const spawn = (address: string) =>
+    Bun.spawn([process.execPath, main, "server", "--json", "--address", address, "./d{1...4}"], {
+      cwd: root,
+      env: { ...process.env, SHERD_ROOT_USER: KEYS.user, SHERD_ROOT_PASSWORD: KEYS.secret, ...environment },
+      stdout: "pipe",
+      stdin: "ignore",
+      stderr: "inherit",
+    });
+  let server = spawn("127.0.0.1:0");
+  let output = new Output(server.stdout);
+  const port = await output.listening();
   const at = { host: "127.0.0.1", port };
   return {
     ...at,
     root,
     call: (method, path, options = {}) => call(at, method, path, options),
     raw: async (...pieces) => shown(await exchange(at, pieces)),
+    async restart() {
+      server.kill("SIGKILL");
+      await server.exited;
+      server = spawn(`127.0.0.1:${port}`);
+      output = new Output(server.stdout);
+      await output.listening();
+    },
+    async whenListeningAgain(ask) {
+      await ask();
+      await output.listening();
+    },
     async stop() {
       server.kill("SIGTERM");
       const code = await server.exited;
@@ -72,14 +90,25 @@ export async function startServer(environment: Readonly<Record<string, string>> 
   };
 }
 
-async function portOf(stdout: ReadableStream<Uint8Array>): Promise<number> {
-  let text = "";
-  for await (const chunk of stdout) {
-    text += Buffer.from(chunk).toString();
-    const found = /"listening","address":"http:\/\/[^"]*:(\d+)"/.exec(text)?.[1];
-    if (found !== undefined) return Number(found);
+/** What a server writes; its ports, each time that it begins to listen. */
+class Output {
+  private text = "";
+  private readonly chunks: AsyncIterator<Uint8Array>;
+  constructor(stdout: ReadableStream<Uint8Array>) {
+    this.chunks = stdout[Symbol.asyncIterator]();
   }
-  throw new Error(`the server did not start: ${text}`);
+  async listening(): Promise<number> {
+    for (;;) {
+      const found = /"listening","address":"http:\/\/[^"]*:(\d+)"/.exec(this.text);
+      if (found !== null) {
+        this.text = this.text.slice(found.index + found[0].length);
+        return Number(found[1]);
+      }
+      const { value, done } = await this.chunks.next();
+      if (done === true) throw new Error(`the server did not start: ${this.text}`);
+      this.text += Buffer.from(value).toString();
+    }
+  }
 }
 
 async function call(

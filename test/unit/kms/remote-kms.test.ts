@@ -132,7 +132,7 @@ test("a server that is away, refuses or talks nonsense is an error with its reas
 
 test("options that contradict or lack something are refused in words", async () => {
   const none: KmsOptions = {
-    kmsSecretKey: "",
+    kmsSecretKey: null,
     kesEndpoint: null,
     kesKeyName: null,
     kesCertFile: null,

@@ -25,7 +25,16 @@ const rng = realRng();
 const pool = new NativePool(codec, { threads: 1, threadsMax: 1 });
 const lanes = new DigestLanes(pool, realClock());
 const kms = BuiltinKms.parse("my-key:QaL+NF7RZ6QIBzS1WPIyovH3AwsdwjQRFQiJmRstrGU=", { codec, rng });
-const transforms = newTransforms({ codec, jobs: pool, rng, lanes }, { kms, encryptAll: false, compression: null });
+const transforms = newTransforms(
+  { codec, jobs: pool, rng, lanes, kms },
+  {
+    kmsAutoEncryption: false,
+    compressionEnable: false,
+    compressionExtensions: [],
+    compressionTypes: [],
+    compressionEncrypted: false,
+  },
+);
 const place = { bucket: "box", key: "a/b" };
 const KEY = new Uint8Array(32).fill(9);
 const context = Buffer.from('{"a":"<1>"}').toString("base64");
