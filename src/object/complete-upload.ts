@@ -15,6 +15,7 @@ import type { UploadPart } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
 import { expiryOfNew } from "./expiry.ts";
+import { etagForConditions } from "./known-etag.ts";
 import { checkKey } from "./names.ts";
 import { demandReplaceable, readsForWrite } from "./object-lock.ts";
 import { CHECKSUM_KEY, CHECKSUM_TYPE_KEY, uploadChecksum, uploadOf } from "./multipart.ts";
@@ -61,6 +62,7 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
   metaSys.set(ACTUAL_SIZE_KEY, new TextEncoder().encode(String(sizeBytes)));
   using coding = await completionCoding(ctx, state, request.customerKey);
   for (const [name, value] of coding?.crcEntry(ctx, record) ?? []) metaSys.set(name, value);
+  const etagOf = await etagForConditions(ctx, request, request.conditions);
   const committed = await ctx.store.completeUpload({
     ref: state.ref,
     versionId: state.versionId,
@@ -68,7 +70,7 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
     metaUsr,
     metaSys,
     check(current, versionOf) {
-      demandConditions(request.conditions, current);
+      demandConditions(request.conditions, current, etagOf);
       demandReplaceable(ctx, state.versionId, versionOf);
     },
     readsLatest: readsForWrite(bucket, state.versionId, request.conditions) !== "none",

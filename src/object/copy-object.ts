@@ -17,6 +17,7 @@ import { bucketOf, type ObjectContext } from "./context.ts";
 import { notFound, ObjectError } from "./errors.ts";
 import { demandAlive, expiryOfNew, expiryOfVersion } from "./expiry.ts";
 import { demandVisible } from "./get-object.ts";
+import { etagForConditions } from "./known-etag.ts";
 import { checkKey } from "./names.ts";
 import { type Coding, newCoding, stageContent } from "./new-coding.ts";
 import { pipeContent } from "./pipe-content.ts";
@@ -99,13 +100,14 @@ export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest)
   const record = recordOf(algorithm, digests);
   const tagging = request.replaceTagging ?? info.tagging;
   const versionId = mode === "enabled" ? ctx.rng.uuid() : NULL_VERSION;
+  const etagOf = await etagForConditions(ctx, request, request.conditions);
   const committed = await ctx.store.commit({
     bucket: request.bucket,
     key: request.key,
     reads: readsForWrite(bucket, versionId, request.conditions),
     signal: request.signal,
     decide(current, versionOf) {
-      demandConditions(request.conditions, current);
+      demandConditions(request.conditions, current, etagOf);
       demandReplaceable(ctx, versionId, versionOf);
       return {
         kind: "put",

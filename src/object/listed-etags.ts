@@ -4,7 +4,8 @@
  */
 import type { ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
-import { encryptionKind, isSealedEtag, opaqueEtag, openObjectKey, shownEtag } from "./object-key.ts";
+import { openEtag } from "./known-etag.ts";
+import { encryptionKind, isSealedEtag, opaqueEtag } from "./object-key.ts";
 import type { ListedObject } from "./types.ts";
 
 const KNOWN_MAX = 32_768;
@@ -43,19 +44,14 @@ export async function withShownEtags(
 }
 
 async function shownOf(ctx: ObjectContext, bucket: string, { key, version }: ListedObject): Promise<string> {
-  const { transforms } = ctx;
-  const known = transforms.etags.get(version.etag);
+  const known = ctx.transforms.etags.get(version.etag);
   if (known !== undefined) return known;
   const stored = await ctx.store.readVersion(bucket, key, version.versionId);
   const kind = stored === null ? null : encryptionKind(stored.metaSys);
   if (stored === null || kind !== "SSE-S3" || stored.metaUsr.get("etag") !== version.etag)
     return opaqueEtag(version.etag);
   try {
-    const objectKey = await openObjectKey(transforms, { bucket, key }, stored.metaSys, null);
-    const shown = shownEtag(transforms.codec, kind, objectKey, version.etag);
-    objectKey.fill(0);
-    transforms.etags.remember(version.etag, shown);
-    return shown;
+    return await openEtag(ctx, { bucket, key }, stored);
   } catch (error) {
     if (error instanceof ObjectError) return opaqueEtag(version.etag); // a listing goes on without this object's key
     throw error;

@@ -9,9 +9,9 @@ import type { StoredVersion } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
 import { expiryOfNew } from "./expiry.ts";
+import { type EtagOf, etagForConditions } from "./known-etag.ts";
 import { checkKey } from "./names.ts";
 import { newCoding, stageContent } from "./new-coding.ts";
-import { opaqueEtag } from "./object-key.ts";
 import { demandLockable, demandReplaceable, lockOfNewVersion, readsForWrite } from "./object-lock.ts";
 import { judgeWrite } from "./precondition.ts";
 import { demandRoom } from "./quota.ts";
@@ -55,13 +55,14 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   const given = body.checksum();
   const record = given === null ? null : fullChecksum(given);
   const versionId = mode === "enabled" ? ctx.rng.uuid() : NULL_VERSION;
+  const etagOf = await etagForConditions(ctx, request, request.conditions);
   const committed = await ctx.store.commit({
     bucket: request.bucket,
     key: request.key,
     reads: readsForWrite(bucket, versionId, request.conditions),
     signal: request.signal,
     decide(current, versionOf) {
-      demandConditions(request.conditions, current);
+      demandConditions(request.conditions, current, etagOf);
       demandReplaceable(ctx, versionId, versionOf);
       return {
         kind: "put",
@@ -110,11 +111,9 @@ function fullChecksum({ algorithm, value }: { algorithm: ChecksumName; value: st
 }
 
 /** Throws unless the write may replace what is there. */
-export function demandConditions(conditions: Conditions, current: StoredVersion | null): void {
+export function demandConditions(conditions: Conditions, current: StoredVersion | null, etagOf: EtagOf): void {
   const found =
-    current === null || current.isDeleteMarker
-      ? null
-      : { etag: opaqueEtag(current.metaUsr.get("etag") ?? ""), modTimeMs: modTimeMs(current) };
+    current === null || current.isDeleteMarker ? null : { etag: etagOf(current), modTimeMs: modTimeMs(current) };
   const verdict = judgeWrite(conditions, found);
   if (verdict === "failed")
     throw new ObjectError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.");
