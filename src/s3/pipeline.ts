@@ -305,7 +305,7 @@ async function sendError(
   const headers: (readonly [string, string])[] = [...facts.commonHeaders];
   if (error instanceof ObjectError) headers.push(...objectErrorHeaders(error));
   if (status === 503 || status === 429) headers.push(["Retry-After", "60"]);
-  if (request.headers.get("content-length") !== undefined && request.headers.get("content-length") !== "0")
+  if (request.headers.has("transfer-encoding") || (request.headers.get("content-length") ?? "0") !== "0")
     headers.push(["Connection", "close"]); // the rest of the body is not wanted
   if (request.method === "HEAD" || status === 304) {
     headers.push(

@@ -218,3 +218,13 @@ test("XML as other clients write it is read", async () => {
     expect([key, answer.status, (await s3.call("HEAD", path)).status]).toEqual([key, 200, 404]);
   }
 });
+
+test.each(["Content-Length: 3", "Transfer-Encoding: chunked"])(
+  "a refused body (%s) that was never sent does not swallow the next request",
+  async (framing) => {
+    const head = `PUT /no-such/key HTTP/1.1\r\nHost: ${s3.host}\r\n${framing}\r\nExpect: 100-continue\r\n\r\n`;
+    const refused = await s3.raw(head);
+    expect(refused.status).toBeGreaterThanOrEqual(400);
+    expect(refused.headers.get("connection")).toBe("close");
+  },
+);
