@@ -44,6 +44,7 @@ import { createS3Handler } from "./s3/pipeline.ts";
 import { requestIds } from "./s3/request-ids.ts";
 import { SigningKeys } from "./s3/sigv4.ts";
 import { unmarkRebuild } from "./storage/rebuild-mark.ts";
+import { LOG_DEFAULTS } from "./storage/drive-log.ts";
 import { GuardedDrive } from "./storage/guarded-drive.ts";
 import type { LocalDrive } from "./storage/local-drive.ts";
 import { GroupSyncs, type OpenedPool, openPool, StartError } from "./storage/open-pool.ts";
@@ -81,6 +82,8 @@ export interface OpenedStore {
   readonly deploymentId: string;
   readonly syncs: GroupSyncs;
   readonly resources: SetResources;
+  /** Those that could be opened. */
+  readonly drives: readonly LocalDrive[];
   readonly healQueue: HealQueue;
   readonly background: BackgroundWork;
   /** Sets with a drive that came empty. */
@@ -141,8 +144,8 @@ export async function openStore(
       healed += (await healKey(set, damage, pools.locks, damage.why === "shard")).healed.length;
     return healed;
   };
-  for (const drive of opened.flatMap((p) => p.drives))
-    if (drive !== null) background.track(drive.sweep().then(() => undefined));
+  const drives = opened.flatMap((p) => p.drives.filter((drive) => drive !== null));
+  for (const drive of drives) background.track(drive.sweep().then(() => undefined));
   const rebuilt = async (): Promise<void> => {
     for (const root of replacedRoots(opened, layouts, outside)) await unmarkRebuild(native, root);
     for (const set of toRebuild) set.rebuilding.clear();
@@ -150,8 +153,8 @@ export async function openStore(
   const flush = async (): Promise<string[]> => {
     await background.idle();
     const left: string[] = [];
-    for (const drive of opened.flatMap((p) => p.drives)) {
-      if (drive === null || (await drive.flush())) continue;
+    for (const drive of drives) {
+      if (await drive.flush()) continue;
       const why =
         drive.writeFailure?.message ?? `${drive.endpoint}: an operation is in doubt until more drives are back`;
       left.push(why);
@@ -163,7 +166,7 @@ export async function openStore(
     await background.idle();
     await closeDrives(opened, syncs, tables);
   };
-  const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, resources, healQueue, background };
+  const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, resources, drives, healQueue, background };
   return { ...parts, toRebuild, rebuilt, flush, close };
 }
 
@@ -222,6 +225,7 @@ async function openPools(
         rng: outside.rng,
         clock: outside.clock,
         syncs,
+        log: { ...LOG_DEFAULTS, totalBytes: options.logSizeBytes },
         warn,
         index: { tables, clock: outside.clock, summaries, warn },
       }),
@@ -582,6 +586,7 @@ function metricSources(store: OpenedStore, _outside: Outside): ConstructorParame
     }),
     nativePool: () => store.pool.stats(),
     blocks: () => ({ writes: store.resources.blocks, reads: store.resources.readBlocks }),
+    commitLogs: () => store.drives.map((drive) => ({ endpoint: drive.endpoint, ...drive.logStats() })),
     groupSyncs: () =>
       store.syncs
         .all()

@@ -17,6 +17,7 @@ import {
   optionalListenAddress,
   storageClassText,
   optionalSizeBytes,
+  sizeBetween,
   optionalText,
   originList,
   textOfLength,
@@ -272,6 +273,22 @@ const OPTIONS = {
     value: "DURATION",
     help: "how long SIGTERM waits for requests in flight",
   }),
+  logSizeBytes: row({
+    flag: "log-size",
+    env: "LOG_SIZE",
+    schema: sizeBetween("48MiB", "4GiB"),
+    fallback: "64MiB",
+    value: "SIZE",
+    help: "commit log of each drive; more puts off more, costs memory and start time",
+  }),
+  dryRun: row({
+    flag: "dry-run",
+    env: "DRY_RUN",
+    schema: onOff,
+    fallback: "off",
+    value: null,
+    help: "drive repair: say what is damaged and what would be kept, change nothing",
+  }),
 } as const;
 
 type OptionName = keyof typeof OPTIONS;
@@ -294,7 +311,7 @@ interface OnDrives {
 }
 
 export type Command =
-  | ({ readonly name: "server" | "plan" | "heal" | "drive flush" } & OnDrives)
+  | ({ readonly name: "server" | "plan" | "heal" | "drive flush" | "drive repair" } & OnDrives)
   | { readonly name: "codec"; readonly options: ServerOptions }
   | { readonly name: "help"; readonly text: string }
   | { readonly name: "version" }
@@ -310,6 +327,7 @@ const COMMANDS = {
   plan: "show pools, sets, parity and usable bytes of these drives; writes nothing",
   heal: "rebuild what is missing or damaged on these drives",
   "drive flush": "after a crash: bring what the commit logs hold into MinIO's layout, without serving",
+  "drive repair": "with the server stopped: make a damaged commit log of these drives usable; --dry-run only looks",
   codec: "show the instruction set and the speed of this CPU",
 } as const;
 
@@ -479,12 +497,13 @@ function readCommand(argv: readonly string[], env: Environment): Command {
       return { name, options: readOptions(given, env), endpoints: endpointsOf(name, rest, env) };
     case "drive": {
       const [what, ...drives] = rest;
-      if (what !== "flush") throw new UsageError(`sherd drive has one command: sherd drive flush ENDPOINT…`);
-      return {
-        name: "drive flush",
-        options: readOptions(given, env),
-        endpoints: endpointsOf("drive flush", drives, env),
-      };
+      if (what !== "flush" && what !== "repair")
+        throw new UsageError("sherd drive has two commands: sherd drive flush ENDPOINT…, sherd drive repair DRIVE…");
+      const command = `drive ${what}` as const;
+      // Not from SHERD_VOLUMES: a repair is of the drives that somebody named.
+      if (what === "repair" && drives.length === 0)
+        throw new UsageError("sherd drive repair needs the damaged drives: for example sherd drive repair ./data3");
+      return { name: command, options: readOptions(given, env), endpoints: endpointsOf(command, drives, env) };
     }
     case "codec":
       if (rest.length > 0) throw new UsageError(`sherd codec takes no arguments; found "${rest[0]}"`);

@@ -5,6 +5,7 @@
 import type { DocumentErrorCode } from "../bucket/document-error.ts";
 import type { ObjectErrorCode } from "../object/errors.ts";
 import type { QuorumErrorCode } from "../core/quorum-error.ts";
+import { SELECT_ERRORS } from "./select-errors.ts";
 
 interface Row {
   readonly status: number;
@@ -13,6 +14,7 @@ interface Row {
 const row = (status: number, message: string): Row => ({ status, message });
 
 export const S3_ERRORS = {
+  ...SELECT_ERRORS,
   AccessControlListNotSupported: row(400, "The bucket does not allow ACLs"),
   AccessDenied: row(403, "Access Denied."),
   AccessForbidden: row(403, "This CORS request is not allowed."),

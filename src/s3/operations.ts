@@ -68,6 +68,7 @@ import {
 } from "./public-access.ts";
 import { postObject } from "./post-object.ts";
 import { copyObject, deleteObject, deleteObjects, getObject, headObject, putObject } from "./object-operations.ts";
+import { selectObjectContent } from "./select-operations.ts";
 
 export type Target = "service" | "bucket" | "object";
 export interface Operation {
@@ -238,7 +239,7 @@ export const OPERATIONS: readonly Operation[] = [
   op("GetObjectTagging", "GET", "object", getObjectTagging, { query: ["tagging"] }),
   op("PutObjectTagging", "PUT", "object", putObjectTagging, { query: ["tagging"] }),
   op("DeleteObjectTagging", "DELETE", "object", deleteObjectTagging, { query: ["tagging"] }),
-  op("SelectObjectContent", "POST", "object", notImplemented, { query: ["select"] }),
+  op("SelectObjectContent", "POST", "object", selectObjectContent, { query: ["select"], action: "s3:GetObject" }),
   op("RestoreObject", "POST", "object", restoreObject, { query: ["restore"] }),
   op("GetObjectRetention", "GET", "object", getObjectRetention, { query: ["retention"] }),
   op("PutObjectRetention", "PUT", "object", putObjectRetention, { query: ["retention"] }),

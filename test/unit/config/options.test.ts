@@ -116,6 +116,8 @@ describe("values", () => {
       idleMs: 75_000,
       bodyIdleMs: 60_000,
       drainTimeoutMs: 30_000,
+      logSizeBytes: 67_108_864,
+      dryRun: false,
       rootIsDefault: true,
       ignoredEnvironment: [],
       kmsSecretKey: null,
@@ -164,6 +166,11 @@ describe("values", () => {
     expect(serverOptions(["--address", text]).address).toEqual({ host, port });
   });
 
+  test("the size of the commit logs", () => {
+    expect(serverOptions(["--log-size", "1GiB"]).logSizeBytes).toBe(2 ** 30);
+    expect(serverOptions([], { SHERD_LOG_SIZE: "100MB" }).logSizeBytes).toBe(100_000_000);
+  });
+
   test.each([
     ["1m30s", 90_000],
     ["500ms", 500],
@@ -179,6 +186,9 @@ describe("values", () => {
     ["--codec-tier", "sse9", "expected auto, portable, avx2, avx512 or neon"],
     ["--codec-threads", "-1", "expected a whole number from 0 to 256"],
     ["--shutdown-timeout", "30", "expected a duration"],
+    ["--log-size", "32MiB", "expected a size from 48MiB to 4GiB"],
+    ["--log-size", "5GiB", "expected a size from 48MiB to 4GiB"],
+    ["--log-size", "much", "expected a size from 48MiB to 4GiB"],
   ])("%s %s is refused: %s", (flag, value, message) => {
     expect(refusal(["server", flag, ...(value === null ? [] : [value]), "./d1"])).toContain(message);
   });
