@@ -17,25 +17,33 @@ import { BackgroundWork } from "./erasure/background-work.ts";
 import type { DamageReport } from "./erasure/damage.ts";
 import { DigestLanes } from "./erasure/digest-lanes.ts";
 import { ErasureSet, type SetResources } from "./erasure/erasure-set.ts";
+import { usageOfBuckets } from "./erasure/bucket-usage.ts";
 import { clusterHealth } from "./erasure/health.ts";
 import { healKey } from "./erasure/heal-version.ts";
 import { decodePoolMeta, encodePoolMeta, POOL_META_PATH, reconcilePools } from "./erasure/pool-meta.ts";
 import type { Pool } from "./erasure/pool-layout.ts";
 import { Pools } from "./erasure/pools.ts";
 import { resolveAll } from "./erasure/resolve-doubt.ts";
-import { rootOnly } from "./iam/principal.ts";
+import { type OpenedIdentities, openIdentities } from "./admin/open-identities.ts";
+import type { AdminOptions } from "./admin/serve.ts";
+import { serveAside } from "./admin/serve-aside.ts";
+import { BuiltinKms } from "./kms/builtin-kms.ts";
+import type { Kms } from "./kms/kms.ts";
+import type { ObjectContext } from "./object/context.ts";
+import { errorCodeOf, errorMessageOf, errorStatusOf } from "./s3/error-reply.ts";
+import { signedCall } from "./s3/signed-call.ts";
+import type { AuthOptions } from "./s3/authenticate.ts";
 import { CompletedUploads } from "./object/context.ts";
 import { EventLoopLag } from "./observe/event-loop-lag.ts";
 import type { Log } from "./observe/log.ts";
-import { Metrics, metricsKindOf } from "./observe/metrics.ts";
-import type { BucketUsageFacts } from "./observe/usage-families.ts";
+import { Metrics } from "./observe/metrics.ts";
 import { readProcessUsage } from "./observe/process-usage.ts";
-import { bearerIsValid } from "./observe/prometheus-auth.ts";
-import { accessMeans } from "./s3/access.ts";
+import { AccessFacts } from "./s3/access-facts.ts";
 import { globalCors } from "./s3/cors.ts";
 import { createS3Handler } from "./s3/pipeline.ts";
 import { SigningKeys } from "./s3/sigv4.ts";
 import { unmarkRebuild } from "./storage/rebuild-mark.ts";
+import { LOG_DEFAULTS } from "./storage/drive-log.ts";
 import { GuardedDrive } from "./storage/guarded-drive.ts";
 import type { LocalDrive } from "./storage/local-drive.ts";
 import { GroupSyncs, type OpenedPool, openPool, StartError } from "./storage/open-pool.ts";
@@ -73,6 +81,8 @@ export interface OpenedStore {
   readonly deploymentId: string;
   readonly syncs: GroupSyncs;
   readonly resources: SetResources;
+  /** Those that could be opened. */
+  readonly drives: readonly LocalDrive[];
   readonly healQueue: HealQueue;
   readonly background: BackgroundWork;
   /** Sets with a drive that came empty. */
@@ -133,8 +143,8 @@ export async function openStore(
       healed += (await healKey(set, damage, pools.locks, damage.why === "shard")).healed.length;
     return healed;
   };
-  for (const drive of opened.flatMap((p) => p.drives))
-    if (drive !== null) background.track(drive.sweep().then(() => undefined));
+  const drives = opened.flatMap((p) => p.drives.filter((drive) => drive !== null));
+  for (const drive of drives) background.track(drive.sweep().then(() => undefined));
   const rebuilt = async (): Promise<void> => {
     for (const root of replacedRoots(opened, layouts, outside)) await unmarkRebuild(native, root);
     for (const set of toRebuild) set.rebuilding.clear();
@@ -142,8 +152,8 @@ export async function openStore(
   const flush = async (): Promise<string[]> => {
     await background.idle();
     const left: string[] = [];
-    for (const drive of opened.flatMap((p) => p.drives)) {
-      if (drive === null || (await drive.flush())) continue;
+    for (const drive of drives) {
+      if (await drive.flush()) continue;
       const why =
         drive.writeFailure?.message ?? `${drive.endpoint}: an operation is in doubt until more drives are back`;
       left.push(why);
@@ -155,7 +165,7 @@ export async function openStore(
     await background.idle();
     await closeDrives(opened, syncs, tables);
   };
-  const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, resources, healQueue, background };
+  const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, resources, drives, healQueue, background };
   return { ...parts, toRebuild, rebuilt, flush, close };
 }
 
@@ -214,6 +224,7 @@ async function openPools(
         rng: outside.rng,
         clock: outside.clock,
         syncs,
+        log: { ...LOG_DEFAULTS, totalBytes: options.logSizeBytes },
         warn,
         index: { tables, clock: outside.clock, summaries, warn },
       }),
@@ -298,6 +309,8 @@ async function suspendedPools(
 
 export interface RunningSherd {
   readonly url: string;
+  /** What an administrator asked for over the network. */
+  readonly asked: Promise<"restart" | "stop">;
   /** Drains and stops; true if every request in flight finished. */
   stop(): Promise<boolean>;
   /** Looks for renewed certificates now. */
@@ -325,37 +338,21 @@ export async function startServer(
   };
   const host = `${options.address.host === "" ? "127.0.0.1" : options.address.host}:${options.address.port}`;
   const metrics = new Metrics({ sources: metricSources(store, outside), clock, lag, server: host, version: VERSION });
-  const secretOf = (accessKey: string): string | undefined =>
-    accessKey === options.rootUser ? options.rootPassword : undefined;
+  const kms = builtinKms(options, codec, rng);
+  const identities = await openIdentities({ pools, codec, clock, rng, log, kms, options });
   const nextRequestId = requestIds(rng);
-  const handle = createS3Handler({
-    objects,
-    codec,
-    auth: {
-      identities: rootOnly(options.rootUser, options.rootPassword),
-      region: options.region,
-      nowMs: () => clock.nowMs(),
-      signingKeys: new SigningKeys(),
-      signatureV2: options.signatureV2,
-    },
-    access: accessMeans(objects),
-    domains: options.domains,
-    websiteDomains: options.websiteDomains,
-    cors: globalCors(options.corsOrigins),
-    hostId: Bun.hash.xxHash64(store.deploymentId).toString(16).padStart(16, "0"),
-    log,
-    newRequestId: nextRequestId,
-    elapsedMs: () => clock.elapsedMs(),
-    observe: (r) => metrics.request(r.api, r.bucket, r.status, r.seconds, r.bytesIn, r.bytesOut),
-    aside: (exchange) =>
-      serveAside(exchange, {
-        pools,
-        metrics,
-        isPublic: options.metricsAuth === "public",
-        secretOf,
-        nowMs: () => clock.nowMs(),
-      }),
-  });
+  const auth: AuthOptions = {
+    identities: identities.iam,
+    region: options.region,
+    nowMs: () => clock.nowMs(),
+    signingKeys: new SigningKeys(),
+    signatureV2: options.signatureV2,
+  };
+  const asked = Promise.withResolvers<"restart" | "stop">();
+  const hostId = Bun.hash.xxHash64(store.deploymentId).toString(16).padStart(16, "0");
+  const shared = { options, objects, auth, hostId, nextRequestId, metrics, outside };
+  const admin = adminOptions({ ...shared, store, identities, asked: asked.resolve });
+  const handle = s3Handler({ ...shared, admin, pools, metricsSecretOf: identities.metricsSecretOf });
   const certificates = options.certsDir === null ? null : await openCertificates(options.certsDir, log);
   const http = await listen(options, { tls: certificates, handle, log });
   lag.start();
@@ -366,7 +363,8 @@ export async function startServer(
   const shown = options.address.host === "" || options.address.host === "0.0.0.0" ? "127.0.0.1" : options.address.host;
   return {
     url: `${scheme}://${shown}:${http.port}`,
-    stop: () => stopAll({ http, store, lag, watch, stopRebuild, drainMs: options.drainTimeoutMs }),
+    asked: asked.promise,
+    stop: () => stopAll({ http, store, lag, watch, stopRebuild, identities, drainMs: options.drainTimeoutMs }),
     lookAtCertificates: () => watch?.lookNow(),
   };
 }
@@ -387,6 +385,103 @@ function listen(
     handle: by.handle,
     failed: (error) => by.log.error("handler failed", { message: stackOf(error) }),
   });
+}
+
+function s3Handler(parts: {
+  options: ServerOptions;
+  objects: ObjectContext;
+  auth: AuthOptions;
+  hostId: string;
+  nextRequestId: () => string;
+  metrics: Metrics;
+  admin: AdminOptions;
+  metricsSecretOf: (accessKey: string) => string | undefined;
+  pools: Pools;
+  outside: Outside;
+}): ReturnType<typeof createS3Handler> {
+  const { options, objects, auth, hostId, metrics, admin, pools } = parts;
+  const { clock, log } = parts.outside;
+  return createS3Handler({
+    objects,
+    codec: objects.codec,
+    auth,
+    access: new AccessFacts(objects, auth.identities, options.objectOwnership),
+    domains: options.domains,
+    websiteDomains: options.websiteDomains,
+    cors: globalCors(options.corsOrigins),
+    hostId,
+    log,
+    newRequestId: parts.nextRequestId,
+    elapsedMs: () => clock.elapsedMs(),
+    observe: (r) => metrics.request(r.api, r.bucket, r.status, r.seconds, r.bytesIn, r.bytesOut),
+    aside: (exchange) =>
+      serveAside(exchange, {
+        pools,
+        metrics,
+        isPublic: options.metricsAuth === "public",
+        secretOf: parts.metricsSecretOf,
+        nowMs: () => clock.nowMs(),
+        admin,
+      }),
+  });
+}
+
+function builtinKms(options: ServerOptions, codec: Codec, rng: Rng): Kms | null {
+  if (options.kmsSecretKey === null) return null;
+  const kms = BuiltinKms.parse(options.kmsSecretKey, { codec, rng });
+  if (kms === null)
+    throw new StartError("NoAccess", "MINIO_KMS_SECRET_KEY is not of the form <id>:<base64 of 32 bytes>");
+  return kms;
+}
+
+function adminOptions(parts: {
+  options: ServerOptions;
+  store: OpenedStore;
+  objects: ObjectContext;
+  identities: OpenedIdentities;
+  auth: AuthOptions;
+  outside: Outside;
+  hostId: string;
+  nextRequestId: () => string;
+  asked: (action: "restart" | "stop") => void;
+  metrics: Metrics;
+}): AdminOptions {
+  const { options, store, objects, identities, auth, outside, asked } = parts;
+  const { clock, rng, log } = outside;
+  const set = store.pools.allSets[0] as ErasureSet;
+  const host = options.address.host === "" || options.address.host === "0.0.0.0" ? "127.0.0.1" : options.address.host;
+  return {
+    context: {
+      ...identities,
+      buckets: objects.buckets,
+      pools: store.pools,
+      objects,
+      clock,
+      rng,
+      hasLdap: false,
+      control: asked,
+      server: {
+        deploymentId: store.deploymentId,
+        region: options.region,
+        endpoint: `${host}:${options.address.port}`,
+        scheme: options.certsDir === null ? "http" : "https",
+        version: VERSION,
+        startedMs: clock.nowMs(),
+        cores: outside.cores,
+        standardParity: set.standardParity,
+        reducedParity: set.reducedParity,
+      },
+    },
+    log,
+    hostId: parts.hostId,
+    newRequestId: parts.nextRequestId,
+    authenticate: (request) => signedCall(request, auth),
+    describe: (error) => {
+      const code = errorCodeOf(error);
+      return { code, status: errorStatusOf(code), message: errorMessageOf(error) };
+    },
+    observe: ({ api, status }) => parts.metrics.request(api, "", status, 0, 0, 0),
+  };
 }
 
 /** Random, upper-case hex; chance is asked for many at once. */
@@ -425,9 +520,11 @@ async function stopAll(parts: {
   lag: EventLoopLag;
   watch: CertificateWatch | null;
   stopRebuild: AbortController;
+  identities: OpenedIdentities;
   drainMs: number;
 }): Promise<boolean> {
   const finished = await parts.http.stop(parts.drainMs);
+  await parts.identities.iam.stop();
   parts.lag.stop();
   parts.watch?.stop();
   parts.stopRebuild.abort(new Error("the server stops"));
@@ -449,80 +546,6 @@ async function rebuild(store: OpenedStore, outside: Outside, signal: AbortSignal
   } catch (error) {
     if (!signal.aborted) throw error;
   }
-}
-
-interface Aside {
-  readonly pools: Pools;
-  readonly metrics: Metrics;
-  readonly isPublic: boolean;
-  readonly secretOf: (accessKey: string) => string | undefined;
-  readonly nowMs: () => number;
-}
-
-/** Health and metrics: never the S3 surface. Source: s3-api.md §6. */
-async function serveAside(exchange: HttpExchange, aside: Aside): Promise<boolean> {
-  const { rawPath, method, headers } = exchange.request;
-  const kind = metricsKindOf(rawPath);
-  if (kind !== null) {
-    if (!aside.isPublic && !bearerIsValid(headers.get("authorization"), aside.secretOf, aside.nowMs())) {
-      await exchange.response.send(
-        403,
-        [["Content-Type", "application/json"]],
-        JSON.stringify({ Code: "AccessDenied", Message: "Access Denied." }),
-      );
-      return true;
-    }
-    await exchange.response.send(
-      200,
-      [["Content-Type", "text/plain; version=0.0.4; charset=utf-8"]],
-      await aside.metrics.render(kind),
-    );
-    return true;
-  }
-  if (!rawPath.startsWith("/minio/health/") || (method !== "GET" && method !== "HEAD")) {
-    if (rawPath.startsWith("/minio/admin/")) {
-      await exchange.response.send(
-        501,
-        [["Content-Type", "application/json"]],
-        JSON.stringify({ Code: "NotImplemented", Message: "The admin API is not implemented yet." }),
-      );
-      return true;
-    }
-    return false;
-  }
-  const answer = health(rawPath.slice("/minio/health/".length), aside.pools);
-  if (answer === null) return false;
-  await exchange.response.send(answer.status, answer.headers, "");
-  return true;
-}
-
-function health(what: string, pools: Pools): { status: number; headers: [string, string][] } | null {
-  if (what === "live" || what === "ready") return { status: 200, headers: [] };
-  if (what !== "cluster" && what !== "cluster/read") return null;
-  const now = clusterHealth(pools.allSets, {
-    isHealing: (id) =>
-      pools.allSets.some((set) => set.drives.some((drive, i) => drive?.id === id && set.rebuilding.has(i))),
-  });
-  const good = what === "cluster" ? now.writable : now.readable;
-  const quorum: [string, string] =
-    what === "cluster"
-      ? ["x-minio-write-quorum", String(now.writeQuorum)]
-      : ["x-minio-read-quorum", String(now.readQuorum)];
-  return { status: good ? 200 : 503, headers: [quorum, ["x-minio-storage-class-defaults", "true"]] };
-}
-
-/** Buckets whose usage is known; none while the drives cannot tell. */
-async function usageOfBuckets(pools: Pools): Promise<BucketUsageFacts[]> {
-  const buckets = await pools.listBuckets().catch((error: unknown) => {
-    if (error instanceof QuorumError) return [];
-    throw error;
-  });
-  const facts: BucketUsageFacts[] = [];
-  for (const { name } of buckets) {
-    const usage = await pools.usage(name);
-    if (usage !== null) facts.push({ bucket: name, ...usage });
-  }
-  return facts;
 }
 
 function metricSources(store: OpenedStore, _outside: Outside): ConstructorParameters<typeof Metrics>[0]["sources"] {
@@ -561,6 +584,7 @@ function metricSources(store: OpenedStore, _outside: Outside): ConstructorParame
     }),
     nativePool: () => store.pool.stats(),
     blocks: () => ({ writes: store.resources.blocks, reads: store.resources.readBlocks }),
+    commitLogs: () => store.drives.map((drive) => ({ endpoint: drive.endpoint, ...drive.logStats() })),
     groupSyncs: () =>
       store.syncs
         .all()

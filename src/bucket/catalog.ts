@@ -78,8 +78,12 @@ export class BucketCatalog {
     return found.filter((b) => b !== null);
   }
 
-  /** False if it existed. `documents`: what it starts with. */
-  async create(name: string, documents: Partial<Record<BucketDocument, Uint8Array>> = {}): Promise<boolean> {
+  /** False if it existed. `documents` and `own`: what it starts with. */
+  async create(
+    name: string,
+    documents: Partial<Record<BucketDocument, Uint8Array>> = {},
+    own: OwnDocuments = new Map(),
+  ): Promise<boolean> {
     using _ = await this.changing.acquire(name);
     const made = await this.store.makeBucket(name);
     this.cache.delete(name);
@@ -88,7 +92,9 @@ export class BucketCatalog {
     let metadata = newBucketMetadata(name, now);
     for (const [which, document] of Object.entries(documents))
       metadata = withDocument(metadata, which as BucketDocument, document, now);
+    if (own.size > 0) metadata = namingOwnDocuments(metadata);
     await this.store.writeDocument(documentPath(name), encodeBucketMetadata(metadata));
+    if (own.size > 0) await this.writeOwn(name, own, now);
     this.cache.delete(name);
     return true;
   }
@@ -104,31 +110,47 @@ export class BucketCatalog {
     return outcome;
   }
 
-  async setDocument(bucket: Bucket, which: BucketDocument, document: Uint8Array): Promise<void> {
+  /**
+   * `own`: set together with it, and before it where one comes, so that a document that moves from one place to the other is
+   * never in neither.
+   */
+  async setDocument(
+    bucket: Bucket,
+    which: BucketDocument,
+    document: Uint8Array,
+    own: OwnDocuments = new Map(),
+  ): Promise<void> {
     using _ = await this.changing.acquire(bucket.name);
     const current = (await this.load(bucket.name)) ?? bucket;
-    const changed = withDocument(current.metadata, which, document, this.clock.nowNs());
+    const comes = [...own.values()].some((ownDocument) => ownDocument.length > 0);
+    const named = comes ? namingOwnDocuments(current.metadata) : current.metadata;
+    const changed = withDocument(named, which, document, this.clock.nowNs());
+    if (comes) await this.changeOwn(current, own);
     await this.store.writeDocument(documentPath(bucket.name), encodeBucketMetadata(changed));
+    if (!comes) await this.changeOwn(current, own);
     this.cache.delete(bucket.name);
   }
 
   /** Empty ones are removed. */
   async setOwnDocuments(bucket: Bucket, documents: OwnDocuments): Promise<void> {
     using _ = await this.changing.acquire(bucket.name);
-    const current = (await this.load(bucket.name)) ?? bucket;
-    let changed = current.metadata;
-    for (const [which, document] of documents) changed = withOwnDocument(changed, which, document);
-    if (!namesOwnDocuments(changed)) {
-      changed = namingOwnDocuments(changed);
-      await this.store.writeDocument(documentPath(bucket.name), encodeBucketMetadata(changed));
-    }
-    if (changed.own.size === 0) await this.store.removeDocument(ownDocumentsPath(bucket.name));
-    else
-      await this.store.writeDocument(
-        ownDocumentsPath(bucket.name),
-        encodeOwnDocuments(changed.own, current.storedCreated),
-      );
+    await this.changeOwn((await this.load(bucket.name)) ?? bucket, documents);
     this.cache.delete(bucket.name);
+  }
+
+  private async changeOwn({ name, metadata, storedCreated }: Bucket, documents: OwnDocuments): Promise<void> {
+    let changed = metadata;
+    for (const [which, document] of documents) changed = withOwnDocument(changed, which, document);
+    const isSame = [...documents].every(([which, document]) => document.length === 0 && !metadata.own.has(which));
+    if (isSame) return;
+    if (changed.own.size > 0 && !namesOwnDocuments(metadata))
+      await this.store.writeDocument(documentPath(name), encodeBucketMetadata(namingOwnDocuments(metadata)));
+    await this.writeOwn(name, changed.own, storedCreated);
+  }
+
+  private async writeOwn(name: string, own: OwnDocuments, created: bigint): Promise<void> {
+    if (own.size > 0) await this.store.writeDocument(ownDocumentsPath(name), encodeOwnDocuments(own, created));
+    else await this.store.removeDocument(ownDocumentsPath(name));
   }
 
   private async load(name: string): Promise<Bucket | null> {

@@ -5,12 +5,13 @@
 import {
   allChildren,
   firstChild,
+  parseXmlDocument,
   storedDocument,
   textOf,
   type XmlContent,
   type XmlElement,
-  unescapeXml,
 } from "../core/xml.ts";
+import { FormatError } from "../core/format-error.ts";
 import { DocumentError } from "./document-error.ts";
 
 const EXCLUDED_MAX = 10;
@@ -42,13 +43,13 @@ function invalid(message: string): DocumentError {
 export function parseStoredVersioning(document: Uint8Array): Versioning {
   if (document.length === 0) return NEVER_VERSIONED;
   const text = new TextDecoder().decode(document);
-  const status = /<Status>\s*(Enabled|Suspended)\s*<\/Status>/.exec(text)?.[1];
-  const prefixes = [...text.matchAll(/<ExcludedPrefixes>\s*<Prefix>([^<]*)<\/Prefix>\s*<\/ExcludedPrefixes>/g)];
-  return {
-    status: status === "Enabled" || status === "Suspended" ? status : "",
-    excludedPrefixes: prefixes.map((match) => unescapeXml(match[1] ?? "")),
-    excludeFolders: /<ExcludeFolders>\s*true/.test(text),
-  };
+  if (!text.includes("<Status>")) return NEVER_VERSIONED;
+  try {
+    return parseVersioning(parseXmlDocument(document, "VersioningConfiguration"));
+  } catch (error) {
+    if (error instanceof DocumentError || error instanceof FormatError) return NEVER_VERSIONED;
+    throw error;
+  }
 }
 
 export function storedVersioning(versioning: Versioning): Uint8Array {

@@ -75,15 +75,31 @@ const SIZE_UNITS: Readonly<Record<string, number>> = {
   MB: 1000 ** 2,
   KIB: 1024,
   MIB: 1024 ** 2,
+  GB: 1000 ** 3,
+  GIB: 1024 ** 3,
 };
+
+function sizeOf(text: string): number | null {
+  const match = /^(\d{1,12})\s*([A-Za-z]*)$/.exec(text);
+  const unit = SIZE_UNITS[(match?.[2] ?? "").toUpperCase()];
+  return match === null || unit === undefined ? null : Number(match[1]) * unit;
+}
 
 /** "128KiB", "131072"; null when empty. */
 export const optionalSizeBytes = parsedAs<number | null>("a size such as 128KiB", (text) => {
   if (text === "") return { value: null };
-  const match = /^(\d{1,12})\s*([A-Za-z]*)$/.exec(text);
-  const unit = SIZE_UNITS[(match?.[2] ?? "").toUpperCase()];
-  return match === null || unit === undefined ? null : { value: Number(match[1]) * unit };
+  const value = sizeOf(text);
+  return value === null ? null : { value };
 });
+
+/** "64MiB", within bounds. */
+export function sizeBetween(min: string, max: string) {
+  const [least, most] = [sizeOf(min), sizeOf(max)];
+  return parsedAs(`a size from ${min} to ${max}`, (text) => {
+    const value = sizeOf(text);
+    return value !== null && least !== null && most !== null && value >= least && value <= most ? { value } : null;
+  });
+}
 
 /** "EC:2" or "" for the default of the set size, as text: it is judged in `storage-class.ts`, where the sets are known. */
 export const storageClassText = parsedAs("EC:PARITY, for example EC:2", (text) =>

@@ -17,6 +17,7 @@ import {
   optionalListenAddress,
   storageClassText,
   optionalSizeBytes,
+  sizeBetween,
   optionalText,
   originList,
   textOfLength,
@@ -110,6 +111,15 @@ const OPTIONS = {
     help: "secret key of the administrator",
     secret: true,
   }),
+  kmsSecretKey: row({
+    flag: null,
+    env: "KMS_SECRET_KEY",
+    schema: optionalText,
+    fallback: "",
+    value: "ID:BASE64",
+    help: "builtin master key: seals identities and configuration; 32 bytes",
+    secret: true,
+  }),
   domains: row({
     flag: null,
     env: "DOMAIN",
@@ -134,6 +144,14 @@ const OPTIONS = {
     fallback: "",
     value: "NAME",
     help: "region that requests must be signed for; empty accepts any",
+  }),
+  objectOwnership: row({
+    flag: null,
+    env: "OBJECT_OWNERSHIP",
+    schema: oneOf(["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"]),
+    fallback: "BucketOwnerEnforced",
+    value: "RULE",
+    help: "of buckets that set none: BucketOwnerEnforced turns access control lists off",
   }),
   signatureV2: row({
     flag: null,
@@ -255,6 +273,22 @@ const OPTIONS = {
     value: "DURATION",
     help: "how long SIGTERM waits for requests in flight",
   }),
+  logSizeBytes: row({
+    flag: "log-size",
+    env: "LOG_SIZE",
+    schema: sizeBetween("48MiB", "4GiB"),
+    fallback: "64MiB",
+    value: "SIZE",
+    help: "commit log of each drive; more puts off more, costs memory and start time",
+  }),
+  dryRun: row({
+    flag: "dry-run",
+    env: "DRY_RUN",
+    schema: onOff,
+    fallback: "off",
+    value: null,
+    help: "drive repair: say what is damaged and what would be kept, change nothing",
+  }),
 } as const;
 
 type OptionName = keyof typeof OPTIONS;
@@ -266,6 +300,8 @@ export type ServerOptions = {
   readonly rootIsDefault: boolean;
   /** `MINIO_*` variables that are set and have no effect here, sorted. */
   readonly ignoredEnvironment: readonly string[];
+  /** `MINIO_IDENTITY_…`: configuration of identity providers that wins over what is stored. */
+  readonly identityEnvironment: ReadonlyMap<string, string>;
 };
 
 interface OnDrives {
@@ -275,11 +311,14 @@ interface OnDrives {
 }
 
 export type Command =
-  | ({ readonly name: "server" | "plan" | "heal" | "drive flush" } & OnDrives)
+  | ({ readonly name: "server" | "plan" | "heal" | "drive flush" | "drive repair" } & OnDrives)
   | { readonly name: "codec"; readonly options: ServerOptions }
   | { readonly name: "help"; readonly text: string }
   | { readonly name: "version" }
   | { readonly name: "error"; readonly message: string };
+
+/** Variables of the configuration's sub-systems that have an effect here: they override what is stored. */
+const IDENTITY_VARIABLE = /^MINIO_IDENTITY_(?:OPENID|LDAP|TLS)_[A-Z0-9_]+$/;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -288,6 +327,7 @@ const COMMANDS = {
   plan: "show pools, sets, parity and usable bytes of these drives; writes nothing",
   heal: "rebuild what is missing or damaged on these drives",
   "drive flush": "after a crash: bring what the commit logs hold into MinIO's layout, without serving",
+  "drive repair": "with the server stopped: make a damaged commit log of these drives usable; --dry-run only looks",
   codec: "show the instruction set and the speed of this CPU",
 } as const;
 
@@ -383,7 +423,8 @@ function refuseUnknownVariables(env: Environment): void {
 
 function ignoredEnvironment(env: Environment): string[] {
   const known = new Set([...ROWS.flatMap(([, option]) => namesOf(option)), "MINIO_VOLUMES"]);
-  const ignored = (name: string): boolean => name.startsWith("MINIO_") && !known.has(name) && !HARMLESS.has(name);
+  const ignored = (name: string): boolean =>
+    name.startsWith("MINIO_") && !known.has(name) && !HARMLESS.has(name) && !IDENTITY_VARIABLE.test(name);
   return Object.keys(env)
     .filter((name) => ignored(name) && (env[name] ?? "") !== "")
     .sort();
@@ -426,6 +467,9 @@ function readOptions(given: Arguments, env: Environment): ServerOptions {
   }
   values["rootIsDefault"] = !userGiven;
   values["ignoredEnvironment"] = ignoredEnvironment(env);
+  values["identityEnvironment"] = new Map(
+    Object.entries(env).filter(([name, value]) => IDENTITY_VARIABLE.test(name) && (value ?? "") !== ""),
+  );
   // One value for each row was parsed by its row's schema just above: the mapped type says the same.
   return values as ServerOptions;
 }
@@ -453,12 +497,13 @@ function readCommand(argv: readonly string[], env: Environment): Command {
       return { name, options: readOptions(given, env), endpoints: endpointsOf(name, rest, env) };
     case "drive": {
       const [what, ...drives] = rest;
-      if (what !== "flush") throw new UsageError(`sherd drive has one command: sherd drive flush ENDPOINT…`);
-      return {
-        name: "drive flush",
-        options: readOptions(given, env),
-        endpoints: endpointsOf("drive flush", drives, env),
-      };
+      if (what !== "flush" && what !== "repair")
+        throw new UsageError("sherd drive has two commands: sherd drive flush ENDPOINT…, sherd drive repair DRIVE…");
+      const command = `drive ${what}` as const;
+      // Not from SHERD_VOLUMES: a repair is of the drives that somebody named.
+      if (what === "repair" && drives.length === 0)
+        throw new UsageError("sherd drive repair needs the damaged drives: for example sherd drive repair ./data3");
+      return { name: command, options: readOptions(given, env), endpoints: endpointsOf(command, drives, env) };
     }
     case "codec":
       if (rest.length > 0) throw new UsageError(`sherd codec takes no arguments; found "${rest[0]}"`);

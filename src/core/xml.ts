@@ -87,16 +87,6 @@ function decodeEntities(text: string): string {
   );
 }
 
-/** As the text of an element; a reference that stands for no character is kept. */
-export function unescapeXml(text: string): string {
-  try {
-    return decodeEntities(text);
-  } catch (error) {
-    if (error instanceof FormatError) return text;
-    throw error;
-  }
-}
-
 export function firstChild(parent: XmlElement, name: string): XmlElement | undefined {
   return parent.children.find((c) => c.name === name);
 }

@@ -36,6 +36,7 @@ import type {
   VersionReader,
 } from "./store.ts";
 import { storedVersion } from "./stored-version.ts";
+import { walkPage } from "./walk-page.ts";
 import { Uploads } from "./uploads.ts";
 import { pathOf, type PoolsOptions } from "./pool-layout.ts";
 import { deleteMarkerChange, putStaged } from "./write-version.ts";
@@ -45,6 +46,7 @@ import { type StagedShards, stageShards } from "./write-shards.ts";
 const SETTLED_MS = 5000;
 const NO_SIGNAL = new AbortController().signal;
 const MD5 = 1;
+const DOCUMENTS_A_PAGE = 1000;
 
 export class Pools implements Store {
   readonly locks = new KeyLock();
@@ -223,6 +225,32 @@ export class Pools implements Store {
       signal: NO_SIGNAL,
       decide: (current) => (current === null ? null : { kind: "delete-version", versionId: current.versionId }),
     });
+  }
+
+  /** From a walk: system objects are in no key index. */
+  async listDocuments(prefix: string): Promise<readonly string[]> {
+    const options = {
+      setsOf: (path: string) => this.setsOf(path),
+      allSets: this.allSets,
+      bucket: SYSTEM_BUCKET,
+      prefix,
+      signal: NO_SIGNAL,
+    };
+    const found: string[] = [];
+    for (let after = ""; ; ) {
+      const request = {
+        ...options,
+        delimiter: "",
+        after,
+        inclusive: false,
+        limit: DOCUMENTS_A_PAGE,
+        allVersions: false,
+      };
+      const page = await walkPage(options, request);
+      found.push(...page.entries.map((entry) => entry.key));
+      if (!page.isTruncated) return found;
+      after = page.next;
+    }
   }
 
   // ---- versions

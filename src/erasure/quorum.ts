@@ -56,7 +56,7 @@ function brought(state: KeyState): readonly XlHeader[] {
     .filter((header) => !before.has(versionName(header)));
 }
 
-function versionName(header: XlHeader): string {
+export function versionName(header: XlHeader): string {
   return `${header.versionId} ${header.type} ${header.modTime}`;
 }
 

@@ -197,6 +197,8 @@ export interface Store {
   readDocument(path: string): Promise<Uint8Array | null>;
   writeDocument(path: string, bytes: Uint8Array): Promise<void>;
   removeDocument(path: string): Promise<void>;
+  /** Paths of the documents below a folder; `prefix` ends in "/". */
+  listDocuments(prefix: string): Promise<readonly string[]>;
 
   // ---- versions
   /** The latest version (delete markers included), or the one named; null = none. */

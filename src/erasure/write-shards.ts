@@ -277,7 +277,8 @@ async function streamBlocks(set: ErasureSet, files: ShardFiles, coding: Coding):
 async function firstBytes(body: ByteSource, from: Uint8Array | null, wanted: number): Promise<Uint8Array | null> {
   let chunk = from;
   while (chunk === null || chunk.length < wanted) {
-    const before: Uint8Array | null = chunk === null ? null : chunk.slice(); // valid until `next` is called
+    // Valid until `next` is called, so that it is copied; `slice` of a Buffer would not.
+    const before: Uint8Array | null = chunk === null ? null : new Uint8Array(chunk);
     const more = await body.next();
     if (more === null) return before;
     chunk = before === null ? more : new Uint8Array(Buffer.concat([before, more]));

@@ -1,5 +1,5 @@
 /** Buckets: list, create, head, delete, versioning. */
-import type { BucketDocument, OwnDocument } from "../bucket/metadata-format.ts";
+import type { BucketDocument, OwnDocument, OwnDocuments } from "../bucket/metadata-format.ts";
 import { type LockConfiguration, storedLockConfiguration } from "../bucket/object-lock.ts";
 import { NEVER_VERSIONED, storedVersioning, type Versioning } from "../bucket/versioning.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
@@ -11,17 +11,18 @@ export async function listBuckets(ctx: ObjectContext): Promise<readonly BucketIn
   return (await ctx.buckets.list()).map(({ name, createdNs }) => ({ name, createdNs }));
 }
 
+/** `own`: what the new bucket begins with, see bucket/access-settings.ts. */
 export async function createBucket(
   ctx: ObjectContext,
   name: string,
-  options: { readonly objectLock: boolean } = { objectLock: false },
+  options: { readonly objectLock: boolean; readonly own: OwnDocuments } = { objectLock: false, own: new Map() },
 ): Promise<void> {
   checkBucketName(name);
   const locked = {
     versioning: storedVersioning({ ...NEVER_VERSIONED, status: "Enabled" }),
     objectLock: storedLockConfiguration({ retention: null }),
   };
-  if (await ctx.buckets.create(name, options.objectLock ? locked : {})) return;
+  if (await ctx.buckets.create(name, options.objectLock ? locked : {}, options.own)) return;
   throw new ObjectError(
     "BucketAlreadyOwnedByYou",
     "Your previous request to create the named bucket succeeded and you already own it.",

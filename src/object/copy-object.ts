@@ -96,7 +96,7 @@ export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest)
           tagging,
           storageClass,
         }),
-        metaSys: new Map(crcEntry(record)),
+        metaSys: new Map([...(request.internal ?? []), ...crcEntry(record)]),
       };
     },
   });

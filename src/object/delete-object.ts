@@ -71,13 +71,21 @@ function demandUnlocked(ctx: ObjectContext, request: DeleteObjectRequest, curren
   if (isProtected(current.metaUsr, ctx.clock.nowMs(), request.bypassGovernance)) throw locked(current);
 }
 
-/** A missing key does not match any If-Match; a delete marker has no size or time to match either. */
+/**
+ * Conditions say what may be deleted: where nothing is, they do not fail (AWS). A delete marker is something, but has no tag,
+ * size or time to match.
+ */
 function demandDeletable(conditions: Conditions, current: StoredVersion | null): void {
+  if (current === null || (current.isDeleteMarker && isAnything(conditions))) return;
   const asksMore = conditions.ifMatchSizeBytes !== undefined || conditions.ifMatchModTimeMs !== undefined;
-  const found =
-    current === null || current.isDeleteMarker
-      ? null
-      : { etag: current.metaUsr.get("etag") ?? "", modTimeMs: modTimeMs(current), sizeBytes: actualSize(current) };
-  if ((asksMore && current?.isDeleteMarker === true) || judgeWrite(conditions, found) !== "go")
+  const found = current.isDeleteMarker
+    ? null
+    : { etag: current.metaUsr.get("etag") ?? "", modTimeMs: modTimeMs(current), sizeBytes: actualSize(current) };
+  if ((asksMore && current.isDeleteMarker) || judgeWrite(conditions, found) !== "go")
     throw new ObjectError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.");
+}
+
+function isAnything({ ifMatch, ifNoneMatch, ifMatchSizeBytes, ifMatchModTimeMs }: Conditions): boolean {
+  const asksMore = ifNoneMatch !== undefined || ifMatchSizeBytes !== undefined || ifMatchModTimeMs !== undefined;
+  return !asksMore && ifMatch?.includes("*") === true;
 }

@@ -58,7 +58,7 @@ export async function createUpload(ctx: ObjectContext, request: CreateUploadRequ
     versionId,
     storageClass: request.storageClass,
     metaUsr,
-    metaSys: new Map(),
+    metaSys: request.internal ?? new Map(),
   });
   const abort = abortOf(bucket.lifecycle, request.key, Number(state.initiatedNs / 1_000_000n));
   return { uploadId: state.ref.uploadId, checksumAlgorithm, checksumType, abort };
@@ -221,6 +221,7 @@ export async function listParts(ctx: ObjectContext, request: ListPartsRequest): 
     isTruncated: after.length > page.length,
     nextPartNumberMarker: page.at(-1)?.number ?? 0,
     storageClass: state.metaUsr.get("x-amz-storage-class") ?? "STANDARD",
+    internal: state.metaSys,
     checksumAlgorithm: declared?.algorithm ?? null,
     checksumType: declared?.type ?? null,
   };
@@ -305,6 +306,7 @@ function uploadInfo(state: UploadState): UploadInfo {
     key: state.ref.key,
     uploadId: state.ref.uploadId,
     initiatedNs: state.initiatedNs,
+    internal: state.metaSys,
     storageClass: state.metaUsr.get("x-amz-storage-class") ?? "STANDARD",
     checksumAlgorithm: declared?.algorithm ?? null,
     checksumType: declared?.type ?? null,

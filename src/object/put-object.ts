@@ -69,7 +69,7 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
           tagging: request.tagging,
           storageClass: request.storageClass,
         }),
-        metaSys: new Map(crcEntry(record)),
+        metaSys: new Map([...(request.internal ?? []), ...crcEntry(record)]),
       };
     },
   });

@@ -63,6 +63,8 @@ export interface NewMetadata {
   readonly tagging: string;
   /** STANDARD or REDUCED_REDUNDANCY. */
   readonly storageClass: string;
+  /** More entries of MetaSys, like an ACL. */
+  readonly internal?: ReadonlyMap<string, Uint8Array>;
   /** Retention and legal hold that the client asks for. */
   readonly lock: LockWish;
 }
@@ -148,6 +150,8 @@ export interface CopyObjectRequest extends ObjectTarget {
   /** null = STANDARD unless … keep the source's (MinIO). */
   readonly storageClass: string | null;
   readonly checksumAlgorithm: ChecksumName | null;
+  /** More entries of MetaSys of the copy, like an ACL: the source's are not copied. */
+  readonly internal?: ReadonlyMap<string, Uint8Array>;
   readonly lock: LockWish;
 }
 export interface CopyObjectResult extends PutObjectResult {
@@ -253,6 +257,8 @@ export interface ListPartsResult {
   readonly isTruncated: boolean;
   readonly nextPartNumberMarker: number;
   readonly storageClass: string;
+  /** MetaSys of the upload. */
+  readonly internal: ReadonlyMap<string, Uint8Array>;
   readonly checksumAlgorithm: ChecksumName | null;
   readonly checksumType: ChecksumType | null;
 }
@@ -282,6 +288,8 @@ export interface UploadInfo {
   readonly key: string;
   readonly uploadId: string;
   readonly initiatedNs: bigint;
+  /** MetaSys of the upload. */
+  readonly internal: ReadonlyMap<string, Uint8Array>;
   readonly storageClass: string;
   readonly checksumAlgorithm: ChecksumName | null;
   readonly checksumType: ChecksumType | null;

@@ -6,6 +6,7 @@
 import type { Counter, Gauge, Registry } from "prom-client";
 import type { Clock } from "../sys/clock.ts";
 import type { EventLoopLag } from "./event-loop-lag.ts";
+import { type LogFacts, logFamilies } from "./log-families.ts";
 import type { ProcessUsage } from "./process-usage.ts";
 import { type BucketUsageFacts, bucketUsageFamilies, clusterUsageFamilies } from "./usage-families.ts";
 import { type ApiCounter, type Rejection, RequestCounters, TTFB_SECONDS } from "./request-counters.ts";
@@ -66,6 +67,7 @@ export interface MetricSources {
     readonly completed: number;
   };
   blocks(): Readonly<Record<"writes" | "reads", { readonly lentBytes: number; readonly capacityBytes: number }>>;
+  commitLogs(): readonly LogFacts[];
   groupSyncs(): { readonly syncs: number; readonly served: number };
 }
 export interface MetricsOptions {
@@ -129,6 +131,7 @@ export class Metrics {
       driveFamilies(families, drives);
       this.processFamilies(families, usage);
       this.ownFamilies(families);
+      logFamilies(families, this.options.sources.commitLogs());
       if (kind === "cluster") {
         const { sources } = this.options;
         const [buckets, used] = await Promise.all([sources.bucketCount(), sources.bucketUsage()]);

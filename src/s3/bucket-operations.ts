@@ -9,14 +9,17 @@ import {
   putVersioning as setVersioning,
   setBucketDocument,
 } from "../object/buckets.ts";
+import { ROOT_ACCOUNT_ID } from "../iam/principal.ts";
 import { parseVersioning } from "../bucket/versioning.ts";
 import { getTagging, putTagging } from "../object/tagging.ts";
+import { demandOwnBucket, ownOfNewBucket } from "./acl-operations.ts";
 import { visibleBuckets } from "./authorize.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import type { S3Code } from "./errors.ts";
 import { S3_ERRORS } from "./errors.ts";
 import { checkTags, decodeTags, encodeTags, integerFrom, isoDate, versionIdFrom } from "./headers.ts";
-import { decodeToken, OWNER } from "./list-operations.ts";
+import { decodeToken } from "./list-operations.ts";
+import { ownerNode } from "./owners.ts";
 import { readDocument } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
 import { child, childrenOf, childText, parseXml, xmlDocument, type XmlNode } from "./xml.ts";
@@ -48,7 +51,7 @@ export async function listBuckets(call: Call): Promise<Reply> {
   return xmlReply(
     200,
     xmlDocument("ListAllMyBucketsResult", [
-      OWNER,
+      ownerNode(call, call.access.hasAccounts ? call.access.principal.canonicalId : ROOT_ACCOUNT_ID),
       ["Buckets", buckets],
       prefix === "" ? null : ["Prefix", prefix],
       next,
@@ -65,14 +68,15 @@ export async function createBucket(call: Call): Promise<Reply> {
     if (region !== "" && constraint !== "" && constraint !== region)
       throw new WireError("InvalidRegion", "Region does not match.");
   }
+  const own = ownOfNewBucket(call);
   try {
-    await create(call.objects, call.bucket, { objectLock });
+    await create(call.objects, call.bucket, { objectLock, own });
   } catch (error) {
-    if (
-      call.request.headers.get("x-minio-force-create") !== "true" ||
-      !(error instanceof Error && "code" in error && error.code === "BucketAlreadyOwnedByYou")
-    )
-      throw error;
+    if (!(error instanceof Error && "code" in error && error.code === "BucketAlreadyOwnedByYou")) throw error;
+    await demandOwnBucket(call);
+    // AWS's first region lets an owner create a bucket again; all others, and a server without a region, do not.
+    const isRepeat = call.objects.region === "us-east-1" && own.get("acl") === undefined && !objectLock;
+    if (!isRepeat && call.request.headers.get("x-minio-force-create") !== "true") throw error;
   }
   return reply(200, { Location: `/${call.bucket}` });
 }
@@ -231,13 +235,6 @@ export async function getNotification(call: Call): Promise<Reply> {
   return document.length > 0
     ? reply(200, { "Content-Type": "application/xml" }, document)
     : xmlReply(200, xmlDocument("NotificationConfiguration", []));
-}
-
-export function getMissing(code: S3Code): (call: Call) => Promise<Reply> {
-  return async (call) => {
-    await head(call.objects, call.bucket);
-    throw new WireError(code, S3_ERRORS[code].message);
-  };
 }
 
 export function getEmpty(root: string, children: readonly XmlNode[] = []): (call: Call) => Promise<Reply> {

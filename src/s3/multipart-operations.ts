@@ -11,6 +11,7 @@ import {
   uploadPartCopy as uploadCopy,
 } from "../object/multipart.ts";
 import type { Checksum, ChecksumName, PartInfo, VersionInfo } from "../object/types.ts";
+import { aclOfNewVersion } from "./acl-operations.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import {
   checksumHeaders,
@@ -26,27 +27,23 @@ import {
   versionIdFrom,
   versionIdHeader,
 } from "./headers.ts";
-import { commonParameters, OWNER, OWNER_ID } from "./list-operations.ts";
+import { commonParameters } from "./list-operations.ts";
 import { abortHeaders, expirationHeader } from "./lifecycle-operations.ts";
 import { refuseLockHeaders } from "./lock-headers.ts";
 import { sourceOf } from "./object-operations.ts";
+import { bucketOwner, ownerNode, ownerOf } from "./owners.ts";
 import { rawChecksum, readDocument, requestBody } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
 import { childrenOf, childText, parseXml, type XmlElement, xmlDocument, type XmlNode } from "./xml.ts";
 
 const COMPLETE_DOCUMENT_BYTES_MAX = 8 * 1024 * 1024;
 const PARTS_MAX = 1000;
-const INITIATOR: XmlNode = [
-  "Initiator",
-  [
-    ["ID", OWNER_ID],
-    ["DisplayName", "minio"],
-  ],
-];
 
 export async function createMultipartUpload(call: Call): Promise<Reply> {
   const metadata = newMetadata(call);
+  const internal = await aclOfNewVersion(call);
   const result = await create(call.objects, {
+    internal,
     bucket: call.bucket,
     key: call.key,
     signal: call.request.signal,
@@ -134,14 +131,15 @@ export async function listParts(call: Call): Promise<Reply> {
     partNumberMarker: marker,
     maxParts,
   });
+  const owner = ownerOf(page.internal, await bucketOwner(call));
   return xmlReply(
     200,
     xmlDocument("ListPartsResult", [
       ["Bucket", call.bucket],
       ["Key", call.key],
       ["UploadId", uploadIdOf(call)],
-      INITIATOR,
-      OWNER,
+      ownerNode(call, owner, "Initiator"),
+      ownerNode(call, owner),
       ["StorageClass", page.storageClass],
       ["PartNumberMarker", marker],
       ["NextPartNumberMarker", page.nextPartNumberMarker],
@@ -259,6 +257,7 @@ export async function listMultipartUploads(call: Call): Promise<Reply> {
     uploadIdMarker,
     maxUploads: common.maxKeys,
   });
+  const owner = await bucketOwner(call);
   return xmlReply(
     200,
     xmlDocument("ListMultipartUploadsResult", [
@@ -278,8 +277,8 @@ export async function listMultipartUploads(call: Call): Promise<Reply> {
           [
             ["Key", common.encode(u.key)],
             ["UploadId", u.uploadId],
-            INITIATOR,
-            OWNER,
+            ownerNode(call, ownerOf(u.internal, owner), "Initiator"),
+            ownerNode(call, ownerOf(u.internal, owner)),
             u.storageClass === "STANDARD" ? null : ["StorageClass", u.storageClass],
             ["Initiated", isoDate(u.initiatedNs)],
             u.checksumAlgorithm === null ? null : ["ChecksumAlgorithm", u.checksumAlgorithm],

@@ -6,6 +6,7 @@ import { ObjectError } from "../object/errors.ts";
 import { openObject } from "../object/get-object.ts";
 import { putObject as put } from "../object/put-object.ts";
 import type { Conditions, CopySource, OpenedObject, VersionInfo } from "../object/types.ts";
+import { aclOfNewVersion } from "./acl-operations.ts";
 import { bypassAsked, demandDeletion } from "./authorize.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import { errorCodeOf, errorMessageOf } from "./error-reply.ts";
@@ -39,6 +40,7 @@ const DELETES_AT_ONCE = 16;
 
 export async function putObject(call: Call): Promise<Reply> {
   const metadata = newMetadata(call);
+  const internal = await aclOfNewVersion(call);
   const result = await put(call.objects, {
     bucket: call.bucket,
     key: call.key,
@@ -46,6 +48,7 @@ export async function putObject(call: Call): Promise<Reply> {
     body: requestBody(call),
     conditions: conditionsFrom(call),
     ...metadata,
+    internal,
   });
   return reply(200, {
     ETag: quoted(result.etag),
@@ -187,7 +190,9 @@ export async function copyObject(call: Call): Promise<Reply> {
       );
     return value === "REPLACE";
   };
+  const internal = await aclOfNewVersion(call);
   const result = await copy(call.objects, {
+    internal,
     bucket: call.bucket,
     key: call.key,
     signal: call.request.signal,

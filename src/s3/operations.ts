@@ -12,7 +12,6 @@ import {
   getBucketLocation,
   getBucketVersioning,
   getEmpty,
-  getMissing,
   getNotification,
   getObjectTagging,
   getStored,
@@ -58,8 +57,18 @@ import {
   uploadPart,
   uploadPartCopy,
 } from "./multipart-operations.ts";
+import { deleteBucketPolicy, getBucketPolicy, getBucketPolicyStatus, putBucketPolicy } from "./policy-operations.ts";
+import {
+  deleteOwnershipControls,
+  deletePublicAccessBlock,
+  getOwnershipControls,
+  getPublicAccessBlock,
+  putOwnershipControls,
+  putPublicAccessBlock,
+} from "./public-access.ts";
 import { postObject } from "./post-object.ts";
 import { copyObject, deleteObject, deleteObjects, getObject, headObject, putObject } from "./object-operations.ts";
+import { selectObjectContent } from "./select-operations.ts";
 
 export type Target = "service" | "bucket" | "object";
 export interface Operation {
@@ -127,8 +136,12 @@ export const OPERATIONS: readonly Operation[] = [
   op("GetBucketLocation", "GET", "bucket", getBucketLocation, { query: ["location"] }),
   op("GetBucketVersioning", "GET", "bucket", getBucketVersioning, { query: ["versioning"] }),
   op("PutBucketVersioning", "PUT", "bucket", putBucketVersioning, { query: ["versioning"] }),
-  op("GetBucketPolicyStatus", "GET", "bucket", getMissing("NoSuchBucketPolicy"), { query: ["policyStatus"] }),
-  ...bucketSettings("Policy", "policy", getStored("policy", "NoSuchBucketPolicy"), { deletes: true }),
+  op("GetBucketPolicyStatus", "GET", "bucket", getBucketPolicyStatus, { query: ["policyStatus"] }),
+  ...bucketSettings("Policy", "policy", getBucketPolicy, {
+    put: putBucketPolicy,
+    remove: deleteBucketPolicy,
+    deletes: true,
+  }),
   ...bucketSettings("Tagging", "tagging", getStored("tagging", "NoSuchTagSet"), {
     put: putBucketTagging,
     remove: deleteBucketTagging,
@@ -162,8 +175,14 @@ export const OPERATIONS: readonly Operation[] = [
     remove: deleteBucketWebsite,
     deletes: true,
   }),
-  ...bucketSettings("PublicAccessBlock", "publicAccessBlock", getMissing("NoSuchPublicAccessBlockConfiguration")),
-  ...bucketSettings("OwnershipControls", "ownershipControls", getMissing("OwnershipControlsNotFoundError")),
+  ...bucketSettings("PublicAccessBlock", "publicAccessBlock", getPublicAccessBlock, {
+    put: putPublicAccessBlock,
+    remove: deletePublicAccessBlock,
+  }),
+  ...bucketSettings("OwnershipControls", "ownershipControls", getOwnershipControls, {
+    put: putOwnershipControls,
+    remove: deleteOwnershipControls,
+  }),
   ...bucketSettings("Acl", "acl", getBucketAcl, { put: putBucketAcl }),
   ...bucketSettings("Logging", "logging", getEmpty("BucketLoggingStatus"), { put: putBucketLogging }),
   ...bucketSettings("Accelerate", "accelerate", getEmpty("AccelerateConfiguration"), {
@@ -220,7 +239,7 @@ export const OPERATIONS: readonly Operation[] = [
   op("GetObjectTagging", "GET", "object", getObjectTagging, { query: ["tagging"] }),
   op("PutObjectTagging", "PUT", "object", putObjectTagging, { query: ["tagging"] }),
   op("DeleteObjectTagging", "DELETE", "object", deleteObjectTagging, { query: ["tagging"] }),
-  op("SelectObjectContent", "POST", "object", notImplemented, { query: ["select"] }),
+  op("SelectObjectContent", "POST", "object", selectObjectContent, { query: ["select"], action: "s3:GetObject" }),
   op("RestoreObject", "POST", "object", restoreObject, { query: ["restore"] }),
   op("GetObjectRetention", "GET", "object", getObjectRetention, { query: ["retention"] }),
   op("PutObjectRetention", "PUT", "object", putObjectRetention, { query: ["retention"] }),

@@ -13,9 +13,10 @@ import { isBucketName } from "../object/names.ts";
 import type { VersionInfo } from "../object/types.ts";
 import type { Log } from "../observe/log.ts";
 import type { HeaderList, HttpExchange, HttpRequest } from "../sys/http.ts";
-import { Access, type AccessMeans } from "./access.ts";
+import { Access, denied } from "./access.ts";
+import type { AccessFacts } from "./access-facts.ts";
 import { type AuthOptions, authenticate, authenticateForm, type Identity } from "./authenticate.ts";
-import { authorize } from "./authorize.ts";
+import { authorize, missingKeySeenBy } from "./authorize.ts";
 import type { Call } from "./call.ts";
 import { errorCodeOf, errorDocument, errorMessageOf, errorStatusOf } from "./error-reply.ts";
 import { corsHeaders, preflight } from "./cors.ts";
@@ -34,7 +35,7 @@ export interface S3Options {
   readonly objects: ObjectContext;
   readonly codec: Codec;
   readonly auth: AuthOptions;
-  readonly access: AccessMeans;
+  readonly access: AccessFacts;
   /** Virtual-host domains. */
   readonly domains: readonly string[];
   /** Domains below which a host names a bucket that is visited as a website. */
@@ -120,7 +121,10 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
       throw new WireError("MethodNotAllowed", "The specified method is not allowed against this resource.");
     const call = makeCall(options, exchange, { place, query, identity, form, requestId, commonHeaders });
     await authorize(operation, call);
-    const answer = await operation.run(call);
+    const answer = await operation.run(call).catch(async (error: unknown) => {
+      const isMissing = error instanceof ObjectError && error.code === "NoSuchKey";
+      throw isMissing && (await missingKeySeenBy(call, operation)) === "denied" ? denied() : error;
+    });
     if (answer !== null) {
       status = answer.status;
       await response.send(answer.status, [...answer.headers, ...commonHeaders], answer.body);

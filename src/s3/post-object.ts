@@ -3,6 +3,7 @@
  * signature; `asPut` makes such a request of it, which is authenticated and authorized as any other. Source: s3-api.md §2.9.
  */
 import type { ByteSource } from "../core/byte-stream.ts";
+import { aclOfNewVersion } from "./acl-operations.ts";
 import { putObject as put } from "../object/put-object.ts";
 import type { HttpRequest } from "../sys/http.ts";
 import { tagsFrom } from "./bucket-operations.ts";
@@ -156,6 +157,7 @@ export async function postObject(call: Call): Promise<Reply> {
     body: requestBody(call, declaredChecksum(call), form.file),
     conditions: conditionsFrom(call),
     ...newMetadata(call),
+    internal: await aclOfNewVersion(call),
   });
   const host = call.request.headers.get("host") ?? "";
   const path = call.key.split("/").map(encodeURIComponent).join("/");

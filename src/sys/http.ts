@@ -33,8 +33,8 @@ export interface HttpRequest {
 export interface HttpResponder {
   /** Sends a whole response. `body` is not sent for HEAD, its length is. */
   send(status: number, headers: HeaderList, body: Uint8Array | string): Promise<void>;
-  /** Sends the head; the body of exactly `length` bytes follows through the sink, then `end`. */
-  start(status: number, headers: HeaderList, length: number): ByteSink;
+  /** Sends the head; the body of exactly `length` bytes (null = of any) follows through the sink, then `end`. */
+  start(status: number, headers: HeaderList, length: number | null): ByteSink;
   end(): Promise<void>;
   /** Breaks the connection: what was promised cannot be kept. */
   destroy(): void;
@@ -350,7 +350,7 @@ class NodeResponder implements HttpResponder {
     return Promise.resolve();
   }
 
-  start(status: number, headers: HeaderList, length: number): ByteSink {
+  start(status: number, headers: HeaderList, length: number | null): ByteSink {
     this.head(status, headers, length);
     return { write: (bytes) => this.write(bytes) };
   }
@@ -365,11 +365,11 @@ class NodeResponder implements HttpResponder {
     this.message.socket?.destroy();
   }
 
-  private head(status: number, headers: HeaderList, length: number): void {
+  private head(status: number, headers: HeaderList, length: number | null): void {
     this.headSent = true;
     const flat: string[] = [];
     for (const [name, value] of headers) flat.push(name, value);
-    if (status !== 204 && status !== 304) flat.push("Content-Length", String(length));
+    if (length !== null && status !== 204 && status !== 304) flat.push("Content-Length", String(length));
     this.reply.writeHead(status, flat);
   }
 
