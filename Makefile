@@ -1,6 +1,6 @@
 # Targets only; what they do is in scripts/. Every target installs what it needs first (Bun and the dev tools, from npm).
 export PATH := $(CURDIR)/.tools/bin:$(CURDIR)/node_modules/.bin:$(PATH)
-.PHONY: run test check build bench sim fuzz native crash memory compat ci setup format clean
+.PHONY: run test check build bench sim sim-planted fuzz native crash memory compat s3-tests ci setup format clean
 
 run: build ## a server on ./data{1...4}
 	@scripts/run.sh
@@ -20,6 +20,9 @@ bench: build ## micro benchmarks, then load against a running server
 sim: setup ## SEED=n replays one run, SEEDS=n runs so many
 	@scripts/codec.sh && SHERD_SIM_SEED=$(SEED) SHERD_SIM_SEEDS=$(SEEDS) scripts/test-summary.sh test/sim
 
+sim-planted: setup ## bugs planted in the code, one by one: each must be caught within ten minutes; PLANT=name tries one
+	@scripts/codec.sh && PLANT='$(PLANT)' bun test/sim/planted/main.ts
+
 fuzz: setup ## SECONDS_EACH=n bounds each target, SEED=n takes another sequence
 	@scripts/codec.sh && SHERD_FUZZ_SEED=$(SEED) SHERD_FUZZ_SECONDS=$(SECONDS_EACH) scripts/test-summary.sh test/fuzz
 
@@ -34,6 +37,9 @@ memory: setup ## 64 slow uploads and downloads, a PUT of 5 GiB, 10,000 parts: un
 
 compat: build ## real clients and MinIO's drives against dist/sherd; SUITES="aws rclone" picks some
 	@test/compat/run.sh $(SUITES)
+
+s3-tests: build ## ceph's s3-tests against dist/sherd: S3TESTS_DIR names a checkout, ARGS="-k acl" picks some
+	@test/compat/s3-tests/run.sh $(ARGS)
 
 ci: ## check, test, native, build and compat, with one sum at the end
 	@scripts/ci.sh

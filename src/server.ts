@@ -41,6 +41,7 @@ import { readProcessUsage } from "./observe/process-usage.ts";
 import { AccessFacts } from "./s3/access-facts.ts";
 import { globalCors } from "./s3/cors.ts";
 import { createS3Handler } from "./s3/pipeline.ts";
+import { requestIds } from "./s3/request-ids.ts";
 import { SigningKeys } from "./s3/sigv4.ts";
 import { unmarkRebuild } from "./storage/rebuild-mark.ts";
 import { LOG_DEFAULTS } from "./storage/drive-log.ts";
@@ -48,7 +49,7 @@ import { GuardedDrive } from "./storage/guarded-drive.ts";
 import type { LocalDrive } from "./storage/local-drive.ts";
 import { GroupSyncs, type OpenedPool, openPool, StartError } from "./storage/open-pool.ts";
 import { SummaryCache } from "./storage/version-summary.ts";
-import type { HttpExchange, RunningServer } from "./sys/http.ts";
+import type { HttpServerOptions, RunningServer } from "./sys/http.ts";
 import { startHttpServer } from "./sys/http.ts";
 import { SqliteTables } from "./sys/sqlite-tables.ts";
 import { CertificateFolder } from "./sys/tls.ts";
@@ -351,10 +352,11 @@ export async function startServer(
   const asked = Promise.withResolvers<"restart" | "stop">();
   const hostId = Bun.hash.xxHash64(store.deploymentId).toString(16).padStart(16, "0");
   const shared = { options, objects, auth, hostId, nextRequestId, metrics, outside };
-  const admin = adminOptions({ ...shared, store, identities, asked: asked.resolve });
-  const handle = s3Handler({ ...shared, admin, pools, metricsSecretOf: identities.metricsSecretOf });
+  const admin = adminOptions({ ...shared, store, identities, asked: asked.resolve, port: () => http.port });
+  const handle = s3Handler({ ...shared, admin, pools, identities });
   const certificates = options.certsDir === null ? null : await openCertificates(options.certsDir, log);
-  const http = await listen(options, { tls: certificates, handle, log });
+  const clientAuthorities = identities.providers.certificates ? (certificates?.authorities ?? null) : undefined;
+  const http = await listen(options, { tls: certificates, clientAuthorities, handle, log });
   lag.start();
   const watch = certificates === null ? null : watchCertificates(certificates, http, outside);
   const stopRebuild = new AbortController();
@@ -371,12 +373,13 @@ export async function startServer(
 
 function listen(
   options: ServerOptions,
-  by: { tls: CertificateFolder | null; handle: (exchange: HttpExchange) => Promise<void>; log: Log },
+  by: Pick<HttpServerOptions, "tls" | "clientAuthorities" | "handle"> & { readonly log: Log },
 ): Promise<RunningServer> {
   return startHttpServer({
     host: options.address.host === "" ? "0.0.0.0" : options.address.host,
     port: options.address.port,
     tls: by.tls,
+    clientAuthorities: by.clientAuthorities,
     headerBytesMax: HEADER_BYTES_MAX,
     bodyIdleMs: options.bodyIdleMs,
     headerMs: options.headerMs,
@@ -395,17 +398,24 @@ function s3Handler(parts: {
   nextRequestId: () => string;
   metrics: Metrics;
   admin: AdminOptions;
-  metricsSecretOf: (accessKey: string) => string | undefined;
+  identities: OpenedIdentities;
   pools: Pools;
   outside: Outside;
 }): ReturnType<typeof createS3Handler> {
-  const { options, objects, auth, hostId, metrics, admin, pools } = parts;
+  const { options, objects, auth, hostId, metrics, admin, pools, identities } = parts;
   const { clock, log } = parts.outside;
   return createS3Handler({
     objects,
     codec: objects.codec,
     auth,
     access: new AccessFacts(objects, auth.identities, options.objectOwnership),
+    sts: {
+      ...identities,
+      auth,
+      log,
+      newRequestId: parts.nextRequestId,
+      observe: ({ api, status }) => metrics.request(api, "", status, 0, 0, 0),
+    },
     domains: options.domains,
     websiteDomains: options.websiteDomains,
     cors: globalCors(options.corsOrigins),
@@ -419,7 +429,7 @@ function s3Handler(parts: {
         pools,
         metrics,
         isPublic: options.metricsAuth === "public",
-        secretOf: parts.metricsSecretOf,
+        secretOf: identities.metricsSecretOf,
         nowMs: () => clock.nowMs(),
         admin,
       }),
@@ -444,6 +454,8 @@ function adminOptions(parts: {
   hostId: string;
   nextRequestId: () => string;
   asked: (action: "restart" | "stop") => void;
+  /** What is listened on. */
+  port: () => number;
   metrics: Metrics;
 }): AdminOptions {
   const { options, store, objects, identities, auth, outside, asked } = parts;
@@ -458,12 +470,14 @@ function adminOptions(parts: {
       objects,
       clock,
       rng,
-      hasLdap: false,
+
       control: asked,
       server: {
         deploymentId: store.deploymentId,
         region: options.region,
-        endpoint: `${host}:${options.address.port}`,
+        get endpoint() {
+          return `${host}:${parts.port()}`;
+        },
         scheme: options.certsDir === null ? "http" : "https",
         version: VERSION,
         startedMs: clock.nowMs(),
@@ -481,18 +495,6 @@ function adminOptions(parts: {
       return { code, status: errorStatusOf(code), message: errorMessageOf(error) };
     },
     observe: ({ api, status }) => parts.metrics.request(api, "", status, 0, 0, 0),
-  };
-}
-
-/** Random, upper-case hex; chance is asked for many at once. */
-function requestIds(rng: Rng): () => string {
-  const bytes = Buffer.alloc(8 * 128);
-  let at = bytes.length;
-  return () => {
-    if (at === bytes.length) rng.fill(bytes);
-    if (at === bytes.length) at = 0;
-    at += 8;
-    return bytes.toString("hex", at - 8, at).toUpperCase();
   };
 }
 

@@ -24,7 +24,7 @@ test("the source tree keeps every house rule", () => {
   const files = filesOf("src/**/*.{ts,c,h,inc}");
   expect(files.length).toBeGreaterThan(10);
   expect(files.flatMap(judge).map(formatViolation)).toEqual([]);
-});
+}, 60_000);
 
 test("every folder of src has a row in the import table, and rows name folders that have rows", () => {
   const folders = new Set(filesOf("src/*/**/*.ts").map((file) => file.path.split("/")[1] as string));

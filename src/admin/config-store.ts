@@ -194,7 +194,7 @@ export class ConfigStore {
     const bytes = await this.options.documents.read(PATH);
     const stored: Stored = new Map();
     if (bytes === null) return stored;
-    const document: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
+    const document = parsedDocument(bytes);
     for (const [subSystem, targets] of Object.entries(isObject(document) ? document : {})) {
       const known = new Map<string, Map<string, string>>();
       for (const [target, pairs] of Object.entries(isObject(targets) ? targets : {})) {
@@ -218,6 +218,15 @@ export class ConfigStore {
       ]),
     );
     await this.options.documents.write(PATH, new TextEncoder().encode(JSON.stringify(document)));
+  }
+}
+
+/** A damaged document is not written over. */
+function parsedDocument(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString("utf8"));
+  } catch (cause) {
+    throw new AdminError("XMinioConfigError", `${PATH} on the drives is damaged: it is no JSON`, {}, { cause });
   }
 }
 

@@ -2,6 +2,7 @@
 import type { BucketCatalog } from "../bucket/catalog.ts";
 import type { Pools } from "../erasure/pools.ts";
 import type { IamStore } from "../iam/iam-store.ts";
+import type { StsProviders } from "../iam/sts.ts";
 import type { PasswordEnvelope } from "../iam/password-envelope.ts";
 import type { ObjectContext } from "../object/context.ts";
 import type { Clock } from "../sys/clock.ts";
@@ -18,8 +19,7 @@ export interface AdminContext {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly server: ServerFacts;
-  /** Are users those of an LDAP server? */
-  readonly hasLdap: boolean;
+  readonly providers: StsProviders;
   /** Stops this process after the answer; whoever supervises it starts it again on "restart". */
   readonly control: (action: "restart" | "stop") => void;
 }

@@ -12,8 +12,17 @@ import type { Kms } from "../kms/kms.ts";
 import type { Log } from "../observe/log.ts";
 import type { Clock } from "../sys/clock.ts";
 import type { Rng } from "../sys/rng.ts";
+import { ldapOptions } from "../iam/ldap.ts";
+import { OpenIdProviders, openIdConfig } from "../iam/openid.ts";
+import type { StsProviders } from "../iam/sts.ts";
+import { fetchJson } from "../sys/fetch-json.ts";
+import { ldapDirectory } from "../sys/ldap-directory.ts";
 import { mayDo } from "./call.ts";
+import { DEFAULT_TARGET } from "./config-table.ts";
 import { ConfigStore } from "./config-store.ts";
+
+const PROVIDER_MS = 10_000;
+const PROVIDER_BYTES_MAX = 1024 * 1024;
 
 export interface IdentitiesOptions {
   readonly pools: Pools;
@@ -31,6 +40,7 @@ export interface IdentitiesOptions {
 
 export interface OpenedIdentities {
   readonly iam: IamStore;
+  readonly providers: StsProviders;
   readonly config: ConfigStore;
   readonly envelope: PasswordEnvelope;
   /** The secret of who may read the metrics. */
@@ -45,10 +55,12 @@ export async function openIdentities(parts: IdentitiesOptions): Promise<OpenedId
   const documents = new ConfigDocuments(pools, seal);
   const config = new ConfigStore({ documents, rng, environment });
   const root = { accessKey: rootUser, secretKey: rootPassword };
-  const iam = new IamStore({ documents, root, clock, rng, log, roles: new Map() });
+  const providers = await openProviders(config, clock, log);
+  const iam = new IamStore({ documents, root, clock, rng, log, roles: providers.openId.roles });
   await iam.start();
   return {
     iam,
+    providers,
     config,
     envelope,
     metricsSecretOf(accessKey) {
@@ -58,4 +70,24 @@ export async function openIdentities(parts: IdentitiesOptions): Promise<OpenedId
       return mayDo(found.principal, { action: "admin:Prometheus", resource: "", values }) ? found.secretKey : undefined;
     },
   };
+}
+
+/** As configured at the start; without them while their configuration cannot be read. */
+async function openProviders(config: ConfigStore, clock: Clock, log: Log): Promise<StsProviders> {
+  const fetcher = fetchJson({ timeoutMs: PROVIDER_MS, bytesMax: PROVIDER_BYTES_MAX });
+  try {
+    const openId = [...(await config.effective("identity_openid"))].map(([name, values]) => openIdConfig(name, values));
+    const configs = openId.filter((one) => one !== null);
+    const ldap = ldapOptions((await config.effective("identity_ldap")).get(DEFAULT_TARGET) ?? new Map());
+    const tls = (await config.effective("identity_tls")).get(DEFAULT_TARGET);
+    return {
+      openId: new OpenIdProviders(configs, fetcher, clock),
+      ldap: ldap === null ? null : ldapDirectory(ldap),
+      certificates: tls?.get("enable") === "on",
+    };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    log.error("identity providers are off until a restart", { message });
+    return { openId: new OpenIdProviders([], fetcher, clock), ldap: null, certificates: false };
+  }
 }

@@ -34,8 +34,7 @@ import { exportIam, importIam, importIamV2 } from "./iam-export.ts";
 import { deleteIdpConfig, getIdpConfig, listIdpConfigs, setIdpConfig } from "./idp-config.ts";
 import {
   addCannedPolicy,
-  attachPolicies,
-  detachPolicies,
+  changePolicies,
   infoCannedPolicy,
   listCannedPolicies,
   policyEntities,
@@ -111,9 +110,12 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   op("GET", "list-canned-policies", "ListUserPolicies", listCannedPolicies),
   op("DELETE", "remove-canned-policy", "DeletePolicy", removeCannedPolicy),
   op("PUT", "set-user-or-group-policy", "AttachUserOrGroupPolicy", setUserOrGroupPolicy),
-  op("POST", "idp/builtin/policy/attach", own, attachPolicies),
-  op("POST", "idp/builtin/policy/detach", own, detachPolicies),
+  op("POST", "idp/builtin/policy/attach", own, changePolicies("attach", "builtin")),
+  op("POST", "idp/builtin/policy/detach", own, changePolicies("detach", "builtin")),
   op("GET", "idp/builtin/policy-entities", own, policyEntities),
+  op("POST", "idp/ldap/policy/attach", own, changePolicies("attach", "ldap")),
+  op("POST", "idp/ldap/policy/detach", own, changePolicies("detach", "ldap")),
+  op("GET", "idp/ldap/policy-entities", own, policyEntities),
 
   op("PUT", "add-service-account", own, createServiceAccount),
   op("POST", "update-service-account", own, changeServiceAccount),
@@ -167,8 +169,6 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   missing("GET", "tier", "ListTier"),
   missing("GET", "tier-stats", "ListTier"),
   ...["GET", "POST", "DELETE"].map((method) => missing(method, "tier/*", "SetTier")),
-  ...["policy/attach", "policy/detach"].map((path) => missing("POST", `idp/ldap/${path}`, "UpdatePolicyAssociation")),
-  missing("GET", "idp/ldap/policy-entities", "ListUserPolicies"),
   missing("GET", "idp/ldap/list-access-keys", "ListServiceAccounts"),
   missing("GET", "idp/ldap/list-access-keys-bulk", "ListServiceAccounts"),
   missing("PUT", "idp/ldap/add-service-account", "CreateServiceAccount"),

@@ -3,6 +3,7 @@ import { formatRfc3339 } from "../core/go-time.ts";
 import { policyNames } from "../iam/documents.ts";
 import { IamError } from "../iam/iam-error.ts";
 import type { IamState } from "../iam/iam-state.ts";
+import { isDn, normalDn } from "../iam/ldap.ts";
 import { changeAttached, policyDocument, putPolicy, removePolicy, setAttached, type Target } from "../iam/policies.ts";
 import { POLICY_BYTES_MAX } from "../iam/policy.ts";
 import { type AdminCall, type AdminReply, emptyReply, jsonReply, textField, textsField } from "./call.ts";
@@ -49,7 +50,7 @@ export async function removeCannedPolicy(call: AdminCall): Promise<AdminReply> {
 
 /** Names that are no users of ours are those of certificates and providers: they are looked up when they sign in. */
 function targetNamed(call: AdminCall, name: string, isGroup: boolean): Target {
-  const isProviders = call.context.hasLdap && !call.context.iam.state.identities.user.has(name);
+  const isProviders = call.context.providers.ldap !== null && !call.context.iam.state.identities.user.has(name);
   return { kind: isGroup ? "group" : isProviders ? "sts" : "user", name };
 }
 
@@ -59,24 +60,41 @@ export async function setUserOrGroupPolicy(call: AdminCall): Promise<AdminReply>
   return emptyReply();
 }
 
-export async function attachPolicies(call: AdminCall): Promise<AdminReply> {
-  return await changePolicies(call, "attach");
-}
-export async function detachPolicies(call: AdminCall): Promise<AdminReply> {
-  return await changePolicies(call, "detach");
+/** `whose`: users and groups of ours, or of the LDAP server. */
+export function changePolicies(
+  how: "attach" | "detach",
+  whose: "builtin" | "ldap",
+): (call: AdminCall) => Promise<AdminReply> {
+  return async (call) => await change(call, how, whose);
 }
 
-async function changePolicies(call: AdminCall, how: "attach" | "detach"): Promise<AdminReply> {
+async function change(call: AdminCall, how: "attach" | "detach", whose: "builtin" | "ldap"): Promise<AdminReply> {
   if (!call.may("UpdatePolicyAssociation")) call.demand("AttachUserOrGroupPolicy");
   const body = await call.openedJson();
   const [user, group] = [textField(body, "user"), textField(body, "group")];
   const policies = textsField(body, "policies");
   if ((user === "") === (group === "") || policies.length === 0)
     throw new AdminError("InvalidRequest", "Policies, and either a user or a group, must be given.");
-  const target: Target = group === "" ? { kind: "user", name: user } : { kind: "group", name: group };
+  const target: Target =
+    whose === "ldap"
+      ? await ldapTarget(call, user, group)
+      : group === ""
+        ? { kind: "user", name: user }
+        : { kind: "group", name: group };
   const changed = await changeAttached(call.context.iam, target, [...new Set(policies)], how);
   const updatedAt = formatRfc3339(call.context.clock.nowNs());
   return await call.sealed({ [how === "attach" ? "policiesAttached" : "policiesDetached"]: changed, updatedAt });
+}
+
+/** By DN, or a user by the name that it logs in with. */
+async function ldapTarget(call: AdminCall, user: string, group: string): Promise<Target> {
+  const { ldap } = call.context.providers;
+  if (ldap === null) throw new AdminError("XMinioLDAPNotEnabled", "LDAP is not configured.");
+  if (group !== "") return { kind: "ldap-group", name: normalDn(group) };
+  if (isDn(user)) return { kind: "sts", name: normalDn(user) };
+  const found = await ldap.find(user);
+  if (found === null) throw new IamError("NoSuchUser", "The LDAP server has no such user.");
+  return { kind: "sts", name: normalDn(found.dn) };
 }
 
 // ---- who has what

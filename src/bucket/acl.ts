@@ -101,8 +101,8 @@ export function encodeAcl({ owner, grants }: Acl): Uint8Array {
 export function decodeAcl(bytes: Uint8Array | undefined, owner: string): Acl {
   if (bytes === undefined || bytes.length === 0) return privateAcl(owner);
   try {
-    const found = JSON.parse(new TextDecoder().decode(bytes)) as { owner?: unknown; grants?: unknown };
-    if (typeof found.owner !== "string" || !Array.isArray(found.grants)) return privateAcl(owner);
+    const found = JSON.parse(new TextDecoder().decode(bytes)) as { owner?: unknown; grants?: unknown } | null;
+    if (typeof found?.owner !== "string" || !Array.isArray(found.grants)) return privateAcl(owner);
     const grants = found.grants.flatMap((item: unknown): Grant[] => {
       const [grantee, permission] = Array.isArray(item) ? (item as unknown[]) : [];
       const known = PERMISSIONS.find((p) => p === permission);

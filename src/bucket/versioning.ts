@@ -39,7 +39,7 @@ function invalid(message: string): DocumentError {
   return new DocumentError("IllegalVersioningConfiguration", message);
 }
 
-/** What lies on the drives, whatever it is: a bucket is readable though its settings are not. */
+/** What lies on the drives; a document that cannot be read means that nothing was set. */
 export function parseStoredVersioning(document: Uint8Array): Versioning {
   if (document.length === 0) return NEVER_VERSIONED;
   const text = new TextDecoder().decode(document);

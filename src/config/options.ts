@@ -342,6 +342,7 @@ const NOT_OPTIONS: readonly string[] = [
   "SHERD_BIN",
   "SHERD_COMPAT_DIR",
   "SHERD_COMPAT_ENDPOINT",
+  "SHERD_COMPAT_MC",
 ];
 /** Kubernetes sets these in every container when a service is called "sherd". */
 const SERVICE_LINK = /^SHERD_(?:SERVICE|PORT)(?:_|$)/;

@@ -8,6 +8,7 @@
 import { FormatError } from "../core/format-error.ts";
 import { GO_ZERO_TIME } from "../core/go-time.ts";
 import { KeyLock } from "../core/key-lock.ts";
+import { QuorumError } from "../core/quorum-error.ts";
 import type { Log } from "../observe/log.ts";
 import type { Clock } from "../sys/clock.ts";
 import type { Rng } from "../sys/rng.ts";
@@ -154,7 +155,7 @@ export class IamStore implements Identities {
     const { documents } = this.options;
     const state = new IamState();
     const paths = await documents.list(IAM_FOLDER);
-    if (!paths.includes(FORMAT_PATH)) await documents.write(FORMAT_PATH, new TextEncoder().encode('{"version":1}'));
+    if (!paths.includes(FORMAT_PATH)) await this.markFormat();
     const named = paths.flatMap((path) => {
       const name = documentName(path);
       return name === null ? [] : [{ path, name }];
@@ -169,6 +170,16 @@ export class IamStore implements Identities {
     }
     await this.dateBarePolicies(state);
     return state;
+  }
+
+  /** MinIO looks for it; what can be read is used also while nothing can be written. */
+  private async markFormat(): Promise<void> {
+    try {
+      await this.options.documents.write(FORMAT_PATH, new TextEncoder().encode('{"version":1}'));
+    } catch (error) {
+      if (!(error instanceof QuorumError)) throw error;
+      this.options.log.warn("identities have no format yet", { message: error.message });
+    }
   }
 
   /** Policies of older releases have no dates of their own: theirs is that of the document. */

@@ -67,13 +67,18 @@ export async function removePolicy(iam: IamStore, name: string): Promise<void> {
 /** Mappings of names that are gone keep nothing in use. */
 function isThere(state: IamState, kind: MappingKind, name: string): boolean {
   if (kind === "user") return state.identities.user.has(name);
-  if (kind === "group") return state.groups.has(name);
+  if (kind === "group") return state.groups.has(name) || name.includes("="); // a group of an LDAP server
   return true;
 }
 
 export interface Target {
-  readonly kind: MappingKind;
+  /** A group of an LDAP server is none of ours, but its policies lie with those of our groups. */
+  readonly kind: MappingKind | "ldap-group";
   readonly name: string;
+}
+
+function mappingOf({ kind }: Target): MappingKind {
+  return kind === "ldap-group" ? "group" : kind;
 }
 
 /** Replaces what is attached; none = nothing any more. */
@@ -81,7 +86,7 @@ export async function setAttached(iam: IamStore, target: Target, names: readonly
   await iam.change(async (state) => {
     demandTarget(iam, state, target);
     demandPolicies(state, names);
-    await iam.putMapping(target.kind, target.name, { policies: names, updatedNs: iam.options.clock.nowNs() });
+    await iam.putMapping(mappingOf(target), target.name, { policies: names, updatedNs: iam.options.clock.nowNs() });
   });
 }
 
@@ -95,11 +100,11 @@ export async function changeAttached(
   return await iam.change(async (state) => {
     demandTarget(iam, state, target);
     if (how === "attach") demandPolicies(state, names);
-    const known = state.mapped(target.kind, target.name);
+    const known = state.mapped(mappingOf(target), target.name);
     const changed = names.filter((name) => known.includes(name) === (how === "detach"));
     if (changed.length === 0) throw new IamError("NoChange", "The specified policy change is already in effect.");
     const policies = how === "attach" ? [...known, ...changed] : known.filter((name) => !changed.includes(name));
-    await iam.putMapping(target.kind, target.name, { policies, updatedNs: iam.options.clock.nowNs() });
+    await iam.putMapping(mappingOf(target), target.name, { policies, updatedNs: iam.options.clock.nowNs() });
     return changed;
   });
 }

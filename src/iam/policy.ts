@@ -44,7 +44,7 @@ export interface Question {
   readonly action: string;
   /** "arn:aws:s3:::bucket/key"; "" for actions that have none. */
   readonly resource: string;
-  /** All names by which a resource's policy may mean the caller; anonymous has none. */
+  /** All names by which a resource's policy may mean the caller, `CanonicalUser:<id>` too; anonymous has none. */
   readonly principalNames: readonly string[];
   readonly values: ConditionValues;
 }
@@ -95,11 +95,11 @@ export function parsePolicy(json: string | Uint8Array, kind: PolicyKind = "ident
   if (items.length > STATEMENTS_MAX) throw malformed(`A policy can have at most ${STATEMENTS_MAX} statements.`);
   const hasVariables = version !== "2008-10-17";
   const statements = items.map((item) => statementOf(objectOf(item, "Statement"), kind, hasVariables));
-  const needed = new Set(statements.flatMap(keysOf));
+  const needed = [...new Set(statements.flatMap(keysOf))];
   return {
     version: typeof version === "string" ? version : "",
     statements,
-    needs: (prefix) => [...needed].some((key) => key.startsWith(prefix)),
+    needs: (prefix) => needed.some((key) => key.startsWith(prefix)),
   };
 }
 
@@ -171,8 +171,7 @@ function principalsOf(item: Record<string, unknown>): Patterns<string> {
     if (!["AWS", "CanonicalUser", "Service", "Federated"].includes(type))
       throw malformed("Invalid principal in policy");
     // Services and federated sessions are nobody here; kept, so that a statement that names only them means nobody.
-    for (const name of textsOf(names, "Principal"))
-      list.push(type === "AWS" || (type === "CanonicalUser" && name !== "*") ? name : `${type}:${name}`);
+    for (const name of textsOf(names, "Principal")) list.push(type === "AWS" ? name : `${type}:${name}`);
   }
   if (list.length === 0) throw malformed("Invalid principal in policy");
   return { negated, list };

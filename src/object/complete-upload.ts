@@ -19,6 +19,7 @@ import { checkKey } from "./names.ts";
 import { demandReplaceable, readsForWrite } from "./object-lock.ts";
 import { CHECKSUM_KEY, CHECKSUM_TYPE_KEY, uploadChecksum, uploadOf } from "./multipart.ts";
 import { demandConditions, NULL_VERSION, OBJECT_BYTES_MAX } from "./put-object.ts";
+import { demandRoom } from "./quota.ts";
 import type { Checksum, ChecksumType, CompleteUploadRequest, PutObjectResult } from "./types.ts";
 import { ACTUAL_SIZE_KEY, CRC_KEY } from "./version-info.ts";
 import { encodeChecksumRecords } from "../codec/checksum.ts";
@@ -42,6 +43,7 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
       `The provided 'x-amz-mp-object-size' header value ${request.objectSizeBytes} does not match what was computed: ${sizeBytes}`,
     );
   }
+  await demandRoom(ctx, bucket, sizeBytes);
   const etag = multipartEtag(parts);
   const record = declared === null ? null : foldChecksums(ctx, parts, declared);
   demandChecksum(request, record);

@@ -14,6 +14,7 @@ import { pipeVersion } from "./pipe-version.ts";
 import { demandLockable, demandReplaceable, lockOfNewVersion, readsForWrite } from "./object-lock.ts";
 import { judgeCopySource } from "./precondition.ts";
 import { demandConditions, NULL_VERSION } from "./put-object.ts";
+import { demandRoom } from "./quota.ts";
 import type { Checksum, CopyObjectRequest, CopyObjectResult, CopySource, VersionInfo } from "./types.ts";
 import { crcEntry, demandReadable, modTimeMs, userMetadata, versionInfo } from "./version-info.ts";
 
@@ -53,6 +54,7 @@ export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest)
   await using source = await openSource(ctx, request.source);
   const { info, reader } = source;
   demandChange(request, info);
+  await demandRoom(ctx, bucket, info.sizeBytes);
   const algorithm = request.checksumAlgorithm ?? info.checksum?.algorithm ?? "CRC64NVME";
   const mode = modeOf(bucket.versioning, request.key);
   const storageClass = request.storageClass ?? info.storageClass;

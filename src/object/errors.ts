@@ -32,6 +32,7 @@ export type ObjectErrorCode =
   | "ObjectExistsAsDirectory"
   | "ObjectLocked"
   | "NoSuchLock"
+  | "QuotaExceeded"
   | "MethodNotAllowed"
   | "NotImplemented";
 

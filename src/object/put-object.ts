@@ -11,6 +11,7 @@ import { expiryOfNew } from "./expiry.ts";
 import { checkKey } from "./names.ts";
 import { demandLockable, demandReplaceable, lockOfNewVersion, readsForWrite } from "./object-lock.ts";
 import { judgeWrite } from "./precondition.ts";
+import { demandRoom } from "./quota.ts";
 import type { Checksum, Conditions, PutObjectRequest, PutObjectResult } from "./types.ts";
 import { crcEntry, modTimeMs, userMetadata } from "./version-info.ts";
 
@@ -24,6 +25,7 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   if (body.sizeBytes > OBJECT_BYTES_MAX)
     throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
   demandLockable(bucket, request.lock);
+  await demandRoom(ctx, bucket, body.sizeBytes);
   const mode = modeOf(bucket.versioning, request.key);
   await using staged = await ctx.store.stage({
     bucket: request.bucket,

@@ -26,6 +26,8 @@ export interface Wanted {
   readonly versionId?: string | undefined;
   /** A bucket to be made: whose one of this name is does not matter yet. */
   readonly isNew?: boolean;
+  /** Asked of the bucket owner's account only: to others allowed unless a policy denies it. */
+  readonly isForOwner?: boolean;
   /** What stands for the query's `prefix`. */
   readonly prefix?: string;
 }
@@ -63,7 +65,8 @@ export class Access {
       throw new ObjectError("NoSuchBucket", "The specified bucket does not exist.", { bucket: wanted.bucket });
     const subject = await this.subjectOf(wanted, bucket);
     const verdicts = wanted.anyOf.map((action) => this.verdictOn(action, wanted, subject));
-    return verdicts.includes("allow") && !verdicts.includes("deny");
+    if (verdicts.includes("deny")) return false;
+    return verdicts.includes("allow") || (wanted.isForOwner === true && subject.owner !== principal.canonicalId);
   }
 
   ownershipOf(settings: AccessSettings): Ownership {
@@ -108,7 +111,8 @@ export class Access {
     const settings = facts.settings(bucket);
     const attached = facts.policyOf(bucket);
     const hasLists = this.ownershipOf(settings) !== "BucketOwnerEnforced";
-    const isOfObject = wanted.key !== "" && wanted.anyOf.some((action) => OBJECT_PERMISSIONS.has(action));
+    const isOfObject =
+      wanted.key !== "" && wanted.isForOwner !== true && wanted.anyOf.some((action) => OBJECT_PERMISSIONS.has(action));
     const needsTags = wanted.key !== "" && [...principal.policies, ...attached].some((p) => p.needs(EXISTING_TAGS));
     const version = needsTags || (hasLists && isOfObject) ? await facts.version(wanted, settings.owner) : null;
     const acl = !hasLists ? null : isOfObject ? (version?.acl ?? null) : settings.acl;
@@ -196,6 +200,7 @@ function namesOf({ kind, canonicalId, userName, parentUser }: Principal): readon
   const user = parentUser === "" ? userName : parentUser;
   return [
     canonicalId,
+    `CanonicalUser:${canonicalId}`,
     user,
     `arn:aws:iam:::user/${user}`,
     `arn:aws:iam:::user/${canonicalId}`,

@@ -18,7 +18,7 @@ import { type Identities, ROOT_ACCOUNT_ID, ROOT_DISPLAY_NAME } from "../iam/prin
 import { WireError } from "./wire-error.ts";
 import { child, childrenOf, childText, parseXml, type XmlElement } from "./xml.ts";
 
-const GRANT_HEADERS: readonly (readonly [string, Permission])[] = [
+export const GRANT_HEADERS: readonly (readonly [string, Permission])[] = [
   ["x-amz-grant-read", "READ"],
   ["x-amz-grant-write", "WRITE"],
   ["x-amz-grant-read-acp", "READ_ACP"],

@@ -5,6 +5,7 @@
  */
 import { denied, type Wanted } from "./access.ts";
 import type { Call } from "./call.ts";
+import { GRANT_HEADERS } from "./acl-document.ts";
 import { copySourceFrom } from "./headers.ts";
 import type { Operation } from "./operations.ts";
 
@@ -21,12 +22,12 @@ const VERSION_ACTIONS: ReadonlyMap<string, string> = new Map([
 ]);
 
 export async function authorize(operation: Operation, call: Call): Promise<void> {
-  await demandExpectedOwner(call, call.request.headers.get("x-amz-expected-bucket-owner"), call.bucket);
+  await demandExpectedOwner(call, call.parameter("x-amz-expected-bucket-owner"), call.bucket);
   const copies = operation.name === "CopyObject" || operation.name === "UploadPartCopy";
   if (copies)
     await demandExpectedOwner(
       call,
-      call.request.headers.get("x-amz-source-expected-bucket-owner"),
+      call.parameter("x-amz-source-expected-bucket-owner"),
       copySourceFrom(call.parameter("x-amz-copy-source") ?? "").bucket,
     );
   for (const wanted of wantedBy(operation, call)) {
@@ -69,8 +70,9 @@ function wantedBy(operation: Operation, call: Call): Wanted[] {
     case "ListBuckets":
       if (call.access.principal.kind === "anonymous") throw denied();
       return []; // shows what the caller may see
-    case "DeleteObjects":
-      return []; // key by key
+    case "DeleteObjects": // key by key
+    case "PutObjectTagging": // the tags are in the document
+      return [];
     case "HeadBucket":
       return [{ anyOf: ["s3:ListBucket", "s3:HeadBucket"], bucket, key: "" }];
     case "ListObjectVersions":
@@ -88,11 +90,15 @@ function wantedBy(operation: Operation, call: Call): Wanted[] {
 
 function onCreation(call: Call): Wanted[] {
   const { bucket } = call;
-  if (call.request.headers.get("x-amz-bucket-object-lock-enabled")?.toLowerCase() !== "true") return [];
-  return [
-    { anyOf: ["s3:PutBucketObjectLockConfiguration"], bucket, key: "", isNew: true },
-    { anyOf: ["s3:PutBucketVersioning"], bucket, key: "", isNew: true },
-  ];
+  const more: Wanted[] = [];
+  const add = (action: string): unknown => more.push({ anyOf: [action], bucket, key: "", isNew: true });
+  if (call.request.headers.get("x-amz-bucket-object-lock-enabled")?.toLowerCase() === "true") {
+    add("s3:PutBucketObjectLockConfiguration");
+    add("s3:PutBucketVersioning");
+  }
+  if (hasAcl(call)) add("s3:PutBucketAcl");
+  if (call.parameter("x-amz-object-ownership") !== undefined) add("s3:PutBucketOwnershipControls");
+  return more;
 }
 
 /** Operations that make a new version, whose headers may set more than its content. */
@@ -116,11 +122,27 @@ function onKey(operation: Operation, call: Call): Wanted[] {
   if (operation.name === "GetObjectAttributes")
     wanted.push(onObject("s3:GetObject", bucket, key, call.query.get("versionId")));
   if (operation.name === "CopyObject" || operation.name === "UploadPartCopy") wanted.push(...onSource(call));
-  if (MAKES_VERSION.has(operation.name))
-    for (const [header, action] of HEADER_ACTIONS)
-      if (call.parameter(header) !== undefined) wanted.push(onObject(action, bucket, key));
+  if (MAKES_VERSION.has(operation.name)) wanted.push(...onHeaders(call));
   if (operation.name === "DeleteObject" || operation.name === "PutObjectRetention") wanted.push(...onBypass(call, key));
   return wanted;
+}
+
+/** Who may write only may not open what is written; another account owns what it writes, and may. */
+function onHeaders(call: Call): Wanted[] {
+  const { bucket, key } = call;
+  const wanted = HEADER_ACTIONS.filter(([header]) => call.parameter(header) !== undefined).map(([, action]) =>
+    onObject(action, bucket, key),
+  );
+  if (hasAcl(call)) wanted.push({ anyOf: ["s3:PutObjectAcl"], bucket, key, isForOwner: true });
+  return wanted;
+}
+
+const HARMLESS_ACLS: readonly string[] = ["", "private", "bucket-owner-full-control"];
+function hasAcl(call: Call): boolean {
+  return (
+    !HARMLESS_ACLS.includes(call.parameter("x-amz-acl") ?? "") ||
+    GRANT_HEADERS.some(([header]) => call.parameter(header) !== undefined)
+  );
 }
 
 function onBypass(call: Call, key: string): Wanted[] {
@@ -136,6 +158,12 @@ export async function demandDeletion(call: Call, key: string, versionId: string 
 function onSource(call: Call): Wanted[] {
   const source = copySourceFrom(call.parameter("x-amz-copy-source") ?? "");
   return [onObject("s3:GetObject", source.bucket, source.key, source.versionId)];
+}
+
+/** PutObjectTagging, once its tags are known: conditions may ask for them. */
+export async function demandTagging(call: Call, tags: readonly (readonly [string, string])[]): Promise<void> {
+  call.access.values.setRequestTags(tags);
+  await call.access.demand(onObject("s3:PutObjectTagging", call.bucket, call.key, call.query.get("versionId")));
 }
 
 /** All (where users are accounts: those of the caller's) for who may list them, else those that the caller may list or locate; AccessDenied where that is none. */

@@ -13,7 +13,7 @@ import { ROOT_ACCOUNT_ID } from "../iam/principal.ts";
 import { parseVersioning } from "../bucket/versioning.ts";
 import { getTagging, putTagging } from "../object/tagging.ts";
 import { demandOwnBucket, ownOfNewBucket } from "./acl-operations.ts";
-import { visibleBuckets } from "./authorize.ts";
+import { demandTagging, visibleBuckets } from "./authorize.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import type { S3Code } from "./errors.ts";
 import { S3_ERRORS } from "./errors.ts";
@@ -152,6 +152,7 @@ export async function getObjectTagging(call: Call): Promise<Reply> {
 
 export async function putObjectTagging(call: Call): Promise<Reply> {
   const tags = tagsFrom(await readDocument(call, DOCUMENT_BYTES_MAX));
+  await demandTagging(call, tags);
   checkTags(tags, OBJECT_TAGS_MAX);
   return await setTags(call, encodeTags(tags), 200);
 }

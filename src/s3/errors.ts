@@ -118,6 +118,7 @@ export const S3_ERRORS = {
   UnresolvableGrantByEmailAddress: row(400, "The e-mail address you provided does not match any account on record."),
   UnsupportedNotification: row(400, "Only queues can be notified."),
   XAmzContentSHA256Mismatch: row(400, "The provided 'x-amz-content-sha256' header does not match what was computed."),
+  XMinioAdminBucketQuotaExceeded: row(400, "Bucket quota exceeded"),
   XMinioInvalidObjectName: row(400, "Object name contains unsupported characters."),
   XMinioInvalidResourceName: row(400, 'Resource name contains bad components such as ".." or ".".'),
   XMinioObjectExistsAsDirectory: row(400, "Object name already exists as a directory."),
@@ -161,6 +162,7 @@ export const OBJECT_ERRORS = {
   ObjectExistsAsDirectory: "XMinioObjectExistsAsDirectory",
   ObjectLocked: "AccessDenied",
   NoSuchLock: "NoSuchObjectLockConfiguration",
+  QuotaExceeded: "XMinioAdminBucketQuotaExceeded",
   MethodNotAllowed: "MethodNotAllowed",
   NotImplemented: "NotImplemented",
 } as const satisfies Record<ObjectErrorCode, S3Code>;

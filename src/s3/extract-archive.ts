@@ -9,6 +9,7 @@ import { headBucket } from "../object/buckets.ts";
 import { checkKey } from "../object/names.ts";
 import { putObject as put } from "../object/put-object.ts";
 import type { ObjectBody } from "../object/types.ts";
+import { aclOfNewVersion } from "./acl-operations.ts";
 import { onObject } from "./authorize.ts";
 import { type Call, type Reply, reply } from "./call.ts";
 import { decompressed } from "./decompress.ts";
@@ -90,6 +91,7 @@ async function store(call: Call, member: TarMember, options: Options): Promise<v
     tagging: "",
     storageClass: options.storageClass,
     lock: NO_LOCK,
+    internal: await aclOfNewVersion(call),
     ...(member.modTimeMs > 0 ? { modTimeNs: BigInt(member.modTimeMs) * 1_000_000n } : {}),
   });
 }

@@ -25,6 +25,7 @@ import { findOperation, type Target } from "./operations.ts";
 import { asPut, demandPolicy, type PostedForm } from "./post-object.ts";
 import { RequestValues } from "./request-values.ts";
 import { decodePercent, parseQuery } from "./sigv4.ts";
+import { isStsRequest, serveSts, type StsOptions } from "./sts.ts";
 import { serveWebsite, siteOf, type Visit } from "./website.ts";
 import { WireError } from "./wire-error.ts";
 
@@ -57,6 +58,8 @@ export interface S3Options {
   }) => void;
   /** Answers health, metrics and what else is not S3; false = it was not. */
   readonly aside: (exchange: HttpExchange) => Promise<boolean>;
+  /** Security tokens: forms that are sent to the service's root. */
+  readonly sts: StsOptions;
 }
 
 interface Place {
@@ -71,7 +74,8 @@ interface Place {
 export function createS3Handler(options: S3Options): (exchange: HttpExchange) => Promise<void> {
   return async (exchange) => {
     if (exchange.request.rawPath.startsWith("/minio/") && (await options.aside(exchange))) return;
-    await serveRequest(options, exchange);
+    if (isStsRequest(exchange.request)) await serveSts(exchange, options.sts);
+    else await serveRequest(options, exchange);
   };
 }
 

@@ -135,6 +135,9 @@ function requestOf(own: HttpRequest, headers: ReadonlyMap<string, string>, body:
     get remoteAddress() {
       return own.remoteAddress;
     },
+    get clientCertificate() {
+      return own.clientCertificate;
+    },
     get signal() {
       return own.signal;
     },

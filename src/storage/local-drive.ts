@@ -289,8 +289,15 @@ export class LocalDrive implements Drive {
   read(key: ObjectPath): Promise<DriveOutcome<KeyState>> {
     return this.log.commits.read(key);
   }
-  commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
-    return this.log.commits.commit(key, change, terms);
+  /** What was staged is not removed while its commit is under way, nor after one that failed halfway: its record may be durable. */
+  async commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
+    const op = operationOf(change);
+    const staged = op === null ? undefined : this.staged.get(op);
+    if (op === null || staged === undefined) return await this.log.commits.commit(key, change, terms);
+    this.staged.delete(op);
+    const answer = await this.log.commits.commit(key, change, terms);
+    if (answer.ok || answer.error.code !== "Io") this.staged.set(op, staged);
+    return answer;
   }
   settle(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<void>> {
     return this.log.commits.settle(key, stamp);
@@ -425,6 +432,12 @@ export class LocalDrive implements Drive {
   private outcome(what: string, error: number): DriveOutcome<void> {
     return error === 0 ? good(undefined) : bad(this.files.error(what, error));
   }
+}
+
+/** Of the data that a change takes out of staging. */
+function operationOf(change: Change): string | null {
+  if (change.kind === "replace") return change.op;
+  return change.kind === "put" && change.data.kind === "staged" ? change.data.op : null;
 }
 
 /** What a build of the index reads. */

@@ -8,7 +8,7 @@ import type { AddressInfo, Socket } from "node:net";
 import type { ByteSink, ByteSource } from "../core/byte-stream.ts";
 import { OperatingError } from "../core/errors.ts";
 import type { CertificateFolder } from "./tls.ts";
-import { pauseSocketWithBody, tlsListener } from "./tls-listener.ts";
+import { type ClientCertificate, clientCertificateOf, pauseSocketWithBody, tlsListener } from "./tls-listener.ts";
 
 const HEADER_CHECK_MS_MAX = 5_000;
 
@@ -24,6 +24,8 @@ export interface HttpRequest {
   readonly headers: ReadonlyMap<string, string>;
   readonly remoteAddress: string;
   readonly isTls: boolean;
+  /** What TLS says of the certificate that the client showed; null = none, or none was asked for. */
+  readonly clientCertificate: ClientCertificate | null;
   /** The body's bytes; null `Content-Length` and no chunked coding = no body. */
   readonly body: ByteSource;
   /** Aborts when the client goes away. */
@@ -52,6 +54,8 @@ export interface HttpServerOptions {
   readonly host: string;
   readonly port: number;
   readonly tls: CertificateFolder | null;
+  /** Clients are asked for a certificate, which these authorities (PEM; null = the system's) may have issued. */
+  readonly clientAuthorities?: readonly string[] | null | undefined;
   /** Bytes of all headers together. */
   readonly headerBytesMax: number;
   /** A body that sends nothing for so long is given up. */
@@ -113,7 +117,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
     onRequest(message, reply);
   });
   server.setTimeout(0); // a body may pause for long while others have the drives; bodyIdleMs is the limit
-  const tls = options.tls === null ? null : tlsListener(server, options.tls);
+  const tls = options.tls === null ? null : tlsListener(server, options.tls, options.clientAuthorities);
   const listenPlain = (): Promise<number> =>
     new Promise((resolve, reject) => {
       server.once("error", reject);
@@ -202,6 +206,9 @@ class NodeExchange implements HttpExchange {
         return message.socket.remoteAddress ?? "";
       },
       isTls: options.tls !== null,
+      get clientCertificate() {
+        return options.clientAuthorities === undefined ? null : clientCertificateOf(message.socket);
+      },
       body,
       get signal() {
         return mayAbort();

@@ -19,7 +19,11 @@ export interface TlsListener {
   destroySockets(): void;
 }
 
-export function tlsListener(http: Server, certificates: CertificateFolder): TlsListener {
+export function tlsListener(
+  http: Server,
+  certificates: CertificateFolder,
+  clientAuthorities: readonly string[] | null | undefined,
+): TlsListener {
   const sockets = new Set<TLSSocket>();
   const { cert, key } = certificates.main;
   const server = createServer(
@@ -29,6 +33,9 @@ export function tlsListener(http: Server, certificates: CertificateFolder): TlsL
       minVersion: "TLSv1.2",
       ALPNProtocols: ["http/1.1"],
       handshakeTimeout: HANDSHAKE_MS,
+      // Asked for, not demanded: nearly all clients have none.
+      ...(clientAuthorities === undefined ? {} : { requestCert: true, rejectUnauthorized: false }),
+      ...(clientAuthorities === undefined || clientAuthorities === null ? {} : { ca: [...clientAuthorities] }),
       SNICallback: (name, found) => found(null, certificates.pairFor(name).context),
     },
     (socket) => {
@@ -54,6 +61,27 @@ export function tlsListener(http: Server, certificates: CertificateFolder): TlsL
     destroySockets: () => {
       for (const socket of sockets) socket.destroy();
     },
+  };
+}
+
+export interface ClientCertificate {
+  readonly commonName: string;
+  readonly expiresMs: number;
+  /** Issued by an authority that is trusted here, for clients. */
+  readonly isTrusted: boolean;
+}
+
+const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
+
+export function clientCertificateOf(socket: unknown): ClientCertificate | null {
+  const tls = socket as Partial<TLSSocket>;
+  const certificate = tls.getPeerX509Certificate?.();
+  if (certificate === undefined || certificate.ca) return null;
+  const subject = tls.getPeerCertificate?.(false).subject as { CN?: unknown } | undefined;
+  return {
+    commonName: typeof subject?.CN === "string" ? subject.CN : "",
+    expiresMs: Date.parse(certificate.validTo),
+    isTrusted: tls.authorized === true && (certificate.keyUsage ?? []).includes(CLIENT_AUTH),
   };
 }
 

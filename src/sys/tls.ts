@@ -41,11 +41,15 @@ export class CertificateFolder {
 
   private constructor(private readonly directory: string) {}
 
+  /** Authorities of the sub-folder `CAs`, PEM; null = there are none, and the system's count. Read at the start. */
+  authorities: readonly string[] | null = null;
+
   static async open(
     directory: string,
   ): Promise<{ readonly folder: CertificateFolder; readonly refused: readonly string[] }> {
     const folder = new CertificateFolder(directory);
     const { refused } = await folder.refresh();
+    folder.authorities = await authoritiesOf(join(directory, "CAs"));
     if (folder.known.get(directory)?.pair instanceof Object) return { folder, refused };
     throw new CertificateError(
       refused.length > 0 ? "BadCertificate" : "NoCertificate",
@@ -106,6 +110,15 @@ export class CertificateFolder {
     }
     return found;
   }
+}
+
+async function authoritiesOf(folder: string): Promise<readonly string[] | null> {
+  const found: string[] = [];
+  for (const name of (await readdir(folder).catch(() => [])).sort()) {
+    const text = await readFile(join(folder, name), "utf8").catch(() => "");
+    if (text.includes("-----BEGIN CERTIFICATE-----")) found.push(text);
+  }
+  return found.length === 0 ? null : found;
 }
 
 function hasName(pair: CertificatePair, name: string): boolean {

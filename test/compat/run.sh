@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 : "${SHERD_COMPAT_DIR:=${XDG_CACHE_HOME:-$HOME/.cache}/sherd-compat}"
 export SHERD_COMPAT_DIR
 
-SUITES=${*:-aws boto3 aws-sdk minio-js rclone s3cmd restic takeover}
+SUITES=${*:-aws boto3 aws-sdk minio-js rclone s3cmd restic mc takeover s3-tests}
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/sherd-compat.XXXXXX")
 sums=$scratch/sums
 trap 'stop_server; rm -rf "$scratch"' EXIT
@@ -23,8 +23,9 @@ command_of() {
     boto3) echo "$python $here/clients/boto3-suite.py" ;;
     aws-sdk) echo "$node $here/clients/aws-sdk.mjs" ;;
     minio-js) echo "$node $here/clients/minio-js.mjs" ;;
+    s3-tests) echo "sh $here/s3-tests/run.sh" ;;
     takeover) echo "sh $here/takeover.sh" ;;
-    aws | rclone | s3cmd | restic) echo "sh $here/clients/$1.sh" ;;
+    aws | rclone | s3cmd | restic | mc) echo "sh $here/clients/$1.sh" ;;
     *) echo "sh -c false" ;;
   esac
 }
@@ -46,7 +47,7 @@ run_suite() {
 }
 
 has_clients() {
-  for suite in $SUITES; do [ "$suite" = takeover ] || return 0; done
+  for suite in $SUITES; do [ "$suite" = takeover ] || [ "$suite" = s3-tests ] || return 0; done
   return 1
 }
 
@@ -70,7 +71,7 @@ if has_clients; then
 fi
 
 for suite in $SUITES; do
-  if [ "$suite" != takeover ] && [ -z "$ENDPOINT" ]; then
+  if [ "$suite" != takeover ] && [ "$suite" != s3-tests ] && [ -z "$ENDPOINT" ]; then
     echo "== $suite: no server"
     echo "0 1 0" >> "$sums"
   else

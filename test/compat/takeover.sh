@@ -2,6 +2,7 @@
 # Each unencrypted, uncompressed drive set that a MinIO server wrote: unpacked, served by dist/sherd with that server's arguments,
 # environment and credentials, and compared with what MinIO showed, by the judge that lies beside the fixtures.
 # Counts are those of the judge's single comparisons. `takeover.sh NAME…` runs these sets only.
+# With SHERD_COMPAT_MC, MinIO's client, what it shows of identities is compared too; who may log in to do what always is.
 # Needs python3; the fixtures are at SHERD_FIXTURES (default ../shared/fixtures of the repository).
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -57,8 +58,26 @@ judge_set() (
   fi
   trap stop_server EXIT
   start_server "$folder" "$@" || exit 1
-  python3 "$judge" --core --endpoint "$ADDRESS" --expected "$expected" --max 40
+  {
+    python3 "$judge" --core --iam --endpoint "$ADDRESS" --expected "$expected"
+    # What MinIO's client shows of identities. The settings of buckets, which --core leaves out, differ by design.
+    if [ -n "${SHERD_COMPAT_MC:-}" ]; then
+      python3 "$judge" --iam --mc "$SHERD_COMPAT_MC" --only "mc " --endpoint "$ADDRESS" --expected "$expected"
+    fi
+  } | summed
 )
+
+# MinIO judges signed callers by their own policies alone; here a bucket's policy counts for everybody, as on AWS (ADR 0009): what it
+# shows to anonymous callers, it shows to users too. These comparisons, and these only, are taken out of the judge's output.
+BY_DESIGN='^FAIL [[]login[]] login [^ ]*: GET /conf(/public/readable|[?]list-type=2&prefix=public%2F): expected .*"status": 403.* got .*"status": 200'
+summed() {
+  awk -v pattern="$BY_DESIGN" '
+    $0 ~ pattern { excused++; next }
+    /^[0-9]+ passed, [0-9]+ failed$/ { passed += $1; failed += $3; next }
+    /^FAIL/ && ++shown > 40 { next }
+    { print }
+    END { failed -= excused; print passed + 0 " passed, " failed + 0 " failed"; exit failed > 0 || passed == 0 }'
+}
 
 for archive in "$fixtures"/takeover/*.tar.gz; do
   name=$(basename "$archive" .tar.gz)

@@ -77,6 +77,7 @@ function requestOf(text: string): Parsed {
     headers,
     remoteAddress: "127.0.0.1",
     isTls: false,
+    clientCertificate: null,
     body: sourceOf(new Uint8Array(0)),
     signal: new AbortController().signal,
   };

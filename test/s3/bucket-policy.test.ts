@@ -102,6 +102,27 @@ test("tags of the object and of the request are conditions", async () => {
   expect((await anonymous("PUT", "/bucket/t", { body: "1", headers })).status).toBe(200);
 });
 
+test("tags in a document are the request's too", async () => {
+  const tagging = (value: string): Promise<Answer> =>
+    anonymous("PUT", "/bucket/home/k", {
+      query: "tagging",
+      body: `<Tagging><TagSet><Tag><Key>class</Key><Value>${value}</Value></Tag></TagSet></Tagging>`,
+    });
+  await s3.call("DELETE", "/bucket", { query: "policy" });
+  expect((await tagging("open")).code).toBe("AccessDenied");
+  await put(
+    allow("s3:PutObjectTagging", "/*", { Condition: { StringEquals: { "s3:RequestObjectTag/class": "open" } } }),
+  );
+  expect((await tagging("open")).status).toBe(200);
+  expect((await tagging("closed")).code).toBe("AccessDenied");
+  await put(allow("s3:PutObjectTagging", "/*"), {
+    ...allow("s3:PutObjectTagging", "/*", { Condition: { StringEquals: { "s3:RequestObjectTag/class": "closed" } } }),
+    Effect: "Deny",
+  });
+  expect((await tagging("closed")).code).toBe("AccessDenied");
+  expect((await tagging("open")).status).toBe(200);
+});
+
 test("root may do everything, whatever a policy denies", async () => {
   await put({ ...allow("s3:*", "/*"), Effect: "Deny" });
   expect((await s3.call("GET", "/bucket/home/k")).status).toBe(200);

@@ -1,6 +1,6 @@
 /**
  * One HTTP/1.1 exchange over a raw socket: the request's bytes are exactly those given, the answer is read by its
- * Content-Length. For what clients may not send and libraries tidy up. Bytes; milliseconds.
+ * Content-Length or its chunks. For what clients may not send and libraries tidy up. Bytes; milliseconds.
  */
 import { connect } from "node:net";
 
@@ -90,8 +90,26 @@ function parseAnswer(received: Buffer, isHead: boolean, isEnd: boolean): RawAnsw
       const known = headers.get(name.toLowerCase());
       headers.set(name.toLowerCase(), known === undefined ? value : `${known}, ${value}`);
     }
+    if (headers.get("transfer-encoding") === "chunked" && !isHead) {
+      const body = withoutChunks(bytes);
+      if (body === null && !isEnd) return null;
+      return { status, headers, headerNames, body: body ?? Buffer.alloc(0), isCut: body === null };
+    }
     const length = isHead || status === 204 || status === 304 ? 0 : Number(headers.get("content-length") ?? 0);
     if (bytes.length < length && !isEnd) return null;
     return { status, headers, headerNames, body: Buffer.from(bytes.subarray(0, length)), isCut: bytes.length < length };
+  }
+}
+
+/** The body of a chunked answer; null = its last chunk is not there. */
+function withoutChunks(bytes: Buffer): Buffer | null {
+  const pieces: Buffer[] = [];
+  for (let at = 0; ; ) {
+    const line = bytes.indexOf("\r\n", at);
+    const size = line < 0 ? Number.NaN : Number.parseInt(bytes.toString("latin1", at, line), 16);
+    if (size === 0) return Buffer.concat(pieces);
+    if (!(line + 4 + size <= bytes.length)) return null;
+    pieces.push(bytes.subarray(line + 2, line + 2 + size));
+    at = line + 4 + size;
   }
 }

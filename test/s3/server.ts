@@ -42,6 +42,8 @@ export interface S3Server {
   readonly root: string;
   /** Ends the server's process without a word, and starts it again on the same port. */
   restart(): Promise<void>;
+  /** For what makes the server start itself again; after `restart`, or its port is another one. */
+  whenListeningAgain(ask: () => Promise<unknown>): Promise<void>;
   call(method: string, path: string, options?: Options): Promise<Answer>;
   /** Bytes as they are. */
   raw(...pieces: (string | Uint8Array)[]): Promise<Answer>;
@@ -60,7 +62,8 @@ export async function startServer(environment: Readonly<Record<string, string>> 
       stderr: "inherit",
     });
   let server = spawn("127.0.0.1:0");
-  const port = await portOf(server.stdout);
+  let output = new Output(server.stdout);
+  const port = await output.listening();
   const at = { host: "127.0.0.1", port };
   return {
     ...at,
@@ -71,7 +74,12 @@ export async function startServer(environment: Readonly<Record<string, string>> 
       server.kill("SIGKILL");
       await server.exited;
       server = spawn(`127.0.0.1:${port}`);
-      await portOf(server.stdout);
+      output = new Output(server.stdout);
+      await output.listening();
+    },
+    async whenListeningAgain(ask) {
+      await ask();
+      await output.listening();
     },
     async stop() {
       server.kill("SIGTERM");
@@ -82,14 +90,25 @@ export async function startServer(environment: Readonly<Record<string, string>> 
   };
 }
 
-async function portOf(stdout: ReadableStream<Uint8Array>): Promise<number> {
-  let text = "";
-  for await (const chunk of stdout) {
-    text += Buffer.from(chunk).toString();
-    const found = /"listening","address":"http:\/\/[^"]*:(\d+)"/.exec(text)?.[1];
-    if (found !== undefined) return Number(found);
+/** What a server writes; its ports, each time that it begins to listen. */
+class Output {
+  private text = "";
+  private readonly chunks: AsyncIterator<Uint8Array>;
+  constructor(stdout: ReadableStream<Uint8Array>) {
+    this.chunks = stdout[Symbol.asyncIterator]();
   }
-  throw new Error(`the server did not start: ${text}`);
+  async listening(): Promise<number> {
+    for (;;) {
+      const found = /"listening","address":"http:\/\/[^"]*:(\d+)"/.exec(this.text);
+      if (found !== null) {
+        this.text = this.text.slice(found.index + found[0].length);
+        return Number(found[1]);
+      }
+      const { value, done } = await this.chunks.next();
+      if (done === true) throw new Error(`the server did not start: ${this.text}`);
+      this.text += Buffer.from(value).toString();
+    }
+  }
 }
 
 async function call(

@@ -218,6 +218,25 @@ test("drives with different operations in doubt are all decided at start", async
   }
 });
 
+test("a write that ends unknown because a drive could not bring its data to their place is whole or not there after a restart", async () => {
+  const shape = { pools: [["/d1", "/d2", "/d3"]], parity: 1, reducedParity: 1, inlineBytesMax: 0 };
+  for (const seed of [70, 71]) {
+    const disk = SimulatedDisk.create(codec, seed, ["/d1", "/d2", "/d3"]);
+    const { pools } = await simulatedStore(codec, disk, { clock, rng: seededRng(70) }, shape);
+    await pools.makeBucket("bucket");
+    const lifts = [
+      disk.fail({ prefix: "/d1/bucket", effect: Errno.EROFS, ops: [Op.mkdirPath, Op.rename] }),
+      disk.fail({ prefix: "/d3/.minio.sys/sherd/log", effect: Errno.ENOSPC }),
+    ];
+    expect(await outcomeOf(putBytes(pools, "k", BIG))).toBe("OutcomeUnknown");
+    for (const lift of lifts) lift();
+    await pools.background.idle();
+    const again = await simulatedStore(codec, disk.fork(2), { clock, rng: seededRng(71) }, shape);
+    const got = await getBytes(again.pools, "k");
+    expect(got === null || isSame(got, BIG)).toBe(true);
+  }
+});
+
 // ---- drives that are replaced, absent or emptied
 
 test("what all four drives took is there after a crash in which two of them are lost and replaced by empty ones", async () => {

@@ -16,11 +16,15 @@ export interface Fault {
   readonly prefix: string;
   /** Steps that it hits; none given: all, or those that write if `errno` is ENOSPC or EROFS. */
   readonly ops?: readonly number[];
-  /** A number: fails so. "hang": until lifted. "flip": reads a wrong bit. */
-  readonly effect: number | "hang" | "flip";
+  /** A number: fails so. "hang": until lifted. "flip": reads a wrong bit. A function: each step waits for it first. */
+  readonly effect: number | "hang" | "flip" | (() => Promise<void>);
   /** Hits before the first one that fails, and how many then fail; default 0 and all. */
   readonly skip?: number;
   readonly times?: number;
+}
+/** Opaque: see `image`. */
+export interface DriveImage {
+  readonly files: SimulatedFiles;
 }
 interface ActiveFault extends Fault {
   seen: number;
@@ -39,6 +43,8 @@ interface Task {
   readonly kept: number[];
   at: number;
   isStuck: boolean;
+  /** The step that has waited as long as a slow drive lets it. */
+  waited: number;
   readonly resolve: (result: DiskResult) => void;
 }
 
@@ -152,6 +158,26 @@ export class SimulatedDisk implements Disk {
     mount?.files.root.entries.clear();
     mount?.files.root.durableEntries.clear();
   }
+  /** What is on a mount now, to be put back later: a drive restored from an older copy. */
+  image(path: string): DriveImage {
+    const mount = this.mounts.find((m) => m.path === path);
+    mount?.files.syncAll();
+    return { files: mount?.files.crash(seededRng(1), "ordered") as SimulatedFiles };
+  }
+  /** For the next process: nothing of this one may be open there. */
+  putBack(path: string, { files }: DriveImage): void {
+    const mount = this.mounts.find((m) => m.path === path);
+    const { root } = files.crash(seededRng(1), "ordered");
+    if (mount === undefined) return;
+    mount.files.root.entries = root.entries;
+    mount.files.root.durableEntries = root.durableEntries;
+  }
+  /** Exchanges what two mounts hold. */
+  swap(one: string, other: string): void {
+    const [a, b] = [this.image(one), this.image(other)];
+    this.putBack(one, b);
+    this.putBack(other, a);
+  }
   /** Changes one byte of a file behind everybody's back. */
   damage(path: string, offset: number): void {
     const { files, names } = this.locate(path);
@@ -197,6 +223,7 @@ export class SimulatedDisk implements Disk {
         kept: [],
         at: 0,
         isStuck: false,
+        waited: -1,
         resolve,
       });
       if (this.isPumping) return;
@@ -251,18 +278,10 @@ export class SimulatedDisk implements Disk {
   private tryStep(task: Task, current: Step): number | "stuck" {
     const fault = this.faultFor(task, current);
     if (fault !== null && typeof fault.effect === "number") return fault.effect;
-    if (fault?.effect === "hang") {
-      task.isStuck = true;
-      fault.lifted.then(
-        () => {
-          task.isStuck = false;
-          if (this.isPumping) return;
-          this.isPumping = true;
-          queueMicrotask(() => this.pump());
-        },
-        () => this.crash(),
-      );
-      return "stuck";
+    if (fault?.effect === "hang") return this.stick(task, fault.lifted);
+    if (typeof fault?.effect === "function" && task.waited !== task.at) {
+      task.waited = task.at;
+      return this.stick(task, fault.effect());
     }
     try {
       task.results[task.at] = this.step(task, current, fault?.effect === "flip");
@@ -274,6 +293,20 @@ export class SimulatedDisk implements Disk {
       }
       throw error;
     }
+  }
+
+  private stick(task: Task, until: Promise<void>): "stuck" {
+    task.isStuck = true;
+    until.then(
+      () => {
+        task.isStuck = false;
+        if (this.isPumping) return;
+        this.isPumping = true;
+        queueMicrotask(() => this.pump());
+      },
+      () => this.crash(),
+    );
+    return "stuck";
   }
 
   private faultFor(task: Task, current: Step): ActiveFault | null {

@@ -34,8 +34,9 @@ export class JsonReader {
   /** Where the record that is being read begins, and how deep; -1 = outside of records. */
   private recordFrom = -1;
   private recordDepth = 0;
-  /** Where the string that is being read begins; -1 = outside of strings. */
-  private stringFrom = -1;
+  private inString = false;
+  /** Where the name that is being read begins; -1 = outside of names. */
+  private nameFrom = -1;
   private readonly steps: readonly PathStep[];
 
   constructor(from: readonly PathStep[]) {
@@ -43,12 +44,12 @@ export class JsonReader {
   }
 
   push(text: string): void {
-    const kept = [this.at, this.recordFrom, this.stringFrom].filter((place) => place >= 0);
+    const kept = [this.at, this.recordFrom, this.nameFrom].filter((place) => place >= 0);
     const from = Math.min(...kept);
     this.text = this.text.slice(from) + text;
     this.at -= from;
     if (this.recordFrom >= 0) this.recordFrom -= from;
-    if (this.stringFrom >= 0) this.stringFrom -= from;
+    if (this.nameFrom >= 0) this.nameFrom -= from;
     if (Math.max(this.text.length - text.length, 0) > RECORD_CHARACTERS_MAX)
       throw new SelectError("OverMaxRecordSize", "The length of a record in the input is greater than 1 MiB.");
   }
@@ -69,7 +70,7 @@ export class JsonReader {
 
   /** One token: the text of a record that ended, MISSING, true = go on, false = more text is needed. */
   private step(): string | typeof MISSING | boolean {
-    if (this.stringFrom >= 0) return this.goOnInString();
+    if (this.inString) return this.goOnInString();
     const { text } = this;
     let code = text.charCodeAt(this.at);
     while (code === 32 || code === 10 || code === 13 || code === 9) code = text.charCodeAt(++this.at);
@@ -86,7 +87,8 @@ export class JsonReader {
       case "name":
         if (code === 125 && this.expect === "first-name") return this.close(code);
         if (code !== 34) throw jsonError();
-        this.stringFrom = this.at++;
+        this.nameFrom = this.at++;
+        this.inString = true;
         return true;
       case "colon":
         if (code !== 58) throw jsonError();
@@ -169,7 +171,8 @@ export class JsonReader {
 
   private scalar(code: number): string | true {
     if (code === 34) {
-      this.stringFrom = this.at++;
+      this.inString = true;
+      this.at++;
       return true;
     }
     this.at = this.scalarEnd();
@@ -199,10 +202,11 @@ export class JsonReader {
   }
 
   private stringEnded(next: number): string | boolean {
-    const from = this.stringFrom;
-    this.stringFrom = -1;
+    const from = this.nameFrom;
+    this.inString = false;
+    this.nameFrom = -1;
     this.at = next;
-    if (this.expect !== "name" && this.expect !== "first-name") return this.valueEnded();
+    if (from < 0) return this.valueEnded();
     this.expect = "colon";
     const frame = this.stack.at(-1) as Frame;
     if (frame.step !== SKIP && this.recordFrom < 0)

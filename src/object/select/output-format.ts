@@ -30,16 +30,16 @@ export function recordWriter(format: OutputFormat): (members: Members) => string
 
 function csvWriter(format: CsvOutput): (members: Members) => string {
   const { fieldDelimiter, recordDelimiter, quote, escape: escapedBy } = format;
-  const special = [quote, fieldDelimiter, recordDelimiter, "\n", "\r"].filter((text) => text !== "");
+  const parts = [quote, fieldDelimiter, recordDelimiter, "\n", "\r"].filter((text) => text !== "");
+  const special = new RegExp(parts.map((text) => text.replace(/[^\w]/g, "\\$&")).join("|"));
   const quoted = (text: string): string => {
     const inner = escapedBy === quote ? text : text.replaceAll(escapedBy, () => escapedBy + escapedBy);
     return quote + inner.replaceAll(quote, () => escapedBy + quote) + quote;
   };
   const field = (value: Value): string => {
     const text = csvText(value);
-    if (quote === "" || typeof value === "number" || typeof value === "boolean")
-      return format.quoteAlways ? quote + text + quote : text;
-    return format.quoteAlways || special.some((part) => text.includes(part)) ? quoted(text) : text;
+    if (quote === "") return text;
+    return format.quoteAlways || special.test(text) ? quoted(text) : text;
   };
   return (members) => {
     let text = "";
@@ -48,7 +48,8 @@ function csvWriter(format: CsvOutput): (members: Members) => string {
       text += field((members[i] as Members[number])[1]);
       if (text.length > RECORD_CHARACTERS_MAX) return text;
     }
-    return text + recordDelimiter;
+    // A blank line would be no record to who reads it.
+    return (text === "" && members.length === 1 ? quote + quote : text) + recordDelimiter;
   };
 }
 

@@ -89,6 +89,20 @@ export async function selectObject(
 /** Reading ends here, and it is no failure. */
 class Finished extends Error {}
 
+/** A read that breaks is tried again with other drives, whoever broke it: here the first failure stays the answer. */
+function onceFailed(write: ByteSink["write"]): ByteSink["write"] {
+  let failure: { readonly error: unknown } | null = null;
+  return async (bytes) => {
+    if (failure !== null) throw failure.error;
+    try {
+      await write(bytes);
+    } catch (error) {
+      failure = { error };
+      throw error;
+    }
+  };
+}
+
 async function readAll(
   opened: OpenedObject,
   range: ScanRange | null,
@@ -96,12 +110,12 @@ async function readAll(
   sink: ByteSink,
   count: { bytesScanned: number },
 ): Promise<void> {
-  const write = async (bytes: Uint8Array): Promise<void> => {
+  const write = onceFailed(async (bytes) => {
     count.bytesScanned += bytes.length;
     const wanted = range === null ? bytes : range.take(bytes);
     if (wanted.length > 0) await sink.write(wanted);
     if (range?.finished === true) throw new Finished();
-  };
+  });
   const from = range?.readFrom ?? 0;
   if (from >= sizeBytes) return;
   const { inline } = opened;
@@ -141,11 +155,11 @@ async function headerBefore(
   const length = Math.min(sizeBytes, RECORD_CHARACTERS_MAX);
   let read: Uint8Array = new Uint8Array(0);
   let header: readonly string[] | null = null;
-  const write = (bytes: Uint8Array): Promise<void> => {
+  const write = onceFailed((bytes) => {
     read = Buffer.concat([read, bytes]);
     header = headerOf(read, input.csv, false);
     return header === null ? Promise.resolve() : Promise.reject(new Finished());
-  };
+  });
   try {
     const { inline } = opened;
     if (inline === null) await opened.stream({ write }, 0, length);

@@ -4,8 +4,8 @@ import type { Token } from "./lexer.ts";
 
 /** Nested expressions; the parser and the compiled form recurse. */
 const DEPTH_MAX = 100;
-/** Parts of an expression: what one record may cost. */
-const NODES_MAX = 20_000;
+/** Parts of an expression: what one record may cost, and how deep a chain of operators is. */
+const NODES_MAX = 10_000;
 
 export class TokenReader {
   private at = 0;

@@ -45,14 +45,16 @@ export function parseInteger(text: string): number | bigint | null {
   return /^[+-]?\d{1,40}$/.test(trimmed) ? integer(BigInt(trimmed.startsWith("+") ? trimmed.slice(1) : trimmed)) : null;
 }
 
-const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?$/;
+/** Longer texts are not numbers that anybody means. */
+const NUMBER_CHARACTERS_MAX = 400;
+const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?$/;
 
 /** A number of either kind; null = the text is none. */
 export function parseNumber(text: string): number | bigint | Float | null {
   const whole = parseInteger(text);
   if (whole !== null) return whole;
   const trimmed = text.trim();
-  if (!DECIMAL.test(trimmed)) return null;
+  if (trimmed.length > NUMBER_CHARACTERS_MAX || !DECIMAL.test(trimmed)) return null;
   const value = Number(trimmed);
   return Number.isFinite(value) ? new Float(value) : null;
 }

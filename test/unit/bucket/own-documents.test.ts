@@ -1,12 +1,5 @@
 import { expect, test } from "bun:test";
-import {
-  decodeBucketMetadata,
-  encodeBucketMetadata,
-  namesOwnDocuments,
-  namingOwnDocuments,
-  newBucketMetadata,
-  withOwnDocument,
-} from "../../../src/bucket/metadata-format.ts";
+import { newBucketMetadata, withOwnDocument } from "../../../src/bucket/metadata-format.ts";
 import { decodeOwnDocuments, encodeOwnDocuments } from "../../../src/bucket/own-documents.ts";
 import { FormatError } from "../../../src/core/format-error.ts";
 import { GO_ZERO_TIME } from "../../../src/core/go-time.ts";
@@ -41,10 +34,4 @@ test.each([
   '{"version":1,"created":"9","documents":{"cors":1}}',
 ])("%p is a format error, not a bucket without settings", (text) => {
   expect(() => decodeOwnDocuments(bytes(text), 5n)).toThrow(FormatError);
-});
-
-test("metadata that name documents of their own say so when they are read again", () => {
-  const file = namingOwnDocuments(newBucketMetadata("b", 5n));
-  expect(namesOwnDocuments(decodeBucketMetadata(encodeBucketMetadata(file)))).toBe(true);
-  expect(namesOwnDocuments(decodeBucketMetadata(encodeBucketMetadata(newBucketMetadata("b", 5n))))).toBe(false);
 });

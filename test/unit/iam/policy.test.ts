@@ -69,7 +69,7 @@ describe("which statement speaks", () => {
     [{ AWS: ["arn:aws:iam:::user/alice"] }, ["arn:aws:iam:::user/alice"], "allow"],
     [{ AWS: "arn:aws:iam:::user/alice" }, ["arn:aws:iam:::user/bob"], "none"],
     [{ AWS: "arn:aws:iam:::user/alice" }, [], "none"],
-    [{ CanonicalUser: "c1" }, ["c1"], "allow"],
+    [{ CanonicalUser: "c1" }, ["c1", "CanonicalUser:c1"], "allow"],
     [{ Service: "*" }, ["c1"], "none"],
   ] as const)("Principal %j, asked by %j, is %s", (principal, names, verdict) => {
     expect(asked(statement({ Principal: principal }), { names: [...names] })).toBe(verdict);

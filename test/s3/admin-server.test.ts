@@ -1,0 +1,120 @@
+/** The server through the admin API: what it is and holds, its configuration, quotas, exports, restart. Source: admin API §3. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { AdminClient } from "./admin-client.ts";
+import { beginUpload, completeDocument, type S3Server, startServer, texts } from "./server.ts";
+
+let s3: S3Server;
+let root: AdminClient;
+beforeAll(async () => {
+  s3 = await startServer({ MINIO_KMS_SECRET_KEY: `test-key:${Buffer.alloc(32, 7).toString("base64")}` });
+  root = new AdminClient(s3);
+  await s3.call("PUT", "/bucket");
+  await s3.call("PUT", "/bucket/k", { body: "content" });
+});
+afterAll(() => s3.stop());
+
+test("info, storage and usage say what is there, as it is now", async () => {
+  const info = (await root.call("GET", "info")).json;
+  expect(info).toMatchObject({
+    mode: "online",
+    buckets: { count: 1 },
+    objects: { count: 1 },
+    usage: { size: 7 },
+    backend: { backendType: "Erasure", onlineDisks: 4, offlineDisks: 0, totalSets: [1], totalDrivesPerSet: [4] },
+  });
+  expect(info.servers[0].drives.map((drive: { state: string }) => drive.state)).toEqual(["ok", "ok", "ok", "ok"]);
+  expect(info.servers[0].endpoint).toBe(`127.0.0.1:${s3.port}`);
+  const storage = (await root.call("GET", "storageinfo")).json;
+  expect([storage.Disks.length, storage.Backend.StandardSCParity]).toEqual([4, 2]);
+  await s3.call("PUT", "/bucket/k2", { body: "more" });
+  const usage = (await root.call("GET", "datausageinfo")).json;
+  expect(usage).toMatchObject({ objectsCount: 2, objectsTotalSize: 11, bucketsCount: 1 });
+  expect(usage.bucketsUsageInfo.bucket.objectsSizesHistogram.LESS_THAN_1024_B).toBe(2);
+  const account = (await root.call("GET", "accountinfo")).json;
+  expect(account.Buckets[0]).toMatchObject({ name: "bucket", size: 11, access: { read: true, write: true } });
+});
+
+test("configuration is set, shown, remembered and put back; what is unknown is refused", async () => {
+  const get = async (key: string): Promise<string> =>
+    (await root.call("GET", "get-config-kv", { query: `key=${key}` })).json;
+  const set = (text: string): ReturnType<AdminClient["call"]> => root.call("PUT", "set-config-kv", { sealed: text });
+  expect(await get("scanner")).toBe("scanner speed=default alert_excess_versions=100 alert_excess_folders=50000 \n");
+  const done = await set("scanner speed=slow");
+  expect([done.status, done.headers.get("x-minio-config-applied")]).toEqual([200, "true"]);
+  expect(await get("scanner")).toStartWith("scanner speed=slow ");
+  expect((await set("scanner nokey=1")).json.Code).toBe("XMinioConfigError");
+  expect((await set("nothing speed=slow")).json.Code).toBe("XMinioConfigError");
+  expect((await set("")).json.Code).toBe("XMinioConfigError");
+  await set('notify_webhook:one endpoint="http://127.0.0.1:1/a b" enable=on');
+  expect(await get("notify_webhook:one")).toContain('endpoint="http://127.0.0.1:1/a b"');
+  const history = (await root.call("GET", "list-config-history-kv", { query: "count=10" })).json;
+  expect(history.map(({ data }: { data: string }) => data)[0]).toBe("scanner speed=slow");
+  expect((await root.call("DELETE", "del-config-kv", { sealed: "scanner speed" })).status).toBe(200);
+  expect(await get("scanner")).toStartWith("scanner speed=default ");
+  await root.call("PUT", "restore-config-history-kv", { query: `restoreId=${history[0].restoreId}` });
+  expect(await get("scanner")).toStartWith("scanner speed=slow ");
+  await s3.restart();
+  expect(await get("scanner")).toStartWith("scanner speed=slow ");
+  const help = (await root.call("GET", "help-config-kv", { query: "subSys=scanner&key=" })).json;
+  expect(help.keysHelp.map(({ key }: { key: string }) => key)).toContain("speed");
+  expect((await root.call("GET", "help-config-kv", { query: "subSys=&key=" })).json.keysHelp.length).toBeGreaterThan(
+    20,
+  );
+});
+
+test("with a KMS nothing of identities and configuration lies in the clear on the drives", async () => {
+  const sealed = { secretKey: "a-secret-that-is-nowhere" };
+  await root.call("PUT", "add-user", { query: "accessKey=sealed-user", sealed });
+  const files = readdirSync(`${s3.root}/d1`, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
+  const holding = files.filter((file) => readFileSync(`${file.parentPath}/${file.name}`).includes(sealed.secretKey));
+  expect([files.length > 5, holding.map((file) => file.name)]).toEqual([true, []]);
+  await s3.restart();
+  const user = new AdminClient(s3, "sealed-user", sealed.secretKey);
+  expect((await user.s3("GET", "/bucket/k")).code).toBe("AccessDenied");
+});
+
+test("a bucket takes no more than its quota, however it comes", async () => {
+  await s3.call("PUT", "/limited");
+  const quota = (bytes: number): ReturnType<AdminClient["call"]> =>
+    root.call("PUT", "set-bucket-quota", { query: "bucket=limited", plain: { quota: bytes, quotatype: "hard" } });
+  expect((await quota(10)).status).toBe(200);
+  expect((await root.call("GET", "get-bucket-quota", { query: "bucket=limited" })).json).toMatchObject({ quota: 10 });
+  expect((await s3.call("PUT", "/limited/a", { body: "12345" })).status).toBe(200);
+  expect((await s3.call("PUT", "/limited/b", { body: "123456" })).code).toBe("XMinioAdminBucketQuotaExceeded");
+  const copy = await s3.call("PUT", "/limited/c", { headers: { "x-amz-copy-source": "/bucket/k" } });
+  expect(copy.code).toBe("XMinioAdminBucketQuotaExceeded");
+  const id = await beginUpload(s3, "/limited/d");
+  const part = await s3.call("PUT", "/limited/d", { query: `partNumber=1&uploadId=${id}`, body: "1234567" });
+  const list = completeDocument([{ number: 1, etag: part.headers.get("etag") as string }]);
+  const completed = await s3.call("POST", "/limited/d", { query: `uploadId=${id}`, body: list });
+  expect(completed.code).toBe("XMinioAdminBucketQuotaExceeded");
+  expect((await quota(0)).status).toBe(200);
+  expect((await s3.call("PUT", "/limited/b", { body: "123456" })).status).toBe(200);
+  expect((await quota(-1)).status).toBe(400);
+  expect((await root.call("GET", "get-bucket-quota", { query: "bucket=none" })).json.Code).toBe("NoSuchBucket");
+});
+
+test("documents of a bucket go out and come back, checked", async () => {
+  await s3.call("PUT", "/exported");
+  const body = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+  await s3.call("PUT", "/exported", { query: "versioning", body });
+  const archive = (await root.call("GET", "export-bucket-metadata", { query: "bucket=exported" })).body;
+  await s3.call("DELETE", "/exported");
+  const imported = await root.call("PUT", "import-bucket-metadata", { query: "bucket=exported", body: archive });
+  expect(imported.json.buckets.exported.versioning).toEqual({ isSet: true });
+  expect(texts((await s3.call("GET", "/exported", { query: "versioning" })).text, "Status")).toEqual(["Enabled"]);
+});
+
+test("an administrator restarts the server: the same process, and what was stored is there", async () => {
+  const dry = await root.call("POST", "service", { query: "action=restart&type=2&dry-run=true" });
+  expect(dry.json).toMatchObject({ action: "restart", dryRun: true });
+  expect((await root.call("POST", "service", { query: "action=explode" })).json.Code).toBe("MalformedPOSTRequest");
+  const before = (await root.call("GET", "info")).json.servers[0];
+  await s3.whenListeningAgain(() => root.call("POST", "service", { query: "action=restart&type=2" }));
+  const after = (await root.call("GET", "info")).json.servers[0];
+  expect(after.endpoint).toBe(before.endpoint);
+  expect((await s3.call("GET", "/bucket/k")).text).toBe("content");
+});

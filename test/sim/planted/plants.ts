@@ -1,0 +1,199 @@
+/**
+ * Bugs to plant in the real code, one at a time: each is an edit of a source text that the loader makes while a test process reads
+ * it, so that production has no seam for them. `by`: the test file that must fail, and within it the test. The first ones are
+ * rules of the commit protocol's model (engine.md §3), the others of distributed.md §10.3 and of the commit log.
+ */
+export interface Plant {
+  readonly name: string;
+  readonly file: string;
+  /** Occurs once in the file. */
+  readonly find: string;
+  readonly replace: string;
+  readonly by: string;
+  /** Of the test, as `bun test -t` takes it. */
+  readonly test: string;
+  /** Caught within seconds: part of `make test`. */
+  readonly isQuick?: boolean;
+}
+
+const CLIENTS = { by: "test/sim/clients.test.ts", test: "what clients see" };
+const LOG = "src/storage/log-commit.ts";
+const COMMIT = "src/erasure/commit-version.ts";
+
+export const PLANTS: readonly Plant[] = [
+  {
+    name: "no-fence",
+    file: LOG,
+    find: "      memory.fence(name, stamp);\n",
+    replace: "",
+    by: "test/contract/protocol.test.ts",
+    test: "",
+    isQuick: true,
+  },
+  {
+    name: "restore-unsure",
+    file: COMMIT,
+    find: 'const clean = verdict === "refused" && (await takeBack',
+    replace: "const clean = (await takeBack",
+    ...CLIENTS,
+  },
+  {
+    name: "settled-early",
+    file: LOG,
+    find: `      doubt: {
+        sequence: placed.sequence,
+        prev: { image: prev, stamp: record.prevStamp },
+        newDirs: record.newDirs,
+        oldDirs: record.oldDirs,
+      },
+      isNew:`,
+    replace: "      doubt: prev === null ? null : null,\n      isNew:",
+    ...CLIENTS,
+    isQuick: true,
+  },
+  {
+    name: "read-no-quorum",
+    file: "src/erasure/read-version.ts",
+    find: "if (merged.versions.length === 0 && silent >= smallest) {",
+    replace: "if (merged.versions.length === 0 && silent > set.size) {",
+    ...CLIENTS,
+  },
+  {
+    name: "stamp-equal",
+    file: LOG,
+    find: 'if (terms.stamp <= later(state.promised, state.stamp)) return await refuse("stale");',
+    replace: "",
+    ...CLIENTS,
+  },
+  {
+    name: "commit-over-doubt",
+    file: LOG,
+    find: 'if (state.prev !== null) return await refuse("doubt");',
+    replace: "",
+    ...CLIENTS,
+  },
+  {
+    name: "undo-any (undo not fenced)",
+    file: LOG,
+    find: "|| stamp < memory.of(name).fenced)",
+    replace: ")",
+    by: "test/contract/protocol.test.ts",
+    test: "",
+  },
+  {
+    name: "refusal-not-kept",
+    file: LOG,
+    find: "      memory.promise(name, terms.stamp); // a refusal is for ever\n",
+    replace: "",
+    by: "test/contract/protocol.test.ts",
+    test: "",
+    isQuick: true,
+  },
+  {
+    name: "prior-as-seen",
+    file: COMMIT,
+    find: "return state.prev !== null && reading?.rolledBack.has(state.stamp) === true ? state.prev.stamp : state.stamp;",
+    replace: "return state.stamp;",
+    ...CLIENTS,
+  },
+  {
+    name: "no-prior (write without CAS)",
+    file: LOG,
+    find: 'if (terms.prior !== null && terms.prior !== state.stamp) return await refuse("prior");',
+    replace: "",
+    by: "test/contract/protocol.test.ts",
+    test: "",
+  },
+  {
+    name: "no-dedupe",
+    file: LOG,
+    find: "if (memory.get(name)?.accepted.includes(terms.stamp) === true) return good({ accepted: true });",
+    replace: "",
+    by: "test/contract/protocol.test.ts",
+    test: "",
+  },
+  {
+    name: "retry-unclean",
+    file: COMMIT,
+    find: "if (clean && refusedBy.length > 0 && mayRetry",
+    replace: "if (refusedBy.length > 0 && mayRetry",
+    ...CLIENTS,
+  },
+  {
+    name: "no-help-check",
+    file: LOG,
+    find: "if (fenced !== fence || state.stamp > stamp",
+    replace: "if (state.stamp > stamp",
+    by: "test/contract/protocol.test.ts",
+    test: "",
+  },
+  {
+    name: "late-help",
+    file: LOG,
+    find: "|| last > fence || state.prev",
+    replace: "|| state.prev",
+    by: "test/contract/protocol.test.ts",
+    test: "",
+  },
+  {
+    name: "undo dropped (of a failed write)",
+    file: COMMIT,
+    find: 'return vote === "accepted" || vote === "unknown" ? drive.restore(key, stamp, stamp) : Promise.resolve(good(true));',
+    replace: "return Promise.resolve(good(true || drive === null || vote === stamp.toString()));",
+    ...CLIENTS,
+  },
+  {
+    name: "acknowledged below the quorum",
+    file: "src/erasure/quorum.ts",
+    find: 'if (done >= quorum) return "committed";',
+    replace: 'if (done >= quorum - 1) return "committed";',
+    ...CLIENTS,
+  },
+  {
+    name: "ack before the sync of staged files and their directories",
+    file: LOG,
+    find: '    const synced = await groupSync.sync();\n    return synced === 0 ? null : files.error("sync", synced);\n',
+    replace: '    return groupSync === null ? files.error("sync", 0) : null;\n',
+    by: "test/sim/commit-crash.test.ts",
+    test: "data files",
+  },
+  {
+    name: "ack before the sync of the log",
+    file: "src/storage/commit-log.ts",
+    find: "      step.pwrite(bytes, segment.fill),\n      step.fdatasync(),\n",
+    replace: "      step.pwrite(bytes, segment.fill),\n",
+    by: "test/sim/commit-log-crash.test.ts",
+    test: "answered operations survive",
+  },
+  {
+    name: "checkpoint before the sync of the tree",
+    file: "src/storage/apply-log.ts",
+    find: '    const synced = await groupSync.sync();\n    if (synced !== 0) return files.error("sync", synced);\n    const next',
+    replace: '    if (groupSync === null) return files.error("sync", 0);\n    const next',
+    by: "test/sim/commit-log-crash.test.ts",
+    test: "answered operations survive",
+  },
+  {
+    name: "purge on read",
+    file: "src/erasure/read-version.ts",
+    find: "  let before = first;\n",
+    replace:
+      '  let before = first;\n  const purge = { stamp: set.resources.clock.nowNs(), prior: null, settles: [] };\n  for (const drive of set.drives) await drive?.commit(first.key, { kind: "delete-version", versionId: "null" }, purge);\n',
+    ...CLIENTS,
+  },
+  {
+    name: "heal without CAS",
+    file: "src/erasure/heal-version.ts",
+    find: "if (now.value.stamp !== target.stamp || (await changed(set, before))) {",
+    replace: "if (now.value.stamp !== target.stamp && (await changed(set, before)) && target.stamp < 0n) {",
+    ...CLIENTS,
+  },
+  {
+    name: "a drive with a gap votes against what it lost",
+    file: "src/erasure/resolve-doubt.ts",
+    find: "if (state.stamp !== doubt.stamp && set.rebuilding.has(position)) lost++;",
+    replace: "if (state.stamp !== doubt.stamp && state.meta === null && set.rebuilding.has(position)) lost++;",
+    by: "test/sim/log-repair.test.ts",
+    test: "",
+  },
+];
