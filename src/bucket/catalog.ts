@@ -4,6 +4,7 @@
  * other, each on what the drives hold then. Source: on-disk-format.md §7.2.
  */
 import { KeyLock } from "../core/key-lock.ts";
+import { QuorumError } from "../core/quorum-error.ts";
 import { GO_ZERO_TIME } from "../core/go-time.ts";
 import type { Store } from "../erasure/store.ts";
 import type { Clock } from "../sys/clock.ts";
@@ -15,6 +16,8 @@ import {
   type BucketMetadataFile,
   decodeBucketMetadata,
   encodeBucketMetadata,
+  namesOwnDocuments,
+  namingOwnDocuments,
   newBucketMetadata,
   type OwnDocuments,
   withDocument,
@@ -156,13 +159,23 @@ export class BucketCatalog {
     const bytes = await this.store.readDocument(documentPath(name));
     const metadata = bytes === null ? newBucketMetadata(name, listed.createdNs) : decodeBucketMetadata(bytes);
     const createdNs = metadata.created === GO_ZERO_TIME ? listed.createdNs : metadata.created;
-    const ownBytes = await this.store.readDocument(ownDocumentsPath(name));
+    const ownBytes = await this.readOwnDocuments(name, metadata);
     const storedCreated = bytes === null ? GO_ZERO_TIME : metadata.created;
     const own: OwnDocuments = ownBytes === null ? new Map() : decodeOwnDocuments(ownBytes, storedCreated);
     const versioning = parseStoredVersioning(metadata.documents.versioning);
     const lifecycle = parseStoredLifecycle(metadata.documents.lifecycle);
     const cors = parseStoredCors(own.get("cors"));
     return { name, createdNs, metadata: { ...metadata, own }, storedCreated, cors, lifecycle, versioning };
+  }
+
+  /** With half of the drives gone nobody can tell that a file is not there: then the metadata tell whether it has to be. */
+  private async readOwnDocuments(name: string, metadata: BucketMetadataFile): Promise<Uint8Array | null> {
+    try {
+      return await this.store.readDocument(ownDocumentsPath(name));
+    } catch (error) {
+      if (!(error instanceof QuorumError) || namesOwnDocuments(metadata)) throw error;
+      return null;
+    }
   }
 }
 
