@@ -61,6 +61,7 @@ export class GroupSyncs {
   constructor(private readonly disk: Disk) {}
   of(device: number, path: string): GroupSync {
     const known = this.byDevice.get(device);
+    known?.alsoAt(path);
     if (known !== undefined) return known;
     const fresh = new GroupSync(this.disk, path);
     this.byDevice.set(device, fresh);
