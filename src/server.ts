@@ -4,7 +4,9 @@
  */
 import { CertificateWatch, described } from "./background/certificate-watch.ts";
 import { healDrivesLogged } from "./background/drive-healer.ts";
+import { ClientLoad } from "./background/client-load.ts";
 import { HealQueue } from "./background/heal-queue.ts";
+import { type KeptSet, openBooks, Upkeep } from "./background/upkeep.ts";
 import { BucketCatalog } from "./bucket/catalog.ts";
 import { type Codec, loadCodec } from "./codec/native.ts";
 import { NativePool } from "./codec/pool.ts";
@@ -73,6 +75,10 @@ export interface OpenedStore {
   readonly resources: SetResources;
   readonly healQueue: HealQueue;
   readonly background: BackgroundWork;
+  /** What drives are owed. */
+  readonly books: readonly KeptSet[];
+  /** `run` is called when a drive answers again. */
+  readonly returned: { run: () => void };
   /** Sets with a drive that came empty. */
   readonly toRebuild: readonly ErasureSet[];
   /** The drives that came empty have everything: from now on they count like the others, also after a restart. */
@@ -109,7 +115,10 @@ export async function openStore(
   const tables = new SqliteTables();
   const opened = await openPools(options, layouts, { native, syncs, tables, outside });
   const deploymentId = (opened[0] as OpenedPool).format.deploymentId;
-  const sets = opened.map((pool, i) => setsOf(pool, i, layouts[i] as PoolLayout, { ...classes, resources, log }));
+  const returned = { run: (): void => undefined };
+  const common = { ...classes, resources, log, returned };
+  const sets = opened.map((pool, i) => setsOf(pool, i, layouts[i] as PoolLayout, common));
+  const books = await openBooks(sets.flat(), background);
   const poolsWith = (suspended: ReadonlySet<number>): Pools =>
     new Pools({
       deploymentId,
@@ -128,7 +137,7 @@ export async function openStore(
   healer.run = async (damage) => {
     let healed = 0;
     for (const set of pools.setsOf(damage.path))
-      healed += (await healKey(set, damage, pools.locks, damage.why === "shard")).healed.length;
+      healed += (await healKey(set, damage, pools.locks, { deep: damage.why === "shard" })).healed.length;
     return healed;
   };
   for (const drive of opened.flatMap((p) => p.drives))
@@ -137,24 +146,15 @@ export async function openStore(
     for (const root of replacedRoots(opened, layouts, outside)) await unmarkRebuild(native, root);
     for (const set of toRebuild) set.rebuilding.clear();
   };
-  const flush = async (): Promise<string[]> => {
-    await background.idle();
-    const left: string[] = [];
-    for (const drive of opened.flatMap((p) => p.drives)) {
-      if (drive === null || (await drive.flush())) continue;
-      const why =
-        drive.writeFailure?.message ?? `${drive.endpoint}: an operation is in doubt until more drives are back`;
-      left.push(why);
-    }
-    return left;
-  };
+  const flush = (): Promise<string[]> => flushDrives(opened, background);
   const close = async (): Promise<void> => {
     await healQueue.stop();
     await background.idle();
+    for (const { book } of books) await book.close();
     await closeDrives(opened, syncs, tables);
   };
   const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, resources, healQueue, background };
-  return { ...parts, toRebuild, rebuilt, flush, close };
+  return { ...parts, books, returned, toRebuild, rebuilt, flush, close };
 }
 
 /** What all sets share. */
@@ -176,6 +176,16 @@ function setResources(
     damage,
     inlineBytesMax: options.inlineBlockBytes ?? INLINE_BYTES_DEFAULT,
   };
+}
+
+async function flushDrives(opened: readonly OpenedPool[], background: BackgroundWork): Promise<string[]> {
+  await background.idle();
+  const left: string[] = [];
+  for (const drive of opened.flatMap((p) => p.drives)) {
+    if (drive === null || (await drive.flush())) continue;
+    left.push(drive.writeFailure?.message ?? `${drive.endpoint}: an operation is in doubt until more drives are back`);
+  }
+  return left;
 }
 
 async function closeDrives(opened: readonly OpenedPool[], syncs: GroupSyncs, tables: SqliteTables): Promise<void> {
@@ -224,11 +234,20 @@ function setsOf(
   pool: OpenedPool,
   poolIndex: number,
   { setSize, setCount }: PoolLayout,
-  common: { standardParity: number; reducedParity: number; resources: SetResources; log: Log },
+  common: {
+    standardParity: number;
+    reducedParity: number;
+    resources: SetResources;
+    log: Log;
+    returned: { run: () => void };
+  },
 ): ErasureSet[] {
-  const { standardParity, reducedParity, resources, log } = common;
+  const { standardParity, reducedParity, resources, log, returned } = common;
   return Array.from({ length: setCount }, (_, i) => {
-    const onState = (endpoint: string, state: string): void => log.warn("drive state", { endpoint, state });
+    const onState = (endpoint: string, state: string): void => {
+      log.warn("drive state", { endpoint, state });
+      if (state === "ok") returned.run();
+    };
     const guarded = (drive: LocalDrive | null): GuardedDrive | null =>
       drive === null ? null : new GuardedDrive(drive, { clock: resources.clock, onState });
     const drives = pool.drives.slice(i * setSize, (i + 1) * setSize).map(guarded);
@@ -312,17 +331,11 @@ export async function startServer(
   const { pools, codec } = store;
   const lag = new EventLoopLag(clock);
   const buckets = new BucketCatalog(pools, clock);
-  const objects = {
-    store: pools,
-    buckets,
-    codec,
-    clock,
-    rng,
-    region: options.region,
-    completed: new CompletedUploads(),
-  };
+  const objects = objectsOf(options, store, buckets, outside);
   const host = `${options.address.host === "" ? "127.0.0.1" : options.address.host}:${options.address.port}`;
-  const metrics = new Metrics({ sources: metricSources(store, outside), clock, lag, server: host, version: VERSION });
+  const served = new ClientLoad();
+  const upkeep = upkeepOf(store, outside, { served, lag });
+  const metrics = new Metrics({ sources: metricSources(store), clock, lag, server: host, version: VERSION });
   const secretOf = (accessKey: string): string | undefined =>
     accessKey === options.rootUser ? options.rootPassword : undefined;
   const lookup = (accessKey: string): { secretKey: string } | null => {
@@ -361,10 +374,11 @@ export async function startServer(
     tls: certificates,
     headerBytesMax: HEADER_BYTES_MAX,
     bodyIdleMs: BODY_IDLE_MS,
-    handle,
+    handle: served.counted(handle),
     failed: (error) => log.error("handler failed", { message: stackOf(error) }),
   });
   lag.start();
+  upkeep.start();
   const watch = certificates === null ? null : watchCertificates(certificates, http, outside);
   const stopRebuild = new AbortController();
   if (store.toRebuild.length > 0) store.background.track(rebuild(store, outside, stopRebuild.signal));
@@ -372,7 +386,7 @@ export async function startServer(
   const shown = options.address.host === "" || options.address.host === "0.0.0.0" ? "127.0.0.1" : options.address.host;
   return {
     url: `${scheme}://${shown}:${http.port}`,
-    stop: () => stopAll({ http, store, lag, watch, stopRebuild, drainMs: options.drainTimeoutMs }),
+    stop: () => stopAll({ http, store, upkeep, lag, watch, stopRebuild, drainMs: options.drainTimeoutMs }),
     lookAtCertificates: () => watch?.lookNow(),
   };
 }
@@ -410,6 +424,7 @@ async function openCertificates(directory: string, log: Log): Promise<Certificat
 async function stopAll(parts: {
   http: RunningServer;
   store: OpenedStore;
+  upkeep: Upkeep;
   lag: EventLoopLag;
   watch: CertificateWatch | null;
   stopRebuild: AbortController;
@@ -419,8 +434,34 @@ async function stopAll(parts: {
   parts.lag.stop();
   parts.watch?.stop();
   parts.stopRebuild.abort(new Error("the server stops"));
+  await parts.upkeep.stop();
   await parts.store.close();
   return finished;
+}
+
+function objectsOf(options: ServerOptions, store: OpenedStore, buckets: BucketCatalog, { clock, rng }: Outside) {
+  const { pools, codec } = store;
+  const { region } = options;
+  return { store: pools, buckets, codec, clock, rng, region, completed: new CompletedUploads() };
+}
+
+function upkeepOf(
+  store: OpenedStore,
+  { clock, log }: Outside,
+  load: { readonly served: ClientLoad; readonly lag: EventLoopLag },
+): Upkeep {
+  const { books, pools, returned } = store;
+  const upkeep = new Upkeep({
+    books,
+    locks: pools.locks,
+    listBuckets: () => pools.listBuckets(),
+    clock,
+    log,
+    inFlight: () => load.served.inFlight,
+    lateness: () => load.lag.lastSeconds,
+  });
+  returned.run = () => upkeep.replay.wake();
+  return upkeep;
 }
 
 async function rebuild(store: OpenedStore, outside: Outside, signal: AbortSignal): Promise<void> {
@@ -513,7 +554,7 @@ async function usageOfBuckets(pools: Pools): Promise<BucketUsageFacts[]> {
   return facts;
 }
 
-function metricSources(store: OpenedStore, _outside: Outside): ConstructorParameters<typeof Metrics>[0]["sources"] {
+function metricSources(store: OpenedStore): ConstructorParameters<typeof Metrics>[0]["sources"] {
   const { pools } = store;
   return {
     drives: async () =>

@@ -153,7 +153,7 @@ class HealRun {
 
   private async healOne(set: ErasureSet, bucket: string, path: string): Promise<void> {
     try {
-      const { healed, bytes } = await healKey(set, { bucket, path }, this.store.locks, this.options.deep);
+      const { healed, bytes } = await healKey(set, { bucket, path }, this.store.locks, { deep: this.options.deep });
       this.add({ keys: 1, healed: healed.length > 0 ? 1 : 0, bytes, bucket, key: path });
     } catch (error) {
       this.add({ keys: 1 });

@@ -155,6 +155,11 @@ export class DriveIndex implements CommitSink {
     }
   }
 
+  /** A question that must not wait; null = no complete index. */
+  consult<T>(question: (index: KeyIndex) => T): T | null {
+    return this.ask(question);
+  }
+
   private ask<T>(question: (index: KeyIndex) => T): T | null {
     if (!this.isComplete || this.index === null) return null;
     try {

@@ -26,6 +26,7 @@ import {
   type ShardWriter,
   type Stamp,
 } from "./drive.ts";
+import type { DriveUpkeep } from "./drive-upkeep.ts";
 import type { IndexListRequest, IndexPage } from "./index-list.ts";
 import type { BucketUsage } from "./usage.ts";
 
@@ -44,6 +45,7 @@ export interface GuardOptions {
 }
 
 export class GuardedDrive implements Drive {
+  readonly upkeep: DriveUpkeep;
   private health: DriveState = "ok";
   private failures = 0;
   private inFlight = 0;
@@ -56,6 +58,16 @@ export class GuardedDrive implements Drive {
   ) {
     this.deadlineMs = options.deadlineMs ?? DEADLINE_MS;
     this.watch = new DeadlineWatch((ms, run) => options.clock.after(ms, run), this.deadlineMs);
+    this.upkeep = this.guarded(inner.upkeep);
+  }
+
+  private guarded(upkeep: DriveUpkeep): DriveUpkeep {
+    return {
+      readNote: (name) => this.timed("read a note", () => upkeep.readNote(name)),
+      writeNote: (name, bytes, isUrgent) => this.timed("write a note", () => upkeep.writeNote(name, bytes, isUrgent)),
+      noteNames: (folder) => this.timed("list notes", () => upkeep.noteNames(folder)),
+      indexRange: (asked, withRows) => this.timed("compare keys", () => upkeep.indexRange(asked, withRows)),
+    };
   }
 
   get id(): string {

@@ -30,6 +30,7 @@ import type { CommitSink } from "./commit-sink.ts";
 import { DriveFiles, SYSTEM_BUCKET } from "./drive-files.ts";
 import { DriveIndex, type IndexOptions } from "./drive-index.ts";
 import type { GroupSync } from "./group-sync.ts";
+import { LocalUpkeep } from "./local-upkeep.ts";
 import type { Tree } from "./index-build.ts";
 import type { IndexListRequest, IndexPage } from "./index-list.ts";
 import { DriveLog, LOG_DEFAULTS, type LogOptions } from "./drive-log.ts";
@@ -60,6 +61,7 @@ export interface LocalDriveOptions {
 export class LocalDrive implements Drive {
   readonly id: string;
   readonly endpoint: string;
+  readonly upkeep: LocalUpkeep;
   private readonly disk: Disk;
   private readonly groupSync: GroupSync;
   /** Operation -> data directories that were staged and not yet given up. What a crash left is swept at the next start. */
@@ -75,6 +77,7 @@ export class LocalDrive implements Drive {
     this.endpoint = options.endpoint;
     this.disk = options.disk;
     this.groupSync = options.groupSync;
+    this.upkeep = new LocalUpkeep({ files, groupSync: options.groupSync, index });
   }
 
   /** Replays the commit log, puts away what a previous run staged, makes the system directories. */
