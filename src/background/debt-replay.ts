@@ -169,6 +169,8 @@ export class DebtReplay {
     log.info("comparing the drives of a set", place);
     const onFailure = (bucket: string, key: string, message: string): void =>
       log.warn("a key in which drives differ cannot be healed", { bucket, key, message });
+    await book.flush(); // notes that were given up make room for new ones
+    book.comparisonBegins();
     const { positions, ...told } = await compareSet(set, { locks, signal, buckets, pace, onFailure });
     this.comparisons++;
     book.compared(positions);

@@ -129,7 +129,8 @@ async function settle(
   votes: readonly CommitVote[] | null,
   removed: readonly string[] = [],
 ): Promise<void> {
-  if (votes === null || votes.some((vote) => vote !== "accepted" && vote !== "missing"))
+  // Who keeps debts is told already (oweMissed).
+  if (votes === null || (set.debt === null && votes.some((vote) => vote !== "accepted" && vote !== "missing")))
     set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "missed-write" });
   await set.unread(key); // what was replaced stays while somebody reads it
   // One whose answer is not known may have taken it.

@@ -56,6 +56,8 @@ export class DebtAccount {
   bytes = 0;
   /** Not everything is known: what the drive missed is to be found by comparison. */
   isIncomplete = false;
+  /** A comparison is under way: what is missed from its beginning on is kept. */
+  private isCompared = false;
 
   constructor(private readonly bytesMax: number) {}
 
@@ -83,7 +85,7 @@ export class DebtAccount {
 
   /** False: it would be more than may be kept, and everything was given up for a comparison. */
   add(missed: Missed): boolean {
-    if (this.isIncomplete) return false;
+    if (this.isIncomplete && !this.isCompared) return false;
     if (!this.isNews(missed)) return true;
     const text = textOf(missed);
     const bytes = Buffer.byteLength(text) + 1;
@@ -145,7 +147,17 @@ export class DebtAccount {
   /** A comparison will find, or has found, what is in it. */
   giveUp(): void {
     this.isIncomplete = true;
+    this.isCompared = false;
     this.clear();
+  }
+
+  comparisonBegins(): void {
+    this.isCompared = true;
+  }
+  /** Everything that was missed before it began was found. */
+  comparisonEnds(): void {
+    if (this.isCompared) this.isIncomplete = false;
+    this.isCompared = false;
   }
 
   clear(): void {

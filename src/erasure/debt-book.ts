@@ -106,10 +106,13 @@ export class DebtBook implements DebtSink {
   needsComparison(position: number): boolean {
     return this.comparesAll || this.accounts[position]?.isIncomplete === true;
   }
+  comparisonBegins(): void {
+    for (const account of this.accounts) account.comparisonBegins();
+  }
   /** The drives at these positions were compared with the others; those that were not there are to be when they come. */
   compared(positions: readonly number[]): void {
     for (const [position, account] of this.accounts.entries()) {
-      if (positions.includes(position)) account.isIncomplete = false;
+      if (positions.includes(position)) account.comparisonEnds();
       else if (this.comparesAll) account.giveUp();
     }
     this.comparesAll = false;

@@ -104,3 +104,25 @@ test("a drive that is owed more than may be kept is compared instead", async () 
     ),
   ).toEqual([]);
 });
+
+test("what a drive misses while it is compared stays owed", async () => {
+  const disk = SimulatedDisk.create(codec, 11, DRIVES);
+  const late = { looks: 0, lift: (): void => undefined };
+  const pace = async (): Promise<void> => {
+    if (++late.looks !== 8) return;
+    late.lift = disk.fail({ prefix: "/d1", effect: Errno.EROFS });
+    await putBytes(store.pools, "k0", Buffer.alloc(5000, "late")); // k0 was compared already
+    await store.pools.background.idle();
+    late.lift();
+  };
+  const store: Kept = await open(disk, 11, { bytesMax: 200, pace });
+  await store.pools.makeBucket("bucket");
+  const lift = disk.fail({ prefix: "/d1", effect: Errno.EROFS });
+  for (let i = 0; i < 12; i++) await putBytes(store.pools, `k${i}`, Buffer.alloc(4000, "new"));
+  await store.pools.background.idle();
+  lift();
+  await store.replay.round(signal);
+  expect([store.book.facts()[0]?.isIncomplete, store.book.keysOwed()]).toEqual([false, 1]);
+  await store.replay.round(signal);
+  expect([store.book.keysOwed(), await unlike(store, ["k0", "k1", "k11"])]).toEqual([0, []]);
+});

@@ -24,6 +24,8 @@ export interface KeptOptions {
   readonly bytesMax?: number;
   readonly index?: IndexOptions;
   readonly without?: readonly number[];
+  /** Before each look of a comparison. */
+  readonly pace?: () => Promise<void>;
 }
 
 export async function keptStore(disk: SimulatedDisk, seed: number, options: KeptOptions = {}): Promise<KeptStore> {
@@ -39,7 +41,7 @@ export async function keptStore(disk: SimulatedDisk, seed: number, options: Kept
     listBuckets: () => store.pools.listBuckets(),
     clock,
     log: quietLog,
-    pace: () => Promise.resolve(),
+    pace: options.pace ?? (() => Promise.resolve()),
   });
   return { ...store, book, replay };
 }
