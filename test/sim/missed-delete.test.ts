@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { HealQueue } from "../../src/background/heal-queue.ts";
 import { healDrives } from "../../src/background/drive-healer.ts";
 import { healKey } from "../../src/erasure/heal-version.ts";
+import type { LocalDrive } from "../../src/storage/local-drive.ts";
 import { unmarkRebuild } from "../../src/storage/rebuild-mark.ts";
 import { Errno } from "../../src/sys/disk.ts";
 import { clock, codec, keptStore, type KeptStore, quietLog, signal, unlike } from "./kept-store.ts";
@@ -150,9 +151,11 @@ test("a drive that missed a change of metadata does not outvote one that took it
     await store.pools.background.idle();
     lift();
     // It is back; two that took the change are not there: one answer against one.
-    const away = [1, 2].map((i) => disk.fail({ prefix: DRIVES[i] as string, effect: Errno.EIO }));
+    const drives = store.set.drives as (LocalDrive | null)[];
+    const away = [1, 2].map((i) => [i, drives[i] as LocalDrive] as const);
+    for (const [i] of away) drives[i] = null;
     expect(await tagOf(store.pools, "k")).toBe(`new=${seed}`);
-    for (const back of away) back();
+    for (const [i, drive] of away) drives[i] = drive;
     await store.replay.round(signal);
     expect(await unlike(store, ["k"])).toEqual([]);
   }
