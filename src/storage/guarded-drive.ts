@@ -67,6 +67,17 @@ export class GuardedDrive implements Drive {
       writeNote: (name, bytes, isUrgent) => this.timed("write a note", () => upkeep.writeNote(name, bytes, isUrgent)),
       noteNames: (folder) => this.timed("list notes", () => upkeep.noteNames(folder)),
       indexRange: (asked, withRows) => this.timed("compare keys", () => upkeep.indexRange(asked, withRows)),
+      verifyIndex: (bucket, after, limit) => this.unhurried(() => upkeep.verifyIndex(bucket, after, limit)),
+      indexMissing: (bucket, paths) => this.unhurried(() => upkeep.indexMissing(bucket, paths)),
+      checkIndex: () => upkeep.checkIndex(), // as long as it takes to read the file, in a thread of its own
+      dataDirectory: (key, name) => this.timed("look at data", () => upkeep.dataDirectory(key, name)),
+      discardData: (key, name) => this.unhurried(() => upkeep.discardData(key, name)),
+      sweepStaging: (since) => this.unhurried(() => upkeep.sweepStaging(since)),
+      quarantine: (version) => this.unhurried(() => upkeep.quarantine(version)),
+      quarantined: () => this.unhurried(() => upkeep.quarantined()),
+      quarantinedIds: () => this.timed("list quarantine", () => upkeep.quarantinedIds()),
+      stageQuarantined: (version, op) => this.unhurried(() => upkeep.stageQuarantined(version, op)),
+      dropQuarantined: (id) => this.unhurried(() => upkeep.dropQuarantined(id)),
     };
   }
 

@@ -77,7 +77,13 @@ export class LocalDrive implements Drive {
     this.endpoint = options.endpoint;
     this.disk = options.disk;
     this.groupSync = options.groupSync;
-    this.upkeep = new LocalUpkeep({ files, groupSync: options.groupSync, index });
+    this.upkeep = new LocalUpkeep({
+      files,
+      groupSync: options.groupSync,
+      index,
+      read: (key) => this.read(key),
+      isWanted: (op) => this.staged.has(op) || this.log.awaits(op),
+    });
   }
 
   /** Replays the commit log, puts away what a previous run staged, makes the system directories. */
