@@ -25,6 +25,7 @@ import { decodePoolMeta, encodePoolMeta, POOL_META_PATH, reconcilePools } from "
 import type { Pool } from "./erasure/pool-layout.ts";
 import { Pools } from "./erasure/pools.ts";
 import { resolveAll } from "./erasure/resolve-doubt.ts";
+import { rootOnly } from "./iam/principal.ts";
 import { CompletedUploads } from "./object/context.ts";
 import { EventLoopLag } from "./observe/event-loop-lag.ts";
 import type { Log } from "./observe/log.ts";
@@ -32,6 +33,7 @@ import { Metrics, metricsKindOf } from "./observe/metrics.ts";
 import type { BucketUsageFacts } from "./observe/usage-families.ts";
 import { readProcessUsage } from "./observe/process-usage.ts";
 import { bearerIsValid } from "./observe/prometheus-auth.ts";
+import { accessMeans } from "./s3/access.ts";
 import { createS3Handler } from "./s3/pipeline.ts";
 import { SigningKeys } from "./s3/sigv4.ts";
 import { unmarkRebuild } from "./storage/rebuild-mark.ts";
@@ -338,20 +340,17 @@ export async function startServer(
   const metrics = new Metrics({ sources: metricSources(store), clock, lag, server: host, version: VERSION });
   const secretOf = (accessKey: string): string | undefined =>
     accessKey === options.rootUser ? options.rootPassword : undefined;
-  const lookup = (accessKey: string): { secretKey: string } | null => {
-    const secretKey = secretOf(accessKey);
-    return secretKey === undefined ? null : { secretKey };
-  };
   const nextRequestId = requestIds(rng);
   const handle = createS3Handler({
     objects,
     codec,
     auth: {
-      credentials: { lookup },
+      identities: rootOnly(options.rootUser, options.rootPassword),
       region: options.region,
       nowMs: () => clock.nowMs(),
       signingKeys: new SigningKeys(),
     },
+    access: accessMeans(objects),
     domains: options.domains,
     hostId: Bun.hash.xxHash64(store.deploymentId).toString(16).padStart(16, "0"),
     log,

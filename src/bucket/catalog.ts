@@ -13,7 +13,9 @@ import {
   decodeBucketMetadata,
   encodeBucketMetadata,
   newBucketMetadata,
+  type OwnDocument,
   withDocument,
+  withOwnDocument,
 } from "./metadata-format.ts";
 import { parseStoredVersioning, type Versioning } from "./versioning.ts";
 
@@ -90,6 +92,14 @@ export class BucketCatalog {
     using _ = await this.changing.acquire(bucket.name);
     const current = (await this.load(bucket.name)) ?? bucket;
     const changed = withDocument(current.metadata, which, document, this.clock.nowNs());
+    await this.store.writeDocument(documentPath(bucket.name), encodeBucketMetadata(changed));
+    this.cache.delete(bucket.name);
+  }
+
+  async setOwnDocuments(bucket: Bucket, documents: ReadonlyMap<OwnDocument, Uint8Array>): Promise<void> {
+    using _ = await this.changing.acquire(bucket.name);
+    let changed = ((await this.load(bucket.name)) ?? bucket).metadata;
+    for (const [which, document] of documents) changed = withOwnDocument(changed, which, document);
     await this.store.writeDocument(documentPath(bucket.name), encodeBucketMetadata(changed));
     this.cache.delete(bucket.name);
   }

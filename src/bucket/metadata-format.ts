@@ -2,6 +2,7 @@
  * `.metadata.bin`: what a bucket is configured to do, as MinIO stores it: four bytes, then a msgpack map of 25 keys.
  * Configurations are the documents verbatim (XML or JSON), views of the input; an empty one is unset. Times are ns since
  * 1970, GO_ZERO_TIME = unset; older files lack keys, and then have the default. Unknown keys are kept. Throws FormatError.
+ * What MinIO has no key for lies under keys of our own behind the 25, only where it is set: MinIO skips them.
  * Source: docs/format.md §7.2.
  */
 import { FormatError } from "../core/format-error.ts";
@@ -39,6 +40,20 @@ const TIME_KEYS = {
   targetsMeta: "BucketTargetsConfigMetaUpdatedAt",
 } as const satisfies Record<BucketDocument, string>;
 
+/** Our own keys: absent when unset, without a time of their own. */
+const OWN_KEYS = {
+  /** A policy that MinIO could not read: then `policy` is empty. */
+  ownPolicy: "SherdPolicyJSON",
+  publicAccessBlock: "SherdPublicAccessBlockXML",
+  ownershipControls: "SherdOwnershipControlsXML",
+  /** Account that created the bucket; unset = root's. */
+  owner: "SherdOwnerID",
+  acl: "SherdAclJSON",
+} as const;
+export type OwnDocument = keyof typeof OWN_KEYS;
+const OWN_DOCUMENTS = Object.keys(OWN_KEYS) as readonly OwnDocument[];
+const OWN_BY_KEY: ReadonlyMap<string, OwnDocument> = new Map(OWN_DOCUMENTS.map((name) => [OWN_KEYS[name], name]));
+
 export const BUCKET_DOCUMENTS = Object.keys(DOCUMENT_KEYS) as readonly BucketDocument[];
 const TIMES = Object.keys(TIME_KEYS) as readonly BucketDocument[];
 const DOCUMENT_BY_KEY: ReadonlyMap<string, BucketDocument> = new Map(
@@ -58,6 +73,8 @@ export interface BucketMetadataFile {
   readonly lockEnabled: boolean;
   readonly documents: Readonly<Record<BucketDocument, Uint8Array>>;
   readonly updatedAt: Readonly<Record<BucketDocument, bigint>>;
+  /** Those that are set. */
+  readonly own: ReadonlyMap<OwnDocument, Uint8Array>;
   /** Keys of newer releases, as msgpack. */
   readonly unknownKeys: ReadonlyMap<string, Uint8Array>;
 }
@@ -74,6 +91,7 @@ export function newBucketMetadata(name: string, created: bigint): BucketMetadata
     lockEnabled: false,
     documents: forEachDocument(EMPTY),
     updatedAt: forEachDocument(GO_ZERO_TIME),
+    own: new Map(),
     unknownKeys: new Map(),
   };
 }
@@ -92,6 +110,18 @@ export function withDocument(
   };
 }
 
+/** With one of our own documents set or (empty) removed. */
+export function withOwnDocument(
+  file: BucketMetadataFile,
+  which: OwnDocument,
+  document: Uint8Array,
+): BucketMetadataFile {
+  const own = new Map(file.own);
+  if (document.length > 0) own.set(which, document);
+  else own.delete(which);
+  return { ...file, own };
+}
+
 export function decodeBucketMetadata(bytes: Uint8Array): BucketMetadataFile {
   const [format0, format1, version0, version1] = bytes;
   if (bytes.length <= HEADER_BYTES || format0 !== 1 || format1 !== 0 || version0 !== 1 || version1 !== 0) {
@@ -104,25 +134,28 @@ export function decodeBucketMetadata(bytes: Uint8Array): BucketMetadataFile {
   let lockEnabled = false;
   const documents = forEachDocument(EMPTY);
   const updatedAt = forEachDocument(GO_ZERO_TIME);
+  const own = new Map<OwnDocument, Uint8Array>();
   const unknownKeys = new Map<string, Uint8Array>();
   for (let index = 0; index < count; index++) {
     const key = reader.str();
     const document = DOCUMENT_BY_KEY.get(key);
     const time = TIME_BY_KEY.get(key);
+    const ours = OWN_BY_KEY.get(key);
     if (document !== undefined) documents[document] = reader.takeNil() ? EMPTY : reader.bin();
     else if (time !== undefined) updatedAt[time] = reader.time();
     else if (key === "Name") name = reader.str();
     else if (key === "Created") created = reader.time();
     else if (key === "LockEnabled") lockEnabled = reader.bool();
+    else if (ours !== undefined) own.set(ours, reader.bin());
     else unknownKeys.set(key, reader.skip());
   }
-  return { name, created, lockEnabled, documents, updatedAt, unknownKeys };
+  return { name, created, lockEnabled, documents, updatedAt, own, unknownKeys };
 }
 
 export function encodeBucketMetadata(file: BucketMetadataFile): Uint8Array {
   const writer = new MsgpackWriter(2048);
   writer.raw(Uint8Array.of(1, 0, 1, 0));
-  writer.mapHeader(KEY_COUNT + file.unknownKeys.size);
+  writer.mapHeader(KEY_COUNT + file.own.size + file.unknownKeys.size);
   writer.str("Name");
   writer.str(file.name);
   writer.str("Created");
@@ -136,6 +169,10 @@ export function encodeBucketMetadata(file: BucketMetadataFile): Uint8Array {
   for (const time of TIMES) {
     writer.str(TIME_KEYS[time]);
     writer.time(file.updatedAt[time]);
+  }
+  for (const [document, value] of file.own) {
+    writer.str(OWN_KEYS[document]);
+    writer.bin(value);
   }
   for (const [key, value] of file.unknownKeys) {
     writer.str(key);

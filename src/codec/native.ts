@@ -29,6 +29,10 @@ const SYMBOLS = {
   sherd_digest_final: { args: [P, P], returns: VOID },
   sherd_digest_many: { args: [P, u32], returns: VOID },
   sherd_crc_combine: { args: [u32, u64, u64, u64], returns: u64 },
+  sherd_aead_seal: { args: [P, P, U, P, U, P], returns: i32 },
+  sherd_aead_open: { args: [P, P, U, P, U, P], returns: i32 },
+  sherd_dare_seal: { args: [P, P, U, P, u32, u32], returns: i32 },
+  sherd_dare_open: { args: [P, P, U, P, u32, u32], returns: i32 },
   sherd_pool_start: { args: [u32, u32, P], returns: i32 },
   sherd_pool_submit: { args: [P, u32], returns: VOID },
   sherd_pool_drain: { args: [P, u32], returns: u32 },
@@ -65,6 +69,10 @@ export interface CodecSymbols {
   sherd_digest_final(state: number, out: number): void;
   sherd_digest_many(jobs: number, count: number): void;
   sherd_crc_combine(width: number, a: bigint, b: bigint, bytesB: bigint): Int;
+  sherd_aead_seal(stream: number, aad: number, aadBytes: number, data: number, bytes: number, out: number): number;
+  sherd_aead_open(stream: number, aad: number, aadBytes: number, data: number, bytes: number, out: number): number;
+  sherd_dare_seal(stream: number, data: number, bytes: number, out: number, first: number, last: number): number;
+  sherd_dare_open(stream: number, data: number, bytes: number, out: number, first: number, last: number): number;
   sherd_pool_start(threads: number, threadsMax: number, wake: number): number;
   sherd_pool_submit(tasks: number, count: number): void;
   sherd_pool_drain(ids: number, max: number): number;

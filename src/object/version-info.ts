@@ -11,7 +11,7 @@ import type { Checksum, VersionInfo } from "./types.ts";
 
 export const ACTUAL_SIZE_KEY = "X-Minio-Internal-actual-size";
 export const CRC_KEY = "x-minio-internal-crc";
-const TAGGING_KEY = "X-Amz-Tagging";
+export const TAGGING_KEY = "X-Amz-Tagging";
 const STORAGE_CLASS_KEY = "x-amz-storage-class";
 const ENCRYPTION_MARK = "x-minio-internal-server-side-encryption-";
 

@@ -2,6 +2,8 @@
  * The one authentication of every request: who signed it, and how its body is to be checked. The payload mode is a second,
  * independent outcome: an unsigned body never means an unsigned request. Source: s3-api.md §2.
  */
+import { timingSafeEqual } from "node:crypto";
+import { ANONYMOUS, type FoundIdentity, type Identities, type Principal } from "../iam/principal.ts";
 import type { HttpRequest } from "../sys/http.ts";
 import {
   EMPTY_SHA256,
@@ -19,12 +21,8 @@ import { WireError } from "./wire-error.ts";
 const SKEW_MS = 15 * 60 * 1000;
 const EXPIRES_MAX_S = 604_800;
 
-export interface Credentials {
-  /** The secret of an enabled key, or null. */
-  lookup(accessKey: string): { readonly secretKey: string } | null;
-}
 export interface AuthOptions {
-  readonly credentials: Credentials;
+  readonly identities: Identities;
   /** "" = any region is accepted. */
   readonly region: string;
   readonly nowMs: () => number;
@@ -41,7 +39,15 @@ export interface ChunkSigner {
   readonly scope: string;
   readonly seed: string;
 }
+export type AuthType = "" | "REST-HEADER" | "REST-QUERY-STRING" | "POST";
 export interface Identity {
+  readonly principal: Principal;
+  /** How the request was signed; "" = not at all. */
+  readonly authType: AuthType;
+  /** "AWS4-HMAC-SHA256", "AWS" or "". */
+  readonly signatureVersion: string;
+  /** When it was signed; null = it was not. */
+  readonly signedAtMs: number | null;
   /** null = anonymous. */
   readonly accessKey: string | null;
   readonly payload: PayloadMode;
@@ -59,11 +65,17 @@ export function authenticate(request: HttpRequest, query: Query, options: AuthOp
   if (v2 || authorization?.startsWith("AWS "))
     throw new WireError("NotImplemented", "Signature Version 2 is not supported; sign with Version 4.");
   if (presigned) return authenticatePresigned(request, query, options);
-  if (authorization === undefined) return { accessKey: null, isPresigned: false, payload: anonymousPayload(request) };
+  if (authorization === undefined) return anonymousIdentity(request, query);
   if (authorization.startsWith("Bearer ")) throw new WireError("AccessDenied", "Access Denied.");
   if (!authorization.startsWith("AWS4-HMAC-SHA256"))
     throw new WireError("InvalidRequest", "The authorization mechanism is not supported. Use AWS4-HMAC-SHA256.");
   return authenticateHeader(request, query, authorization, options);
+}
+
+function anonymousIdentity(request: HttpRequest, query: Query): Identity {
+  if (sessionTokenOf(request, query) !== undefined) throw new WireError("AccessDenied", "Access Denied.");
+  const facts = { principal: ANONYMOUS, authType: "", signatureVersion: "", signedAtMs: null } as const;
+  return { ...facts, accessKey: null, isPresigned: false, payload: anonymousPayload(request) };
 }
 
 function anonymousPayload(request: HttpRequest): PayloadMode {
@@ -83,10 +95,10 @@ function authenticateHeader(request: HttpRequest, query: Query, authorization: s
     );
   if (!date.text.startsWith(auth.day))
     throw new WireError("AuthorizationHeaderMalformed", "The credential's date is not the date of the request.");
-  const secret = secretOf(auth, options, "AuthorizationHeaderMalformed");
+  const found = identityOf(auth, options, "AuthorizationHeaderMalformed");
   demandSigned(request, auth.signedHeaders);
   const hash = request.headers.get("x-amz-content-sha256") ?? EMPTY_SHA256;
-  const key = options.signingKeys.get(auth, secret);
+  const key = options.signingKeys.get(auth, found.secretKey);
   const parts = {
     method: request.method,
     rawPath: request.rawPath,
@@ -101,8 +113,17 @@ function authenticateHeader(request: HttpRequest, query: Query, authorization: s
       "SignatureDoesNotMatch",
       "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
     );
+  demandSessionToken(found, sessionTokenOf(request, query));
   const signer: ChunkSigner = { key, date: date.text, scope: scopeText(auth), seed: wanted };
-  return { accessKey: auth.accessKey, isPresigned: false, payload: payloadMode(hash, signer) };
+  return {
+    principal: found.principal,
+    authType: "REST-HEADER",
+    signatureVersion: "AWS4-HMAC-SHA256",
+    signedAtMs: date.ms,
+    accessKey: auth.accessKey,
+    isPresigned: false,
+    payload: payloadMode(hash, signer),
+  };
 }
 
 function payloadMode(hash: string, signer: ChunkSigner | null): PayloadMode {
@@ -144,7 +165,7 @@ function authenticatePresigned(request: HttpRequest, query: Query, options: Auth
     throw new WireError(code, "X-Amz-Expires must be between 0 and 604800 seconds.");
   const signedHeaders = of("X-Amz-SignedHeaders").split(";");
   const signature = of("X-Amz-Signature");
-  const secret = secretOf(scope, options, code);
+  const found = identityOf(scope, options, code);
   const now = options.nowMs();
   if (dateMs > now + SKEW_MS) throw new WireError("AccessDenied", "Request is not valid yet.");
   if (dateMs + Number(expires) * 1000 < now) throw new WireError("AccessDenied", "Request has expired.");
@@ -154,7 +175,7 @@ function authenticatePresigned(request: HttpRequest, query: Query, options: Auth
     request.headers.get("x-amz-content-sha256") ??
     UNSIGNED_PAYLOAD;
   const rest = query.filter(([k]) => k !== "X-Amz-Signature");
-  const key = options.signingKeys.get(scope, secret);
+  const key = options.signingKeys.get(scope, found.secretKey);
   const parts = {
     method: request.method,
     rawPath: request.rawPath,
@@ -169,7 +190,12 @@ function authenticatePresigned(request: HttpRequest, query: Query, options: Auth
       "SignatureDoesNotMatch",
       "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
     );
+  demandSessionToken(found, sessionTokenOf(request, query));
   return {
+    principal: found.principal,
+    authType: "REST-QUERY-STRING",
+    signatureVersion: "AWS4-HMAC-SHA256",
+    signedAtMs: dateMs,
     accessKey: scope.accessKey,
     isPresigned: true,
     payload: payloadMode(hash, { key, date: dateText, scope: scopeText(scope), seed: wanted }),
@@ -188,19 +214,30 @@ function demandSigned(request: HttpRequest, signedHeaders: readonly string[]): v
   }
 }
 
-function secretOf(
+function sessionTokenOf(request: HttpRequest, query: Query): string | undefined {
+  return request.headers.get("x-amz-security-token") ?? query.find(([k]) => k === "X-Amz-Security-Token")?.[1];
+}
+
+/** A temporary key comes with its token, any other with none. */
+export function demandSessionToken({ sessionToken }: FoundIdentity, given: string | undefined): void {
+  const [wanted, shown] = [Buffer.from(sessionToken ?? ""), Buffer.from(given ?? "")];
+  if (wanted.length !== shown.length || !timingSafeEqual(wanted, shown))
+    throw new WireError("InvalidTokenId", "The security token included in the request is invalid");
+}
+
+function identityOf(
   scope: Scope,
   options: AuthOptions,
   code: "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError",
-): string {
-  const found = options.credentials.lookup(scope.accessKey);
+): FoundIdentity {
+  const found = options.identities.find(scope.accessKey);
   if (found === null)
     throw new WireError("InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records.");
   const { region } = options;
   if (region !== "" && scope.region !== region && !(scope.region === "US" && region === "us-east-1")) {
     throw new WireError(code, `The authorization's region is wrong; expecting '${region}'.`, { region });
   }
-  return found.secretKey;
+  return found;
 }
 
 function requestDate(request: HttpRequest): { readonly text: string; readonly ms: number } {

@@ -12,6 +12,7 @@ import {
 import { legalHoldOf, retentionOf } from "../bucket/object-lock.ts";
 import { getTagging, putTagging } from "../object/tagging.ts";
 import type { VersionInfo } from "../object/types.ts";
+import { visibleBuckets } from "./authorize.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import type { S3Code } from "./errors.ts";
 import { S3_ERRORS } from "./errors.ts";
@@ -31,7 +32,8 @@ export async function listBuckets(call: Call): Promise<Reply> {
   const max = integerFrom(call.query.get("max-buckets"), "max-buckets", BUCKETS_MAX, { min: 1, max: BUCKETS_MAX });
   const token = call.query.get("continuation-token") ?? "";
   const after = token === "" ? "" : decodeToken(token);
-  const all = (await list(call.objects)).filter((b) => b.name.startsWith(prefix) && b.name > after);
+  const visible = await visibleBuckets(call, await list(call.objects));
+  const all = visible.filter((b) => b.name.startsWith(prefix) && b.name > after);
   const page = all.slice(0, max);
   const buckets = page.map(
     (b): XmlNode => [

@@ -3,6 +3,7 @@ import type { Codec } from "../codec/native.ts";
 import type { ObjectContext } from "../object/context.ts";
 import type { Digests } from "../object/types.ts";
 import type { HeaderList, HttpRequest, HttpResponder } from "../sys/http.ts";
+import type { Access } from "./access.ts";
 import type { Identity } from "./authenticate.ts";
 
 export interface Call {
@@ -13,6 +14,8 @@ export interface Call {
   readonly key: string;
   readonly query: ReadonlyMap<string, string>;
   readonly identity: Identity;
+  /** What the caller may do. */
+  readonly access: Access;
   readonly objects: ObjectContext;
   readonly codec: Codec;
   /** Headers of every answer. */

@@ -1,4 +1,5 @@
 /** Listings on the wire: objects V1 and V2, versions. Source: s3-api.md §4.3. */
+import { ROOT_ACCOUNT_ID } from "../iam/principal.ts";
 import { listObjects, listVersions } from "../object/list-objects.ts";
 import type { ListedObject } from "../object/types.ts";
 import { type Call, type Reply, xmlReply } from "./call.ts";
@@ -6,7 +7,7 @@ import { integerFrom, queryEscape } from "./headers.ts";
 import { WireError } from "./wire-error.ts";
 import { escapeXml, xmlListing, type XmlNode } from "./xml.ts";
 
-export const OWNER_ID = "02d6176db174dc93cb1b899f7c6078f08654445fe8cf1b6ce98d8855f66bdbf4";
+export const OWNER_ID = ROOT_ACCOUNT_ID;
 export const OWNER: XmlNode = [
   "Owner",
   [

@@ -6,6 +6,7 @@ import { ObjectError } from "../object/errors.ts";
 import { openObject } from "../object/get-object.ts";
 import { putObject as put } from "../object/put-object.ts";
 import type { Conditions, CopySource, OpenedObject, VersionInfo } from "../object/types.ts";
+import { bypassAsked, demandDeletion } from "./authorize.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import { errorCodeOf, errorMessageOf } from "./error-reply.ts";
 import {
@@ -223,7 +224,7 @@ export async function deleteObject(call: Call): Promise<Reply> {
       ...conditionsFrom(call),
       ...deleteConditions(call.parameter("x-amz-if-match-size"), call.parameter("x-amz-if-match-last-modified-time")),
     },
-    bypassGovernance: bypassOf(call),
+    bypassGovernance: bypassAsked(call),
     ...(versionId === undefined ? {} : { versionId }),
   });
   return reply(204, {
@@ -242,10 +243,6 @@ function deleteConditions(size: string | undefined, time: string | undefined): C
     ...(size === undefined ? {} : { ifMatchSizeBytes: bytes }),
     ...(time === undefined ? {} : { ifMatchModTimeMs: ms }),
   };
-}
-
-function bypassOf(call: Call): boolean {
-  return call.request.headers.get("x-amz-bypass-governance-retention")?.toLowerCase() === "true";
 }
 
 export async function deleteObjects(call: Call): Promise<Reply> {
@@ -306,12 +303,14 @@ async function deleteOne(
       ...(item.etag === undefined ? {} : { ifMatch: [item.etag.replaceAll('"', "")] }),
       ...deleteConditions(item.size, item.time),
     };
+    const name = key.replace(/^\/+/, "");
+    await demandDeletion(call, name, versionId);
     const result = await remove(call.objects, {
       bucket: call.bucket,
-      key: key.replace(/^\/+/, ""),
+      key: name,
       signal: call.request.signal,
       conditions,
-      bypassGovernance: bypassOf(call),
+      bypassGovernance: bypassAsked(call),
       ...(versionId === undefined ? {} : { versionId }),
     });
     if (quiet) return null;

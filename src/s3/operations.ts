@@ -66,12 +66,23 @@ function op(name: string, method: string, target: Target, run: Operation["run"],
   };
 }
 
-type Change = { readonly put?: Operation["run"]; readonly remove?: Operation["run"] };
-const bucketSettings = (name: string, key: string, get: Operation["run"], change: Change = {}): Operation[] => [
-  op(`GetBucket${name}`, "GET", "bucket", get, { query: [key] }),
-  op(`PutBucket${name}`, "PUT", "bucket", change.put ?? notImplemented, { query: [key] }),
-  op(`DeleteBucket${name}`, "DELETE", "bucket", change.remove ?? notImplemented, { query: [key] }),
-];
+type Change = {
+  readonly put?: Operation["run"];
+  readonly remove?: Operation["run"];
+  /** What actions call the setting, where it is not Bucket<Name>. */
+  readonly called?: string;
+  /** Removing has an action of its own; else it is that of setting. */
+  readonly deletes?: boolean;
+};
+const bucketSettings = (name: string, key: string, get: Operation["run"], change: Change = {}): Operation[] => {
+  const called = change.called ?? `Bucket${name}`;
+  const removal = change.deletes === true ? `s3:Delete${called}` : `s3:Put${called}`;
+  return [
+    op(`GetBucket${name}`, "GET", "bucket", get, { query: [key], action: `s3:Get${called}` }),
+    op(`PutBucket${name}`, "PUT", "bucket", change.put ?? notImplemented, { query: [key], action: `s3:Put${called}` }),
+    op(`DeleteBucket${name}`, "DELETE", "bucket", change.remove ?? notImplemented, { query: [key], action: removal }),
+  ];
+};
 const REFUSED_BUCKET = [
   "inventory",
   "metrics",
@@ -95,31 +106,38 @@ export const OPERATIONS: readonly Operation[] = [
   op("GetBucketVersioning", "GET", "bucket", getBucketVersioning, { query: ["versioning"] }),
   op("PutBucketVersioning", "PUT", "bucket", putBucketVersioning, { query: ["versioning"] }),
   op("GetBucketPolicyStatus", "GET", "bucket", getMissing("NoSuchBucketPolicy"), { query: ["policyStatus"] }),
-  ...bucketSettings("Policy", "policy", getStored("policy", "NoSuchBucketPolicy")),
+  ...bucketSettings("Policy", "policy", getStored("policy", "NoSuchBucketPolicy"), { deletes: true }),
   ...bucketSettings("Tagging", "tagging", getStored("tagging", "NoSuchTagSet"), {
     put: putBucketTagging,
     remove: deleteBucketTagging,
   }),
-  ...bucketSettings("Lifecycle", "lifecycle", getStored("lifecycle", "NoSuchLifecycleConfiguration")),
+  ...bucketSettings("Lifecycle", "lifecycle", getStored("lifecycle", "NoSuchLifecycleConfiguration"), {
+    called: "LifecycleConfiguration",
+  }),
   ...bucketSettings(
     "Encryption",
     "encryption",
     getStored("encryption", "ServerSideEncryptionConfigurationNotFoundError"),
+    { called: "EncryptionConfiguration" },
   ),
   ...bucketSettings(
     "ObjectLockConfiguration",
     "object-lock",
     getStored("objectLock", "ObjectLockConfigurationNotFoundError"),
   ),
-  ...bucketSettings("Replication", "replication", getStored("replication", "ReplicationConfigurationNotFoundError")),
+  ...bucketSettings("Replication", "replication", getStored("replication", "ReplicationConfigurationNotFoundError"), {
+    called: "ReplicationConfiguration",
+  }),
   ...bucketSettings("Notification", "notification", getNotification),
   ...bucketSettings("Cors", "cors", getMissing("NoSuchCORSConfiguration")),
-  ...bucketSettings("Website", "website", getMissing("NoSuchWebsiteConfiguration")),
+  ...bucketSettings("Website", "website", getMissing("NoSuchWebsiteConfiguration"), { deletes: true }),
   ...bucketSettings("PublicAccessBlock", "publicAccessBlock", getMissing("NoSuchPublicAccessBlockConfiguration")),
   ...bucketSettings("OwnershipControls", "ownershipControls", getMissing("OwnershipControlsNotFoundError")),
   ...bucketSettings("Acl", "acl", getBucketAcl, { put: putBucketAcl }),
   ...bucketSettings("Logging", "logging", getEmpty("BucketLoggingStatus")),
-  ...bucketSettings("Accelerate", "accelerate", getEmpty("AccelerateConfiguration")),
+  ...bucketSettings("Accelerate", "accelerate", getEmpty("AccelerateConfiguration"), {
+    called: "AccelerateConfiguration",
+  }),
   ...bucketSettings(
     "RequestPayment",
     "requestPayment",

@@ -10,11 +10,14 @@ import { ObjectError } from "../object/errors.ts";
 import type { VersionInfo } from "../object/types.ts";
 import type { Log } from "../observe/log.ts";
 import type { HeaderList, HttpExchange } from "../sys/http.ts";
+import { Access, type AccessMeans } from "./access.ts";
 import { type AuthOptions, authenticate, type Identity } from "./authenticate.ts";
+import { authorize } from "./authorize.ts";
 import type { Call } from "./call.ts";
 import { errorCodeOf, errorDocument, errorMessageOf, errorStatusOf } from "./error-reply.ts";
 import { validatorHeaders } from "./object-operations.ts";
 import { findOperation, type Target } from "./operations.ts";
+import { RequestValues } from "./request-values.ts";
 import { decodePercent, parseQuery } from "./sigv4.ts";
 import { WireError } from "./wire-error.ts";
 
@@ -25,6 +28,7 @@ export interface S3Options {
   readonly objects: ObjectContext;
   readonly codec: Codec;
   readonly auth: AuthOptions;
+  readonly access: AccessMeans;
   /** Virtual-host domains. */
   readonly domains: readonly string[];
   readonly hostId: string;
@@ -84,8 +88,8 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
       throw new WireError("NotImplemented", "A sub-resource of this request is not known.");
     if (operation === null)
       throw new WireError("MethodNotAllowed", "The specified method is not allowed against this resource.");
-    if (identity.accessKey === null) throw new WireError("AccessDenied", "Access Denied."); // one root user now; IAM and policies come with their issue
     const call = makeCall(options, exchange, { place, query, identity, requestId, commonHeaders });
+    await authorize(operation, call);
     const answer = await operation.run(call);
     if (answer !== null) {
       status = answer.status;
@@ -121,6 +125,9 @@ function makeCall(
   const { request, response } = exchange;
   const { place, query, identity } = facts;
   const hoisted = identity.isPresigned ? new Map([...query].map(([k, v]) => [k.toLowerCase(), v])) : null;
+  const parameter = (name: string): string | undefined => request.headers.get(name) ?? hoisted?.get(name);
+  const { region, nowMs } = options.auth;
+  const values = new RequestValues({ request, query, identity, region, nowMs, parameter });
   return {
     request,
     response,
@@ -129,10 +136,11 @@ function makeCall(
     key: place.key,
     query,
     identity,
+    access: new Access(options.access, identity.principal, values),
     objects: options.objects,
     codec: options.codec,
     commonHeaders: facts.commonHeaders,
-    parameter: (name) => request.headers.get(name) ?? hoisted?.get(name),
+    parameter,
     digest(bytes, flags) {
       const digest = new Digest(options.codec, flags);
       if (bytes.length > 0) digest.update(bytes);

@@ -3,6 +3,7 @@
  * Source: s3-api.md §2.3-2.6.
  */
 import { createHmac, hash, timingSafeEqual } from "node:crypto";
+import { Generations } from "../core/generations.ts";
 import { WireError } from "./wire-error.ts";
 
 export const UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD";
@@ -74,8 +75,8 @@ export function parseCredential(
 
 /** What a client sends again and again, worked out once: signing keys, which cost four HMACs, and the header but its signature. */
 export class SigningKeys {
-  private readonly keys = new Map<string, Buffer>();
-  private readonly parsed = new Map<string, Omit<Authorization, "signature">>();
+  private readonly keys = new Generations<Buffer>(KEYS_CACHED);
+  private readonly parsed = new Generations<Omit<Authorization, "signature">>(KEYS_CACHED);
 
   /** parseAuthorization. */
   authorization(value: string): Authorization {
@@ -84,7 +85,6 @@ export class SigningKeys {
     const known = this.parsed.get(before);
     if (known !== undefined) return { ...known, signature: value.slice(at).trim() };
     const fresh = parseAuthorization(value);
-    if (this.parsed.size >= KEYS_CACHED) this.parsed.delete(this.parsed.keys().next().value as string);
     this.parsed.set(before, { ...fresh });
     return fresh;
   }
@@ -96,7 +96,6 @@ export class SigningKeys {
     let key: Buffer = Buffer.from(`AWS4${secretKey}`, "utf8");
     for (const part of [scope.day, scope.region, scope.service, "aws4_request"])
       key = createHmac("sha256", key).update(part).digest();
-    if (this.keys.size >= KEYS_CACHED) this.keys.delete(this.keys.keys().next().value as string);
     this.keys.set(name, key);
     return key;
   }

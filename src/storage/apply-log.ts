@@ -168,7 +168,7 @@ export class ApplyLog {
   private async applyUpTo(limit: number, goesOn: () => boolean): Promise<DriveError | null> {
     this.fullNow = null;
     let some: Entry[] = [];
-    for (const { name } of this.parts.overlay.inOrder()) {
+    for (const { name } of this.parts.overlay.all()) {
       const entry = this.parts.overlay.get(name); // as it is when its turn comes
       if (entry === undefined || entry.doubt !== null || entry.placed.sequence > limit) continue;
       if (this.fullNow !== null && entry.image !== null) continue; // what removes may make space

@@ -219,7 +219,8 @@ export class DriveIndex implements CommitSink {
   }
 
   private async openMarked(mark: string, retold: number | null): Promise<KeyIndex | null> {
-    const opened = await KeyIndex.open(this.options.tables, this.path, (error) => this.lose(error));
+    const { tables, clock } = this.options;
+    const opened = await KeyIndex.open(tables, this.path, (error) => this.lose(error), clock);
     if (opened === "absent") return null;
     if (opened === "damaged") {
       this.options.warn(`${this.options.endpoint}: the key index is damaged and is built anew`);
@@ -321,7 +322,8 @@ export class DriveIndex implements CommitSink {
   }
 
   private async create(): Promise<KeyIndex> {
-    const made = await KeyIndex.create(this.options.tables, this.path, (error) => this.lose(error));
+    const { tables, clock } = this.options;
+    const made = await KeyIndex.create(tables, this.path, (error) => this.lose(error), clock);
     made.note([], BigInt(this.lastSequence));
     made.setNote(IDENTITY, this.options.newIdentity());
     this.index = made;

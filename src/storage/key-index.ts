@@ -6,11 +6,14 @@
  */
 import { assert } from "../core/assert.ts";
 import type { OrderedTable, TableChange, TableRow, Tables } from "../sys/ordered-table.ts";
+import type { Clock } from "../sys/clock.ts";
 import { IndexTail } from "./index-tail.ts";
 import { type BucketUsage, usageOf } from "./usage.ts";
 
 /** Rows handed over at once: about half a millisecond. */
 const BATCH_ROWS_MAX = 1024;
+/** How long a round waits for more rows: many at once are cheaper, and a key that changes again is written once. */
+export const GATHER_MS = 100;
 /** Rows in memory above which writers of new ones wait. */
 const TAIL_ROWS_MAX = 16_384;
 
@@ -45,27 +48,36 @@ export class KeyIndex {
   private failure: unknown = null;
   private roundsBegun = 0;
   private roundsDone = 0;
+  private isUrgent = false;
+  private stopGathering: (() => void) | null = null;
 
   private constructor(
     private readonly table: OrderedTable,
     private readonly failed: (error: unknown) => void,
+    private readonly clock: Clock | null,
   ) {
     this.held = BigInt(table.note("sequence") ?? "0");
     this.noted = this.held;
   }
 
-  /** `failed` is told once if a batch cannot be written; from then on nothing is. */
+  /** `failed` is told once if a batch cannot be written; from then on nothing is. Without a clock rounds follow at once. */
   static async open(
     tables: Tables,
     path: string,
     failed: (error: unknown) => void,
+    clock: Clock | null = null,
   ): Promise<KeyIndex | "absent" | "damaged"> {
     const table = await tables.open(path);
-    return typeof table === "string" ? table : new KeyIndex(table, failed);
+    return typeof table === "string" ? table : new KeyIndex(table, failed, clock);
   }
 
-  static async create(tables: Tables, path: string, failed: (error: unknown) => void): Promise<KeyIndex> {
-    return new KeyIndex(await tables.create(path), failed);
+  static async create(
+    tables: Tables,
+    path: string,
+    failed: (error: unknown) => void,
+    clock: Clock | null = null,
+  ): Promise<KeyIndex> {
+    return new KeyIndex(await tables.create(path), failed, clock);
   }
 
   /** Everything up to this sequence is in the table. */
@@ -78,6 +90,7 @@ export class KeyIndex {
     assert(sequence >= this.noted, `sequence ${sequence} comes after ${this.noted}`);
     for (const row of rows) this.tail.set(row);
     this.noted = sequence;
+    if (this.tail.size >= BATCH_ROWS_MAX) this.stopGathering?.();
     this.startWriting();
   }
 
@@ -99,6 +112,7 @@ export class KeyIndex {
   /** Waits while too many rows are in memory; null = there is room. */
   room(): Promise<void> | null {
     if (this.tail.size < TAIL_ROWS_MAX || this.failure !== null) return null;
+    this.hurry();
     return this.roundEnd();
   }
 
@@ -155,7 +169,10 @@ export class KeyIndex {
   async flushed(): Promise<void> {
     this.startWriting();
     const enough = this.roundsBegun + 1; // the round under way may not have all of it
-    while (this.writing !== null && this.roundsDone < enough) await this.roundEnd();
+    while (this.writing !== null && this.roundsDone < enough) {
+      this.hurry();
+      await this.roundEnd();
+    }
     if (this.failure !== null) throw this.failure;
   }
 
@@ -174,7 +191,10 @@ export class KeyIndex {
 
   /** Writes what is noted, unless writing failed. */
   async close(): Promise<void> {
-    while (this.writing !== null) await this.writing;
+    while (this.writing !== null) {
+      this.hurry();
+      await this.writing;
+    }
     await this.table.close();
   }
 
@@ -203,10 +223,29 @@ export class KeyIndex {
     for (const resume of this.atRoundEnd.splice(0)) resume();
   }
 
+  private hurry(): void {
+    this.isUrgent = true;
+    this.stopGathering?.();
+  }
+
+  /** Waits for more, unless there is much already or somebody waits. */
+  private async gather(): Promise<void> {
+    if (this.clock !== null && !this.isUrgent && this.tail.size < BATCH_ROWS_MAX) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.stopGathering = resolve;
+      const stop = this.clock.after(GATHER_MS, resolve);
+      await promise;
+      stop();
+      this.stopGathering = null;
+    }
+    this.isUrgent = false;
+  }
+
   /** Rounds until nothing is left; what is noted during one goes into the next. */
   private async write(): Promise<void> {
     await Promise.resolve(); // let the notes of this turn join
     while (this.tail.size > 0 || this.dropped.size > 0 || this.notes.size > 0 || this.held < this.noted) {
+      await this.gather();
       this.roundsBegun++;
       const changes = this.tail.all();
       const dropped = [...this.dropped];

@@ -3,9 +3,10 @@
  * long ago nothing but a floor is kept, which all of them have promised and may have accepted. In memory; the commit log
  * makes it last, and its checkpoint note the floor.
  */
+import { Generations } from "../core/generations.ts";
 import type { Stamp } from "./drive.ts";
 
-const REMEMBERED_MAX = 16_384;
+const REMEMBERED_MAX = 2 * 16_384;
 const ACCEPTED_MAX = 16;
 
 export interface Memory {
@@ -21,7 +22,9 @@ export function later(a: Stamp, b: Stamp): Stamp {
 }
 
 export class KeyMemory {
-  private readonly keys = new Map<string, Memory>();
+  private readonly keys = new Generations<Memory>(REMEMBERED_MAX, (forgotten) => {
+    for (const { promised, last } of forgotten.values()) this.floor = later(this.floor, later(promised, last));
+  });
   /** The highest stamp that any key promised or accepted: the floor after a restart. */
   highest: Stamp;
 
@@ -30,23 +33,18 @@ export class KeyMemory {
   }
 
   get(name: string): Memory | undefined {
-    return this.keys.get(name);
+    return this.keys.peek(name);
   }
   promised(name: string): Stamp {
-    return later(this.keys.get(name)?.promised ?? 0n, this.floor);
+    return later(this.keys.peek(name)?.promised ?? 0n, this.floor);
   }
 
   /** To be changed by the caller. */
   of(name: string): Memory {
     const known = this.keys.get(name);
-    if (known !== undefined) {
-      this.keys.delete(name);
-      this.keys.set(name, known);
-      return known;
-    }
+    if (known !== undefined) return known;
     const fresh: Memory = { stamp: 0n, promised: this.floor, fenced: 0n, last: this.floor, accepted: [] };
     this.keys.set(name, fresh);
-    if (this.keys.size > REMEMBERED_MAX) this.forgetOldest();
     return fresh;
   }
 
@@ -74,13 +72,5 @@ export class KeyMemory {
     memory.accepted = memory.accepted.filter((s) => s !== expect);
     memory.stamp = stamp;
     this.promise(name, expect);
-  }
-
-  private forgetOldest(): void {
-    for (const [name, memory] of this.keys) {
-      this.floor = later(this.floor, later(memory.promised, memory.last));
-      this.keys.delete(name);
-      return;
-    }
   }
 }

@@ -173,7 +173,7 @@ export class LogRecovery {
   async finish(): Promise<DriveError | null> {
     const failed = await this.moveAgain();
     if (failed !== null || !this.parts.isForeign) return failed;
-    const entries = [...this.parts.overlay.all()];
+    const entries = this.parts.overlay.all();
     for (let at = 0; at < entries.length; at += READS_AT_ONCE)
       await Promise.all(entries.slice(at, at + READS_AT_ONCE).map((entry) => this.compare(entry)));
     return null;

@@ -2,7 +2,7 @@
  * Overlay: what the commit log holds and the tree does not show yet, by key. A read looks here first. Keys are also kept as
  * a tree of names, for directory listings and so that they are applied directory by directory. Images of xl.meta stay in
  * memory up to a number of bytes; beyond that their place in the log is read.
- * No I/O. `entries` are in the order of their sequences: the first one is what keeps the oldest segment.
+ * No I/O. The first entry in the order of sequences is what keeps the oldest segment.
  */
 import type { Placed } from "./commit-log.ts";
 import type { ObjectPath, Stamp } from "./drive.ts";
@@ -41,12 +41,19 @@ export interface Entry {
   readonly arriving: Promise<void> | null;
 }
 interface Node {
-  readonly children: Map<string, Node>;
+  readonly parent: Node | null;
+  /** In the parent; "" of the root. */
+  readonly name: string;
+  /** Null: none. Most nodes are keys without any. */
+  children: Map<string, Node> | null;
   entry: Entry | null;
   /** Entries strictly below that show something, and that hide something. */
   live: number;
   gone: number;
 }
+
+/** Dead places in the list of kept images before it is made anew. */
+const COMPACT_FROM = 1024;
 
 export function nameOf(key: ObjectPath): string {
   return `${key.bucket}/${key.path}`;
@@ -54,33 +61,38 @@ export function nameOf(key: ObjectPath): string {
 function isLive(entry: Entry): boolean {
   return entry.image !== null || (entry.doubt !== null && entry.doubt.prev.image !== null);
 }
-function newNode(): Node {
-  return { children: new Map(), entry: null, live: 0, gone: 0 };
+function newNode(parent: Node | null, name: string): Node {
+  return { parent, name, children: null, entry: null, live: 0, gone: 0 };
 }
 
 export class Overlay {
-  private readonly entries = new Map<string, Entry>();
+  /** Those with an entry, in the order of their sequences. */
+  private readonly nodes = new Map<string, Node>();
   /** Those of the entries that are in doubt. */
   private readonly doubtful = new Map<string, Entry>();
-  private readonly root = newNode();
-  private readonly cached = new Set<Image>();
-  private cachedBytes = 0;
+  private readonly root = newNode(null, "");
+  /** Images with bytes, in the order in which they came, and some without; the first `keptFrom` are gone. */
+  private kept: Image[] = [];
+  private keptFrom = 0;
+  private keptCount = 0;
+  private keptBytes = 0;
   /** Entries dropped so far: a read of the tree that saw it change looks again. */
   drops = 0;
 
   constructor(private readonly cacheBytesMax: number) {}
 
   get size(): number {
-    return this.entries.size;
+    return this.nodes.size;
   }
   get(name: string): Entry | undefined {
-    return this.entries.get(name);
+    return this.nodes.get(name)?.entry ?? undefined;
   }
   oldest(): Entry | undefined {
-    return this.entries.values().next().value;
+    return this.nodes.values().next().value?.entry ?? undefined;
   }
-  all(): IterableIterator<Entry> {
-    return this.entries.values();
+  /** Every entry, directory by directory, as it is now. A list: deleting from a Map under its iterator is slow. */
+  all(): Entry[] {
+    return collect(this.root, []);
   }
   doubts(): IterableIterator<Entry> {
     return this.doubtful.values();
@@ -91,19 +103,26 @@ export class Overlay {
 
   /** Puts an entry in place of what the key had; `isNewest`: it belongs to a record later than all others. */
   set(entry: Entry, isNewest: boolean): void {
-    const old = this.entries.get(entry.name);
-    if (isNewest && old !== undefined) this.entries.delete(entry.name);
-    this.entries.set(entry.name, entry);
-    if (entry.doubt !== null) this.doubtful.set(entry.name, entry);
-    else this.doubtful.delete(entry.name);
-    this.count(entry.key, entry, old === undefined ? null : isLive(old), isLive(entry));
+    const { name } = entry;
+    const known = this.nodes.get(name);
+    if (isNewest && known !== undefined) this.nodes.delete(name);
+    const node = known ?? this.make(entry.key);
+    if (isNewest || known === undefined) this.nodes.set(name, node);
+    const before = node.entry;
+    node.entry = entry;
+    if (entry.doubt !== null) this.doubtful.set(name, entry);
+    else this.doubtful.delete(name);
+    count(node, before === null ? null : isLive(before), isLive(entry));
   }
 
   drop(entry: Entry): void {
-    if (this.entries.get(entry.name) !== entry) return;
-    this.entries.delete(entry.name);
-    this.doubtful.delete(entry.name);
-    this.count(entry.key, null, isLive(entry), null);
+    const node = this.nodes.get(entry.name);
+    if (node === undefined || node.entry !== entry) return;
+    this.nodes.delete(entry.name);
+    if (entry.doubt !== null) this.doubtful.delete(entry.name);
+    node.entry = null;
+    count(node, isLive(entry), null);
+    prune(node);
     for (const image of [entry.image, entry.doubt?.prev.image ?? null]) if (image !== null) this.forget(image);
     this.drops++;
   }
@@ -120,7 +139,7 @@ export class Overlay {
     const gone: Entry[] = [];
     const visit = (node: Node): void => {
       if (node.gone === 0) return;
-      for (const child of node.children.values()) {
+      for (const child of node.children?.values() ?? []) {
         if (child.entry !== null && !isLive(child.entry) && child.entry.doubt === null) gone.push(child.entry);
         visit(child);
       }
@@ -131,67 +150,72 @@ export class Overlay {
   }
   /** Entries of a bucket. */
   inBucket(bucket: string): Entry[] {
-    const node = this.root.children.get(bucket);
+    const node = this.root.children?.get(bucket);
     return node === undefined ? [] : collect(node, []);
-  }
-  /** Every entry, directory by directory, as it is now. A list: deleting from a Map under its iterator is slow. */
-  inOrder(): Entry[] {
-    return collect(this.root, []);
   }
 
   /** Keeps the bytes of an image in memory, at the cost of older ones. */
   keep(image: Image, bytes: Uint8Array): void {
-    if (this.cached.has(image)) return;
+    if (image.bytes !== null) return;
     image.bytes = bytes;
-    this.cached.add(image);
-    this.cachedBytes += image.sizeBytes;
-    for (const old of this.cached) {
-      if (this.cachedBytes <= this.cacheBytesMax) break;
-      this.forget(old);
-    }
+    this.kept.push(image);
+    this.keptCount++;
+    this.keptBytes += image.sizeBytes;
+    while (this.keptBytes > this.cacheBytesMax) this.forget(this.kept[this.keptFrom++] as Image);
+    if (this.kept.length < 2 * this.keptCount + COMPACT_FROM) return;
+    this.kept = this.kept.filter((one, at) => at >= this.keptFrom && one.bytes !== null);
+    this.keptFrom = 0;
   }
   private forget(image: Image): void {
-    if (!this.cached.delete(image)) return;
-    this.cachedBytes -= image.sizeBytes;
+    if (image.bytes === null) return;
     image.bytes = null;
+    this.keptCount--;
+    this.keptBytes -= image.sizeBytes;
   }
 
   private find(bucket: string, path: string): Node | undefined {
-    let node = this.root.children.get(bucket);
+    let node = this.root.children?.get(bucket);
     if (path === "") return node;
     for (const part of path.split("/")) {
       if (node === undefined) return undefined;
-      node = node.children.get(part);
+      node = node.children?.get(part);
     }
     return node;
   }
 
-  /** Sets or takes away the entry of a key and keeps the counts of its ancestors. */
-  private count(key: ObjectPath, entry: Entry | null, before: boolean | null, after: boolean | null): void {
-    const live = (after === true ? 1 : 0) - (before === true ? 1 : 0);
-    const gone = (after === false ? 1 : 0) - (before === false ? 1 : 0);
-    const above: Node[] = [this.root];
-    const parts = [key.bucket, ...key.path.split("/")];
-    let node = this.root;
-    for (const part of parts) {
-      node.live += live;
-      node.gone += gone;
-      let child = node.children.get(part);
-      if (child === undefined) node.children.set(part, (child = newNode()));
-      node = child;
-      above.push(node);
-    }
-    node.entry = entry;
-    for (let i = parts.length; i > 0; i--) {
-      const { children, entry: own } = above[i] as Node;
-      if (own !== null || children.size > 0) break;
-      (above[i - 1] as Node).children.delete(parts[i - 1] as string);
-    }
+  private make(key: ObjectPath): Node {
+    let node = childOf(this.root, key.bucket);
+    for (const part of key.path.split("/")) node = childOf(node, part);
+    return node;
   }
+}
+
+function childOf(parent: Node, name: string): Node {
+  parent.children ??= new Map();
+  let child = parent.children.get(name);
+  if (child === undefined) parent.children.set(name, (child = newNode(parent, name)));
+  return child;
+}
+
+/** Keeps the counts of the directories above. Before and after: live, gone, or null = no entry. */
+function count(node: Node, before: boolean | null, after: boolean | null): void {
+  if (before === after) return;
+  const live = (after === true ? 1 : 0) - (before === true ? 1 : 0);
+  const gone = (after === false ? 1 : 0) - (before === false ? 1 : 0);
+  for (let above = node.parent; above !== null; above = above.parent) {
+    above.live += live;
+    above.gone += gone;
+  }
+}
+
+/** Takes away what holds nothing any more. */
+function prune(node: Node): void {
+  for (let at = node; at.parent !== null && at.entry === null && (at.children?.size ?? 0) === 0; at = at.parent)
+    at.parent.children?.delete(at.name);
 }
 
 function collect(node: Node, into: Entry[]): Entry[] {
   if (node.entry !== null) into.push(node.entry);
-  for (const child of node.children.values()) collect(child, into);
+  for (const child of node.children?.values() ?? []) collect(child, into);
   return into;
 }

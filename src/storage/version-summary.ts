@@ -3,6 +3,7 @@
  * on every drive that holds the same version. Sizes are the client's bytes, times ms since 1970.
  */
 import { decodeChecksumRecords } from "../codec/checksum.ts";
+import { Generations } from "../core/generations.ts";
 import { type AnyVersion, decodeVersion } from "./xl-meta-version.ts";
 import type { XlVersion } from "./xl-meta-container.ts";
 
@@ -108,7 +109,7 @@ export interface Summarized {
 
 /** Summaries of versions seen lately: the same version lies on several drives, and stays when a key gets another one. */
 export class SummaryCache {
-  private readonly known = new Map<string, Summarized>();
+  private readonly known = new Generations<Summarized>(CACHED_MAX);
 
   of({ header, body }: XlVersion): Summarized {
     const name = `${header.versionId} ${header.signature} ${header.modTime}`;
@@ -116,7 +117,6 @@ export class SummaryCache {
     if (found !== undefined) return found;
     const summary = summarize(decodeVersion(body));
     const made = { summary, text: summaryText(summary) };
-    if (this.known.size >= CACHED_MAX) this.known.delete(this.known.keys().next().value as string);
     this.known.set(name, made);
     return made;
   }

@@ -9,15 +9,17 @@ import { type Ask, LAYOUT, LAYOUT_VERSION, meansDamage, type Reply, type Request
 
 class Writer {
   private readonly counts: Statement<{ counts: string }, [string, string]>;
-  private readonly put: Statement<unknown, [string, string, string, string, string, string | null]>;
+  private readonly insert: Statement<unknown, [string, string, string, string, string, string | null]>;
+  private readonly replace: Statement<unknown, [string, string, string, string, string, string | null]>;
   private readonly remove: Statement<unknown, [string, string]>;
   private readonly add: Statement<unknown, [string, number, number]>;
   private readonly note: Statement<unknown, [string, string]>;
 
   constructor(readonly db: Database) {
     this.counts = db.prepare("select counts from rows where grp = ?1 and key = ?2");
-    this.put = db.prepare(
-      `insert into rows values (?1, ?2, ?3, ?4, ?5, ?6) on conflict (grp, key) do update set value = ?3, own = ?4, counts = ?5, extra = ?6`,
+    this.insert = db.prepare("insert into rows values (?1, ?2, ?3, ?4, ?5, ?6) on conflict do nothing");
+    this.replace = db.prepare(
+      "update rows set value = ?3, own = ?4, counts = ?5, extra = ?6 where grp = ?1 and key = ?2",
     );
     this.remove = db.prepare("delete from rows where grp = ?1 and key = ?2");
     this.add = db.prepare(
@@ -36,7 +38,8 @@ class Writer {
 
   /** Statements that are not finalized would keep the file open. */
   abandon(): void {
-    for (const statement of [this.counts, this.put, this.remove, this.add, this.note]) statement.finalize();
+    for (const statement of [this.counts, this.insert, this.replace, this.remove, this.add, this.note])
+      statement.finalize();
     this.db.close();
   }
 
@@ -49,17 +52,24 @@ class Writer {
     for (const { group, key, value, own, extra, counts } of batch.changes) {
       let sum = sums.get(group);
       if (sum === undefined) sums.set(group, (sum = new Map()));
-      const old = this.counts.get(group, key);
-      if (old !== null) tally(sum, JSON.parse(old.counts) as number[], -1);
-      if (value === null) {
-        if (old !== null) this.remove.run(group, key);
-        continue;
-      }
-      tally(sum, counts, 1);
-      this.put.run(group, key, value, own, JSON.stringify(counts), extra);
+      if (value !== null) {
+        tally(sum, counts, 1);
+        const text = JSON.stringify(counts);
+        // Most keys are new: one statement instead of two.
+        if (this.insert.run(group, key, value, own, text, extra).changes === 1) continue;
+        this.forget(sum, group, key);
+        this.replace.run(group, key, value, own, text, extra);
+      } else if (this.forget(sum, group, key)) this.remove.run(group, key);
     }
     for (const [group, sum] of sums) for (const [id, amount] of sum) if (amount !== 0) this.add.run(group, id, amount);
     for (const [name, value] of Object.entries(batch.notes)) this.note.run(name, value);
+  }
+
+  /** Takes what a row adds out of the sums; false = there is no row. */
+  private forget(sum: Map<number, number>, group: string, key: string): boolean {
+    const old = this.counts.get(group, key);
+    if (old !== null) tally(sum, JSON.parse(old.counts) as number[], -1);
+    return old !== null;
   }
 }
 

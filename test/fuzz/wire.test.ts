@@ -2,6 +2,7 @@
 import { expect } from "bun:test";
 import type { ByteSource } from "../../src/core/byte-stream.ts";
 import { sourceOf } from "../../src/core/byte-stream.ts";
+import { rootOnly } from "../../src/iam/principal.ts";
 import { type AuthOptions, authenticate, type ChunkSigner } from "../../src/s3/authenticate.ts";
 import { ChunkedReader } from "../../src/s3/aws-chunked.ts";
 import type { Call } from "../../src/s3/call.ts";
@@ -44,7 +45,7 @@ const NOW_MS = parseIsoBasic(DATE) as number;
 const signingKeys = new SigningKeys();
 const KEY = signingKeys.get(SCOPE, SECRET);
 const AUTH: AuthOptions = {
-  credentials: { lookup: (accessKey) => (accessKey === "key" ? { secretKey: SECRET } : null) },
+  identities: rootOnly("key", SECRET),
   region: "us-east-1",
   nowMs: () => NOW_MS,
   signingKeys,

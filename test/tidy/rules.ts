@@ -26,12 +26,13 @@ export const IMPORT_TABLE: Readonly<Record<string, readonly string[]>> = {
   storage: ["core", "sys", "observe", "codec"],
   cluster: ["core", "sys", "observe", "storage"],
   erasure: ["core", "sys", "observe", "codec", "storage"],
+  kms: ["core", "sys", "codec"],
   bucket: ["core", "sys", "observe", "cluster", "erasure"],
-  iam: ["core", "sys", "observe", "cluster", "erasure"],
-  object: ["core", "sys", "observe", "codec", "cluster", "erasure", "bucket"],
+  iam: ["core", "sys", "observe", "codec", "kms", "cluster", "erasure"],
+  object: ["core", "sys", "observe", "codec", "kms", "cluster", "erasure", "bucket"],
   background: ["core", "sys", "observe", "storage", "cluster", "erasure", "bucket", "object"],
   s3: ["core", "sys", "observe", "codec", "bucket", "object", "iam"],
-  admin: ["core", "sys", "observe", "cluster", "erasure", "bucket", "object", "iam", "background"],
+  admin: ["core", "sys", "observe", "kms", "cluster", "erasure", "bucket", "object", "iam", "background"],
   console: ["core", "sys"],
 };
 

@@ -49,6 +49,21 @@ SHERD_API void sherd_digest_many(const uint64_t *jobs, uint32_t count);
 /* CRC of A||B from crc(A), crc(B), length of B. width_flag = 4, 8 or 16 as above. */
 SHERD_API uint64_t sherd_crc_combine(uint32_t width_flag, uint64_t crc_a, uint64_t crc_b, uint64_t bytes_b);
 
+/* dare.c — authenticated encryption. `stream` = caller's memory of SHERD_STREAM_BYTES: cipher, known, key[32], nonce[12], version.
+   Nothing of a key depends on the time that these take. */
+#define SHERD_STREAM_BYTES 56
+#define SHERD_AES_256_GCM 0
+#define SHERD_CHACHA20_POLY1305 1
+/* out = `bytes` bytes and 16 of tag. */
+SHERD_API int32_t sherd_aead_seal(const void *stream, const uint8_t *aad, uint64_t aad_bytes, const uint8_t *in, uint64_t bytes, uint8_t *out);
+/* 1 if authentic; only then out (bytes - 16) is written. */
+SHERD_API int32_t sherd_aead_open(const void *stream, const uint8_t *aad, uint64_t aad_bytes, const uint8_t *in, uint64_t bytes, uint8_t *out);
+/* Whole packages of a stream from number `first`: 64 KiB of plaintext each but the last; out = in + 32 bytes a package. */
+SHERD_API int32_t sherd_dare_seal(const void *stream, const uint8_t *in, uint64_t bytes, uint8_t *out, uint32_t first, uint32_t is_last);
+/* The reverse; out may be in. 0, or -1 and no plaintext of the package that is wrong. The first package seen fixes what the
+   others must be like. */
+SHERD_API int32_t sherd_dare_open(void *stream, const uint8_t *in, uint64_t bytes, uint8_t *out, uint32_t first, uint32_t is_last);
+
 /* pool.c — the thread pool: tasks are programs of system-call and codec steps (see pool.h). */
 SHERD_API int32_t sherd_pool_start(uint32_t threads, uint32_t threads_max, void (*wake)(void));
 SHERD_API void sherd_pool_submit(const uint64_t *tasks, uint32_t count);

@@ -333,6 +333,8 @@ static int run_step(struct task *t, struct step *s) {
     case STEP_FLUSH: return flush(t->fd[r], s);
     case STEP_SEAL: seal_records(memory_of(a[0]), a[1], a[2] | a[3] << 32); return 0;
     case STEP_PLACE: return place_file(t->fd[r], path_of(a[0]), &(struct place){.offset = a[1], .bytes = a[2], .base = a[3], .tmp = path_of(a[4])});
+    case STEP_DARE_SEAL: return sherd_dare_seal(memory_of(a[0]), memory_of(a[1]), a[2], memory_of(a[3]), (uint32_t)a[4], (uint32_t)a[5]) == 0 ? 0 : EINVAL;
+    case STEP_DARE_OPEN: return sherd_dare_open(memory_of(a[0]), memory_of(a[1]), a[2], memory_of(a[3]), (uint32_t)a[4], (uint32_t)a[5]) == 0 ? 0 : EBADMSG;
     case STEP_TRUNCATE: return plain(ftruncate(t->fd[r], (off_t)a[0]));
     default: return ENOSYS;
     }

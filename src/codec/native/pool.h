@@ -47,6 +47,8 @@ enum step_op {
     STEP_FLUSH = 32,         /* a1 bytes of the tail a0 to a2 of reg, through the cache */
     STEP_VERIFY_FRAME = 30,  /* as READ_FRAME but of memory: a0 hash, a1 data, a2 bytes */
     STEP_SEAL = 40,  /* the log records in a0[a1] <- sequences from a2 + a3 * 2^32, positions, CRC32C (src/storage/log-record.ts) */
+    STEP_DARE_SEAL = 50, /* sherd_dare_seal(a0 stream, a1 in, a2 bytes, a3 out, a4 first, a5 is last) */
+    STEP_DARE_OPEN = 51, /* sherd_dare_open of the same; EBADMSG if a package is wrong */
     STEP_PLACE = 41, /* path a0 <- a2 bytes at a1 of reg; its folders below the first a3 bytes are made; by rename from a4 if not 0 */
 };
 

@@ -1,0 +1,118 @@
+/**
+ * What each operation of the table needs to be allowed: its action on its bucket or key, for a named version the action of
+ * versions, and more where headers ask for more. Called once for every request; operations over many keys (DeleteObjects,
+ * ListBuckets, archives) ask `Access` key by key themselves, with the functions of this file. Source: s3-api.md §1.2–1.4.
+ */
+import { denied, type Wanted } from "./access.ts";
+import type { Call } from "./call.ts";
+import { copySourceFrom } from "./headers.ts";
+import type { Operation } from "./operations.ts";
+
+/** Action -> the one for a named version. On AWS a version needs this one alone, on MinIO the plain one: either allows, both can deny. */
+const VERSION_ACTIONS: ReadonlyMap<string, string> = new Map([
+  ["s3:GetObject", "s3:GetObjectVersion"],
+  ["s3:GetObjectAcl", "s3:GetObjectVersionAcl"],
+  ["s3:GetObjectAttributes", "s3:GetObjectVersionAttributes"],
+  ["s3:GetObjectTagging", "s3:GetObjectVersionTagging"],
+  ["s3:PutObjectAcl", "s3:PutObjectVersionAcl"],
+  ["s3:PutObjectTagging", "s3:PutObjectVersionTagging"],
+  ["s3:DeleteObject", "s3:DeleteObjectVersion"],
+  ["s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging"],
+]);
+
+export async function authorize(operation: Operation, call: Call): Promise<void> {
+  for (const wanted of wantedBy(operation, call)) await call.access.demand(wanted);
+}
+
+export function onObject(action: string, bucket: string, key: string, versionId?: string): Wanted {
+  const versioned = versionId === undefined || versionId === "" ? undefined : VERSION_ACTIONS.get(action);
+  return { anyOf: versioned === undefined ? [action] : [action, versioned], bucket, key, versionId };
+}
+
+function wantedBy(operation: Operation, call: Call): Wanted[] {
+  const { bucket, key } = call;
+  switch (operation.name) {
+    case "ListBuckets":
+      if (call.access.principal.kind === "anonymous") throw denied();
+      return []; // shows what the caller may see
+    case "DeleteObjects":
+      return []; // key by key
+    case "HeadBucket":
+      return [{ anyOf: ["s3:ListBucket", "s3:HeadBucket"], bucket, key: "" }];
+    case "ListObjectVersions":
+      return [{ anyOf: ["s3:ListBucketVersions", "s3:ListBucket"], bucket, key: "" }];
+    case "CreateBucket":
+      return [{ anyOf: ["s3:CreateBucket"], bucket, key: "" }, ...onCreation(call)];
+    case "DeleteBucket": {
+      const isForced = call.request.headers.get("x-minio-force-delete") === "true";
+      return [{ anyOf: [isForced ? "s3:ForceDeleteBucket" : "s3:DeleteBucket"], bucket, key: "" }];
+    }
+    default:
+      return key === "" ? [{ anyOf: [operation.action], bucket, key: "" }] : onKey(operation, call);
+  }
+}
+
+function onCreation(call: Call): Wanted[] {
+  const { bucket } = call;
+  if (call.request.headers.get("x-amz-bucket-object-lock-enabled")?.toLowerCase() !== "true") return [];
+  return [
+    { anyOf: ["s3:PutBucketObjectLockConfiguration"], bucket, key: "" },
+    { anyOf: ["s3:PutBucketVersioning"], bucket, key: "" },
+  ];
+}
+
+/** Operations that make a new version, whose headers may set more than its content. */
+const MAKES_VERSION: ReadonlySet<string> = new Set(["PutObject", "CopyObject", "CreateMultipartUpload", "PostObject"]);
+const HEADER_ACTIONS: readonly (readonly [header: string, action: string])[] = [
+  ["x-amz-tagging", "s3:PutObjectTagging"],
+  ["x-amz-object-lock-mode", "s3:PutObjectRetention"],
+  ["x-amz-object-lock-retain-until-date", "s3:PutObjectRetention"],
+  ["x-amz-object-lock-legal-hold", "s3:PutObjectLegalHold"],
+];
+
+function onKey(operation: Operation, call: Call): Wanted[] {
+  const { bucket, key } = call;
+  const wanted = [onObject(operation.action, bucket, key, call.query.get("versionId"))];
+  if (operation.name === "GetObjectAttributes")
+    wanted.push(onObject("s3:GetObject", bucket, key, call.query.get("versionId")));
+  if (operation.name === "CopyObject" || operation.name === "UploadPartCopy") wanted.push(...onSource(call));
+  if (MAKES_VERSION.has(operation.name))
+    for (const [header, action] of HEADER_ACTIONS)
+      if (call.parameter(header) !== undefined) wanted.push(onObject(action, bucket, key));
+  if (operation.name === "DeleteObject") wanted.push(...onBypass(call, key));
+  return wanted;
+}
+
+function onBypass(call: Call, key: string): Wanted[] {
+  return bypassAsked(call) ? [onObject("s3:BypassGovernanceRetention", call.bucket, key)] : [];
+}
+
+/** One key of DeleteObjects. */
+export async function demandDeletion(call: Call, key: string, versionId: string | undefined): Promise<void> {
+  for (const wanted of [onObject("s3:DeleteObject", call.bucket, key, versionId), ...onBypass(call, key)])
+    await call.access.demand(wanted);
+}
+
+function onSource(call: Call): Wanted[] {
+  const source = copySourceFrom(call.parameter("x-amz-copy-source") ?? "");
+  return [onObject("s3:GetObject", source.bucket, source.key, source.versionId)];
+}
+
+/** All for who may list them, else those that the caller may list or locate; AccessDenied where that is none. */
+export async function visibleBuckets<B extends { readonly name: string }>(
+  { access }: Call,
+  all: readonly B[],
+): Promise<readonly B[]> {
+  if (await access.may({ anyOf: ["s3:ListAllMyBuckets"], bucket: "", key: "" })) return all;
+  const seen: B[] = [];
+  for (const bucket of all)
+    for (const action of ["s3:ListBucket", "s3:GetBucketLocation"])
+      if (seen.at(-1) !== bucket && (await access.may({ anyOf: [action], bucket: bucket.name, key: "" })))
+        seen.push(bucket);
+  if (seen.length === 0) throw denied();
+  return seen;
+}
+
+export function bypassAsked(call: Call): boolean {
+  return call.parameter("x-amz-bypass-governance-retention")?.toLowerCase() === "true";
+}
