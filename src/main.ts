@@ -11,6 +11,7 @@ import { storageClassesOf } from "./config/storage-class.ts";
 import { OperatingError } from "./core/errors.ts";
 import { createLog, type Log } from "./observe/log.ts";
 import { healDrivesLogged } from "./background/drive-healer.ts";
+import { quarantineCommand } from "./background/quarantine-report.ts";
 import { measureCodec } from "./codec/speed.ts";
 import { openStore, type Outside, startServer, VERSION } from "./server.ts";
 import { realClock } from "./sys/clock.ts";
@@ -44,12 +45,15 @@ async function main(): Promise<void> {
     case "drive flush":
       await flush(command);
       return;
+    case "quarantine":
+      await quarantine(command);
+      return;
     case "server":
       await serve(command);
   }
 }
 
-type OnDrives = Extract<Command, { name: "server" | "plan" | "heal" | "drive flush" }>;
+type OnDrives = Extract<Command, { name: "server" | "plan" | "heal" | "quarantine" | "drive flush" }>;
 
 function outsideOf(options: ServerOptions): Outside & { readonly log: Log } {
   const clock = realClock();
@@ -126,6 +130,15 @@ async function flush({ options, endpoints }: OnDrives): Promise<void> {
   await store.close();
   if (left.length === 0) outside.log.info("flushed", { drives: endpoints.length });
   exitFlushed(left.length === 0 ? 0 : 1);
+}
+
+async function quarantine({ options, endpoints }: OnDrives): Promise<void> {
+  holdProcess();
+  const store = await openStore(options, endpoints, outsideOf({ ...options, quiet: true }));
+  const { text, failed } = await quarantineCommand(store.pools, options);
+  process.stdout.write(text);
+  await store.close();
+  exitFlushed(failed ? 1 : 0);
 }
 
 function showCodec(options: ServerOptions): void {

@@ -3,7 +3,7 @@
  * objects together; nothing imports this but main.ts.
  */
 import { CertificateWatch, described } from "./background/certificate-watch.ts";
-import { healDrivesLogged } from "./background/drive-healer.ts";
+import { rebuildReplaced } from "./background/drive-healer.ts";
 import { ClientLoad } from "./background/client-load.ts";
 import { HealQueue } from "./background/heal-queue.ts";
 import { type KeptSet, openBooks, Upkeep } from "./background/upkeep.ts";
@@ -336,8 +336,8 @@ export async function startServer(
   const objects = objectsOf(options, store, buckets, outside);
   const host = `${options.address.host === "" ? "127.0.0.1" : options.address.host}:${options.address.port}`;
   const served = new ClientLoad();
-  const upkeep = upkeepOf(store, outside, { served, lag });
-  const metrics = new Metrics({ sources: metricSources(store), clock, lag, server: host, version: VERSION });
+  const upkeep = upkeepOf(options, store, outside, { served, lag });
+  const metrics = new Metrics({ sources: metricSources(store, upkeep), clock, lag, server: host, version: VERSION });
   const secretOf = (accessKey: string): string | undefined =>
     accessKey === options.rootUser ? options.rootPassword : undefined;
   const nextRequestId = requestIds(rng);
@@ -380,7 +380,7 @@ export async function startServer(
   upkeep.start();
   const watch = certificates === null ? null : watchCertificates(certificates, http, outside);
   const stopRebuild = new AbortController();
-  if (store.toRebuild.length > 0) store.background.track(rebuild(store, outside, stopRebuild.signal));
+  if (store.toRebuild.length > 0) store.background.track(rebuildReplaced(store, outside, stopRebuild.signal));
   const scheme = certificates === null ? "http" : "https";
   const shown = options.address.host === "" || options.address.host === "0.0.0.0" ? "127.0.0.1" : options.address.host;
   return {
@@ -445,6 +445,7 @@ function objectsOf(options: ServerOptions, store: OpenedStore, buckets: BucketCa
 }
 
 function upkeepOf(
+  settings: ServerOptions,
   store: OpenedStore,
   { clock, log }: Outside,
   load: { readonly served: ClientLoad; readonly lag: EventLoopLag },
@@ -458,25 +459,11 @@ function upkeepOf(
     log,
     inFlight: () => load.served.inFlight,
     lateness: () => load.lag.lastSeconds,
+    settings,
+    queue: store.healQueue,
   });
   returned.run = () => upkeep.replay.wake();
   return upkeep;
-}
-
-async function rebuild(store: OpenedStore, outside: Outside, signal: AbortSignal): Promise<void> {
-  try {
-    const { failed } = await healDrivesLogged(store.pools, {
-      deep: false,
-      signal,
-      sets: store.toRebuild,
-      log: outside.log,
-      clock: outside.clock,
-      what: "replaced drive",
-    });
-    if (failed === 0) await store.rebuilt(); // else the next start, or `sherd heal`, goes on with it
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
 }
 
 interface Aside {
@@ -553,7 +540,7 @@ async function usageOfBuckets(pools: Pools): Promise<BucketUsageFacts[]> {
   return facts;
 }
 
-function metricSources(store: OpenedStore): ConstructorParameters<typeof Metrics>[0]["sources"] {
+function metricSources(store: OpenedStore, upkeep: Upkeep): ConstructorParameters<typeof Metrics>[0]["sources"] {
   const { pools } = store;
   return {
     drives: async () =>
@@ -587,6 +574,7 @@ function metricSources(store: OpenedStore): ConstructorParameters<typeof Metrics
       failed: store.healQueue.failed,
       dropped: store.healQueue.dropped,
     }),
+    upkeep: () => upkeep.facts(),
     nativePool: () => store.pool.stats(),
     blocks: () => ({ writes: store.resources.blocks, reads: store.resources.readBlocks }),
     groupSyncs: () =>

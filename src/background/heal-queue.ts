@@ -17,6 +17,7 @@ const PAUSE_MS = 50;
 const REST_MS = 30_000;
 /** After pauses of 30 s, 1, 2, 4 … minutes: an hour in all. */
 const TRIES_MAX = 7;
+const GIVEN_UP_MAX = 10_000;
 /** The higher includes the lower: only of a shard is every hash verified. */
 const WEIGHT = { "missed-write": 0, differs: 0, shard: 1 } as const;
 
@@ -26,24 +27,22 @@ interface Job {
   /** That failed. */
   readonly tries: number;
 }
-export interface HealQueueOptions {
-  readonly bytesMax?: number;
-  /** Called when reports did not fit. */
-  readonly overflowed?: () => void;
-}
-
 export class HealQueue implements DamageSink {
   private readonly due = new Map<string, Job>();
   private readonly later = new Map<string, Job>();
   /** Name -> until when it rests. In the order of time. */
   private readonly resting = new Map<string, number>();
   private readonly underWay = new Set<string>();
+  /** Could not be healed in the end; as many as fit. */
+  private readonly givenUp = new Set<string>();
   private running: Promise<void> | null = null;
   private timer: { readonly dueMs: number; readonly stop: () => void } | null = null;
   private stopped = false;
   private bytes = 0;
   healed = 0;
   failed = 0;
+  /** Called when a report did not fit. */
+  overflowed: () => void = () => undefined;
   /** Reports that did not fit. */
   dropped = 0;
 
@@ -52,7 +51,7 @@ export class HealQueue implements DamageSink {
     private readonly clock: Clock,
     private readonly log: Log,
     private readonly heal: (damage: DamageReport) => Promise<number>,
-    private readonly options: HealQueueOptions = {},
+    private readonly bytesMax = BYTES_MAX,
   ) {}
 
   report(damage: DamageReport): void {
@@ -67,6 +66,11 @@ export class HealQueue implements DamageSink {
     const now = this.clock.elapsedMs();
     const dueMs = this.underWay.has(name) ? now + REST_MS : Math.max(now, this.resting.get(name) ?? 0);
     this.put(name, { damage, dueMs, tries: 0 });
+  }
+
+  /** Keys that are known to be damaged: waiting, under way, and those that could not be healed. */
+  names(): ReadonlySet<string> {
+    return new Set([...this.due.keys(), ...this.later.keys(), ...this.underWay, ...this.givenUp]);
   }
 
   /** Waiting keys, and those that are being healed. */
@@ -89,10 +93,10 @@ export class HealQueue implements DamageSink {
 
   private put(name: string, job: Job): void {
     const bytes = ENTRY_BYTES + 2 * name.length;
-    if (this.bytes + bytes > (this.options.bytesMax ?? BYTES_MAX)) {
+    if (this.bytes + bytes > this.bytesMax) {
       if (this.dropped++ === 0)
         this.log.warn("more damage than the queue of repairs holds; the scanner will find it", {});
-      this.options.overflowed?.();
+      this.overflowed();
       return;
     }
     this.bytes += bytes;
@@ -161,7 +165,9 @@ export class HealQueue implements DamageSink {
   private async healOne({ damage, tries }: Job): Promise<Job | null> {
     const { bucket, path, why } = damage;
     try {
-      if ((await this.heal(damage)) > 0) {
+      const given = await this.heal(damage);
+      this.givenUp.delete(`${bucket}/${path}`);
+      if (given > 0) {
         this.healed++;
         this.log.info("healed", { bucket, key: path, why });
       }
@@ -169,6 +175,7 @@ export class HealQueue implements DamageSink {
     } catch (error) {
       this.failed++;
       this.log.warn("heal failed", { bucket, key: path, tries: tries + 1, message: messageOf(error) });
+      if (tries + 1 >= TRIES_MAX && this.givenUp.size < GIVEN_UP_MAX) this.givenUp.add(`${bucket}/${path}`);
       return tries + 1 >= TRIES_MAX
         ? null
         : { damage, dueMs: this.clock.elapsedMs() + REST_MS * 2 ** tries, tries: tries + 1 };

@@ -21,6 +21,8 @@ export interface CompareOptions {
   /** Before each look. */
   readonly pace: () => Promise<void>;
   readonly onFailure: (bucket: string, path: string, message: string) => void;
+  /** Only by indexes: a bucket that some drive has no complete index of is left out, and so are system documents. */
+  readonly indexed?: boolean;
 }
 export interface Compared {
   /** Ranges whose hashes were compared, and of them different ones. */
@@ -50,8 +52,11 @@ class Comparison {
 
   async run(): Promise<Compared> {
     const there = this.present();
-    for (const folder of [SYSTEM_PATHS.config, SYSTEM_PATHS.buckets]) await this.walk(SYSTEM_BUCKET, folder);
-    for (const bucket of this.options.buckets) if (!(await this.byRanges(bucket))) await this.walk(bucket, "");
+    const mayWalk = this.options.indexed !== true;
+    if (mayWalk)
+      for (const folder of [SYSTEM_PATHS.config, SYSTEM_PATHS.buckets]) await this.walk(SYSTEM_BUCKET, folder);
+    for (const bucket of this.options.buckets)
+      if (!(await this.byRanges(bucket)) && mayWalk) await this.walk(bucket, "");
     const still = new Set(this.present());
     const { ranges, different, keysHealed, keysFailed } = this;
     return { ranges, different, keysHealed, keysFailed, positions: there.filter((position) => still.has(position)) };

@@ -190,6 +190,70 @@ const OPTIONS = {
     value: "jwt|public",
     help: "whether the metrics paths need a bearer token",
   }),
+  scanSpeed: row({
+    flag: "scanner-speed",
+    env: "SCANNER_SPEED",
+    schema: oneOf(["fastest", "fast", "default", "slow", "slowest"]),
+    fallback: "default",
+    value: "SPEED",
+    help: "how much the scanner may look at: fastest, fast, default, slow, slowest; a tenth of it while clients are served",
+  }),
+  scanIntervalMs: row({
+    flag: "scanner-interval",
+    env: "SCANNER_INTERVAL",
+    schema: durationMs,
+    fallback: "1h",
+    value: "DURATION",
+    help: "between the end of a round of the scanner and the next",
+  }),
+  scanGraceMs: row({
+    flag: "scanner-grace",
+    env: "SCANNER_GRACE",
+    schema: durationMs,
+    fallback: "24h",
+    value: "DURATION",
+    help: "how old what nothing refers to must be to be removed, and how long a version too few drives have is watched",
+  }),
+  scrubDays: row({
+    flag: "scrub-days",
+    env: "SCRUB_DAYS",
+    schema: integerBetween(0, 3650),
+    fallback: "30",
+    value: "N",
+    help: "every shard is read and its hash verified within so many days; 0 is never",
+  }),
+  scrubBytesPerSecond: row({
+    flag: "scrub-bandwidth",
+    env: "SCRUB_BANDWIDTH",
+    schema: optionalSizeBytes,
+    fallback: "",
+    value: "SIZE",
+    help: "bytes a second that the scrub of a set reads at most; default: what a round within --scrub-days needs",
+  }),
+  staleUploadMs: row({
+    flag: null,
+    env: "API_STALE_UPLOADS_EXPIRY",
+    schema: durationMs,
+    fallback: "24h",
+    value: "DURATION",
+    help: "multipart uploads without a new part for so long are removed",
+  }),
+  restore: row({
+    flag: "restore",
+    env: "RESTORE",
+    schema: optionalText,
+    fallback: "",
+    value: "ID",
+    help: "for `sherd quarantine`: give this version back",
+  }),
+  drop: row({
+    flag: "drop",
+    env: "DROP",
+    schema: optionalText,
+    fallback: "",
+    value: "ID",
+    help: "for `sherd quarantine`: remove this version for good",
+  }),
   drainTimeoutMs: row({
     flag: "shutdown-timeout",
     env: "SHUTDOWN_TIMEOUT",
@@ -218,7 +282,7 @@ interface OnDrives {
 }
 
 export type Command =
-  | ({ readonly name: "server" | "plan" | "heal" | "drive flush" } & OnDrives)
+  | ({ readonly name: "server" | "plan" | "heal" | "quarantine" | "drive flush" } & OnDrives)
   | { readonly name: "codec"; readonly options: ServerOptions }
   | { readonly name: "help"; readonly text: string }
   | { readonly name: "version" }
@@ -231,6 +295,7 @@ const COMMANDS = {
   plan: "show pools, sets, parity and usable bytes of these drives; writes nothing",
   heal: "rebuild what is missing or damaged on these drives",
   "drive flush": "after a crash: bring what the commit logs hold into MinIO's layout, without serving",
+  quarantine: "list versions that were set aside because too few drives have them; --restore ID gives one back",
   codec: "show the instruction set and the speed of this CPU",
 } as const;
 
@@ -393,6 +458,7 @@ function readCommand(argv: readonly string[], env: Environment): Command {
     case "server":
     case "plan":
     case "heal":
+    case "quarantine":
       return { name, options: readOptions(given, env), endpoints: endpointsOf(name, rest, env) };
     case "drive": {
       const [what, ...drives] = rest;

@@ -82,11 +82,12 @@ export class DebtBook implements DebtSink {
     }));
   }
   /** Keys that some drive is owed; null = not known, a drive is yet to be compared. */
-  keysOwed(): number | null {
+  namesOwed(): ReadonlySet<string> | null {
     if (this.comparesAll || this.accounts.some((account) => account.isIncomplete)) return null;
-    const names = new Set<string>();
-    for (const account of this.accounts) for (const name of account.names()) names.add(name);
-    return names.size;
+    return new Set(this.accounts.flatMap((account) => [...account.names()]));
+  }
+  keysOwed(): number | null {
+    return this.namesOwed()?.size ?? null;
   }
   isOwed(key: ObjectPath): boolean {
     return this.accounts.some((account) => account.has(nameOf(key)));

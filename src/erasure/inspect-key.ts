@@ -22,6 +22,7 @@ export interface KeyCondition {
 }
 
 export async function inspectKey(set: ErasureSet, key: ObjectPath, how: HealHow): Promise<KeyCondition> {
+  using _pin = set.pin(key); // an overwrite must not take away what is being looked at
   const reading = await readKey(set, key, true);
   const lacking: number[] = [];
   for (const [position, drive] of set.drives.entries()) {

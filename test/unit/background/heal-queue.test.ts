@@ -19,8 +19,9 @@ function queueOf(heal: (damage: DamageReport) => Promise<number> = () => Promise
       healed.push(`${damage.path} ${damage.why}`);
       return heal(damage);
     },
-    { ...(bytesMax === undefined ? {} : { bytesMax }), overflowed: () => overflows.count++ },
+    bytesMax,
   );
+  queue.overflowed = () => overflows.count++;
   const report = (path: string, why: DamageReport["why"] = "differs"): void => queue.report({ bucket: "b", path, why });
   return { clock, queue, healed, report, overflows };
 }
