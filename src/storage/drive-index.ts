@@ -20,7 +20,8 @@ import type { SummaryCache } from "./version-summary.ts";
 import type { XlMeta } from "./xl-meta.ts";
 
 const RETRY_MS = 30_000;
-/** A build rests as long as it works, and at least this long after each step. */
+/** Of the time that a step of a build took it rests as much, and at least a moment, so that clients come first. */
+const REST_SHARE = 0.25;
 const REST_MS_MIN = 1;
 const COMPLETE = "complete";
 const BUILT_TO = "built-to";
@@ -313,7 +314,7 @@ export class DriveIndex implements CommitSink {
         index.found(rows.filter((row: TableChange) => !touched.has(`${row.group}/${row.key}`)));
         index.setNote(BUILT_TO, position);
         await index.room();
-        await this.rest(Math.max(REST_MS_MIN, this.options.clock.elapsedMs() - startedMs));
+        await this.rest(Math.max(REST_MS_MIN, (this.options.clock.elapsedMs() - startedMs) * REST_SHARE));
       },
     });
     index.setNote(COMPLETE, "yes");
