@@ -457,7 +457,7 @@ function upkeepOf(
     listBuckets: () => pools.listBuckets(),
     clock,
     log,
-    inFlight: () => load.served.inFlight,
+    load: load.served,
     lateness: () => load.lag.lastSeconds,
     settings,
     queue: store.healQueue,

@@ -1,6 +1,6 @@
 /**
  * Throttle: the budget of work that no client waits for: so many bytes and looks a second, a tenth of it while clients are
- * served, and none while the JavaScript thread is late. Waits end with the signal (by throwing its reason).
+ * served and a second longer, and none while the JavaScript thread is late. Waits end with the signal (by throwing its reason).
  */
 import { TokenBucket } from "../core/token-bucket.ts";
 import type { Clock } from "../sys/clock.ts";
@@ -9,14 +9,19 @@ const WAIT_MS_MAX = 1_000;
 const LATE_SECONDS = 0.05;
 const LATE_REST_MS = 250;
 const BUSY_SHARE = 0.1;
+const BUSY_MS = 1_000;
 
+/** Of clients: being served, and ever begun. */
+export interface ClientLoadFacts {
+  readonly inFlight: number;
+  readonly begun: number;
+}
 export interface ThrottleOptions {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly bytesPerSecond: () => number;
   readonly looksPerSecond: () => number;
-  /** Requests of clients that are being served. */
-  readonly inFlight: () => number;
+  readonly load: ClientLoadFacts;
   /** How late the JavaScript thread is, in seconds. */
   readonly lateness: () => number;
 }
@@ -24,6 +29,8 @@ export interface ThrottleOptions {
 export class Throttle {
   private readonly bytes: TokenBucket;
   private readonly looks: TokenBucket;
+  private begun = 0;
+  private busyUntilMs = Number.NEGATIVE_INFINITY;
   /** ms spent waiting. */
   waitedMs = 0;
 
@@ -35,11 +42,13 @@ export class Throttle {
 
   /** Before the work. */
   async take(looks: number, bytes: number): Promise<void> {
-    const { clock, signal, inFlight, lateness } = this.options;
+    const { clock, signal, load, lateness } = this.options;
     signal.throwIfAborted();
     if (lateness() > LATE_SECONDS) await this.wait(LATE_REST_MS);
-    const share = inFlight() > 0 ? BUSY_SHARE : 1;
     const now = clock.elapsedMs();
+    if (load.inFlight > 0 || load.begun !== this.begun) this.busyUntilMs = now + BUSY_MS;
+    this.begun = load.begun;
+    const share = now < this.busyUntilMs ? BUSY_SHARE : 1;
     const forLooks = this.looks.spend(looks, this.options.looksPerSecond() * share, now);
     const forBytes = this.bytes.spend(bytes, this.options.bytesPerSecond() * share, now);
     for (let left = Math.max(forLooks, forBytes); left > 0; left -= WAIT_MS_MAX)

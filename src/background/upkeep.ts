@@ -15,7 +15,7 @@ import type { HealQueue } from "./heal-queue.ts";
 import { DebtReplay } from "./debt-replay.ts";
 import { Scanner } from "./scanner.ts";
 import { Scrub } from "./scrub.ts";
-import { Throttle } from "./throttle.ts";
+import { type ClientLoadFacts, Throttle } from "./throttle.ts";
 
 /** Looks at a directory or key a second, by the names that MinIO gives the speeds of its scanner. */
 const SCAN_LOOKS = { fastest: 1_000_000, fast: 4_000, default: 500, slow: 100, slowest: 20 } as const;
@@ -55,8 +55,7 @@ export interface UpkeepOptions {
   readonly listBuckets: () => Promise<readonly { readonly name: string }[]>;
   readonly clock: Clock;
   readonly log: Log;
-  /** Requests of clients that are being served. */
-  readonly inFlight: () => number;
+  readonly load: ClientLoadFacts;
   /** How late the JavaScript thread is, in seconds. */
   readonly lateness: () => number;
   readonly settings: UpkeepSettings;
@@ -105,8 +104,8 @@ export class Upkeep {
   }
 
   private throttle(signal: AbortSignal, looks: () => number, bytes: () => number = () => UNMETERED): Throttle {
-    const { clock, inFlight, lateness } = this.options;
-    return new Throttle({ clock, signal, inFlight, lateness, looksPerSecond: looks, bytesPerSecond: bytes });
+    const { clock, load, lateness } = this.options;
+    return new Throttle({ clock, signal, load, lateness, looksPerSecond: looks, bytesPerSecond: bytes });
   }
 
   /** For metrics. */

@@ -25,7 +25,7 @@ const throttle = (): Throttle =>
     signal,
     bytesPerSecond: () => 2 ** 40,
     looksPerSecond: () => 2 ** 40,
-    inFlight: () => 0,
+    load: { inFlight: 0, begun: 0 },
     lateness: () => 0,
   });
 
