@@ -167,8 +167,10 @@ export class DebtReplay {
     const buckets = (await this.options.listBuckets()).map(({ name }) => name).filter(isBucketDirectory);
     const place = { pool: set.poolIndex, set: set.setIndex };
     log.info("comparing the drives of a set", place);
-    const onFailure = (bucket: string, key: string, message: string): void =>
-      log.warn("a key in which drives differ cannot be healed", { bucket, key, message });
+    const onFailure = (bucket: string, path: string, message: string): void => {
+      log.warn("a key in which drives differ cannot be healed", { bucket, key: path, message });
+      set.resources.damage.report({ bucket, path, why: "differs" }); // tried again, and counted
+    };
     await book.flush(); // notes that were given up make room for new ones
     book.comparisonBegins();
     const { positions, ...told } = await compareSet(set, { locks, signal, buckets, pace, onFailure });

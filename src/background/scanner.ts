@@ -137,8 +137,10 @@ export class Scanner {
   private async compare(set: ErasureSet, signal: AbortSignal): Promise<void> {
     const { locks, listBuckets, log } = this.options;
     const buckets = (await listBuckets()).map(({ name }) => name).filter(isBucketDirectory);
-    const onFailure = (bucket: string, key: string, message: string): void =>
-      log.warn("a key in which drives differ cannot be healed", { bucket, key, message });
+    const onFailure = (bucket: string, path: string, message: string): void => {
+      log.warn("a key in which drives differ cannot be healed", { bucket, key: path, message });
+      set.resources.damage.report({ bucket, path, why: "differs" }); // tried again, and counted
+    };
     const pace = (): Promise<void> => this.pacer.take(1, 0);
     const { keysHealed, different } = await compareSet(set, { locks, signal, buckets, pace, onFailure, indexed: true });
     this.add("damaged", keysHealed);
