@@ -4,7 +4,8 @@
  */
 import { resolve } from "node:path";
 import { loadCodec, TIER_NAMES } from "./codec/native.ts";
-import { layoutPools } from "./config/endpoints.ts";
+import { NativePool } from "./codec/pool.ts";
+import { expandArgument, hasEllipses, layoutPools } from "./config/endpoints.ts";
 import { type Command, helpText, parseCommandLine, type ServerOptions } from "./config/options.ts";
 import { planText } from "./config/plan-text.ts";
 import { storageClassesOf } from "./config/storage-class.ts";
@@ -14,11 +15,17 @@ import { healDrivesLogged } from "./background/drive-healer.ts";
 import { quarantineCommand } from "./background/quarantine-report.ts";
 import { measureCodec } from "./codec/speed.ts";
 import { openStore, type Outside, startServer, VERSION } from "./server.ts";
+import { LOG_DEFAULTS } from "./storage/drive-log.ts";
+import { RebuildMarkError } from "./storage/rebuild-mark.ts";
+import { RepairError, repairLog } from "./storage/repair-log.ts";
+import { repairText } from "./storage/repair-text.ts";
 import { realClock } from "./sys/clock.ts";
 import { lookAtDrive } from "./sys/drive-facts.ts";
 import { coreCount } from "./sys/machine.ts";
-import { exitFlushed, holdProcess } from "./sys/process-life.ts";
+import { exitFlushed, holdProcess, startAgain } from "./sys/process-life.ts";
 import { realRng } from "./sys/rng.ts";
+
+const REPAIR_THREADS_MAX = 64;
 
 async function main(): Promise<void> {
   const command = parseCommandLine(process.argv.slice(2), process.env);
@@ -48,12 +55,15 @@ async function main(): Promise<void> {
     case "quarantine":
       await quarantine(command);
       return;
+    case "drive repair":
+      await repair(command);
+      return;
     case "server":
       await serve(command);
   }
 }
 
-type OnDrives = Extract<Command, { name: "server" | "plan" | "heal" | "quarantine" | "drive flush" }>;
+type OnDrives = Extract<Command, { name: "server" | "plan" | "heal" | "quarantine" | "drive flush" | "drive repair" }>;
 
 function outsideOf(options: ServerOptions): Outside & { readonly log: Log } {
   const clock = realClock();
@@ -79,9 +89,11 @@ async function serve({ options, endpoints }: OnDrives): Promise<void> {
   else if (!options.quiet) process.stdout.write(greeting(server.url, options));
   if (options.ignoredEnvironment.length > 0)
     outside.log.info("environment without effect", { names: options.ignoredEnvironment.join(" ") });
-  outside.log.info("stopping", { signal: await stopAsked });
+  const why = await Promise.race([stopAsked, server.asked]);
+  outside.log.info("stopping", { signal: why });
   const finished = await server.stop();
   if (!finished) outside.log.warn("some requests did not finish in time");
+  if (why === "restart") startAgain(process.argv, process.env);
   exitFlushed(0);
 }
 
@@ -139,6 +151,28 @@ async function quarantine({ options, endpoints }: OnDrives): Promise<void> {
   process.stdout.write(text);
   await store.close();
   exitFlushed(failed ? 1 : 0);
+}
+
+/** Damaged commit logs, one drive after the other: one that fails ends no other's repair. Exit 1 when a damaged one is left. */
+async function repair({ options, endpoints }: OnDrives): Promise<void> {
+  holdProcess();
+  const { clock, rng, cores } = outsideOf(options);
+  const disk = new NativePool(loadCodec(), { threads: cores, threadsMax: REPAIR_THREADS_MAX });
+  let isWell = true;
+  for (const argument of endpoints)
+    for (const endpoint of hasEllipses(argument) ? expandArgument(argument).endpoints : [argument]) {
+      const root = resolve(endpoint);
+      try {
+        const report = await repairLog({ disk, clock, rng, root, size: LOG_DEFAULTS, dryRun: options.dryRun });
+        process.stdout.write(repairText(report));
+        isWell &&= report.damage === null || report.movedTo !== null;
+      } catch (error) {
+        if (!(error instanceof RepairError) && !(error instanceof RebuildMarkError)) throw error;
+        process.stdout.write(`${error.message}\n`);
+        isWell = false;
+      }
+    }
+  exitFlushed(isWell ? 0 : 1);
 }
 
 function showCodec(options: ServerOptions): void {

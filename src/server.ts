@@ -19,27 +19,38 @@ import { BackgroundWork } from "./erasure/background-work.ts";
 import type { DamageReport } from "./erasure/damage.ts";
 import { DigestLanes } from "./erasure/digest-lanes.ts";
 import { ErasureSet, type SetResources } from "./erasure/erasure-set.ts";
+import { usageOfBuckets } from "./erasure/bucket-usage.ts";
 import { clusterHealth } from "./erasure/health.ts";
 import { healKey } from "./erasure/heal-version.ts";
 import { decodePoolMeta, encodePoolMeta, POOL_META_PATH, reconcilePools } from "./erasure/pool-meta.ts";
 import type { Pool } from "./erasure/pool-layout.ts";
 import { Pools } from "./erasure/pools.ts";
 import { resolveAll } from "./erasure/resolve-doubt.ts";
-import { rootOnly } from "./iam/principal.ts";
+import { type OpenedIdentities, openIdentities } from "./admin/open-identities.ts";
+import type { AdminOptions } from "./admin/serve.ts";
+import { serveAside } from "./admin/serve-aside.ts";
+import { BuiltinKms } from "./kms/builtin-kms.ts";
+import type { Kms } from "./kms/kms.ts";
+import type { ObjectContext } from "./object/context.ts";
+import { errorCodeOf, errorMessageOf, errorStatusOf } from "./s3/error-reply.ts";
+import { signedCall } from "./s3/signed-call.ts";
+import type { AuthOptions } from "./s3/authenticate.ts";
 import { CompletedUploads } from "./object/context.ts";
 import { EventLoopLag } from "./observe/event-loop-lag.ts";
 import type { Log } from "./observe/log.ts";
-import { Metrics, metricsKindOf } from "./observe/metrics.ts";
-import type { BucketUsageFacts } from "./observe/usage-families.ts";
+import { Metrics } from "./observe/metrics.ts";
 import { readProcessUsage } from "./observe/process-usage.ts";
-import { bearerIsValid } from "./observe/prometheus-auth.ts";
-import { accessMeans } from "./s3/access.ts";
+import { AccessFacts } from "./s3/access-facts.ts";
+import { globalCors } from "./s3/cors.ts";
 import { createS3Handler } from "./s3/pipeline.ts";
+import { requestIds } from "./s3/request-ids.ts";
 import { SigningKeys } from "./s3/sigv4.ts";
 import { unmarkRebuild } from "./storage/rebuild-mark.ts";
+import { LOG_DEFAULTS } from "./storage/drive-log.ts";
+import { flushDrives } from "./storage/flush-drives.ts";
 import { GuardedDrive } from "./storage/guarded-drive.ts";
 import type { LocalDrive } from "./storage/local-drive.ts";
-import { GroupSyncs, type OpenedPool, openPool, StartError } from "./storage/open-pool.ts";
+import { GroupSyncs, type OpenedPool, openPool, refuseUrls, StartError } from "./storage/open-pool.ts";
 import { SummaryCache } from "./storage/version-summary.ts";
 import type { HttpExchange, RunningServer } from "./sys/http.ts";
 import { startHttpServer } from "./sys/http.ts";
@@ -53,7 +64,6 @@ const WRITE_POOL_BYTES = 192 * 1024 * 1024;
 const READ_POOL_BYTES = 96 * 1024 * 1024;
 const INLINE_BYTES_DEFAULT = 128 * 1024;
 const HEADER_BYTES_MAX = 64 * 1024;
-const BODY_IDLE_MS = 60_000;
 const THREADS_MAX = 64;
 const TIERS = { auto: -1, portable: 0, neon: 1, avx2: 3, avx512: 4 } as const;
 
@@ -75,6 +85,8 @@ export interface OpenedStore {
   readonly deploymentId: string;
   readonly syncs: GroupSyncs;
   readonly resources: SetResources;
+  /** Those that could be opened. */
+  readonly drives: readonly LocalDrive[];
   readonly healQueue: HealQueue;
   readonly background: BackgroundWork;
   /** What drives are owed. */
@@ -97,7 +109,7 @@ export async function openStore(
 ): Promise<OpenedStore> {
   const { clock, log } = outside;
   const layouts = layoutPools(endpoints, options.setDriveCount);
-  refuseUrls(layouts);
+  refuseUrls(layouts.flatMap((layout) => layout.endpoints));
   const classes = storageClassesOf(
     layouts.map((l) => l.setSize),
     { standard: options.standardClass, reduced: options.reducedClass },
@@ -142,20 +154,23 @@ export async function openStore(
       healed += (await healKey(set, damage, pools.locks, { deep: damage.why === "shard" })).healed.length;
     return healed;
   };
-  for (const drive of opened.flatMap((p) => p.drives))
-    if (drive !== null) background.track(drive.sweep().then(() => undefined));
+  const drives = opened.flatMap((p) => p.drives.filter((drive) => drive !== null));
+  for (const drive of drives) background.track(drive.sweep().then(() => undefined));
   const rebuilt = async (): Promise<void> => {
     for (const root of replacedRoots(opened, layouts, outside)) await unmarkRebuild(native, root);
     for (const set of toRebuild) set.rebuilding.clear();
   };
-  const flush = (): Promise<string[]> => flushDrives(opened, background);
+  const flush = async (): Promise<string[]> => {
+    await background.idle();
+    return await flushDrives(drives);
+  };
   const close = async (): Promise<void> => {
     await healQueue.stop();
     await background.idle();
     for (const { book } of books) await book.close();
     await closeDrives(opened, syncs, tables);
   };
-  const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, resources, healQueue, background };
+  const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, resources, drives, healQueue, background };
   return { ...parts, books, returned, toRebuild, rebuilt, flush, close };
 }
 
@@ -180,26 +195,10 @@ function setResources(
   };
 }
 
-async function flushDrives(opened: readonly OpenedPool[], background: BackgroundWork): Promise<string[]> {
-  await background.idle();
-  const left: string[] = [];
-  for (const drive of opened.flatMap((p) => p.drives)) {
-    if (drive === null || (await drive.flush())) continue;
-    left.push(drive.writeFailure?.message ?? `${drive.endpoint}: an operation is in doubt until more drives are back`);
-  }
-  return left;
-}
-
 async function closeDrives(opened: readonly OpenedPool[], syncs: GroupSyncs, tables: SqliteTables): Promise<void> {
   await Promise.all(syncs.all().map((sync) => sync.sync())); // what is settled is known on all drives before one forgets it
   for (const drive of opened.flatMap((p) => p.drives)) await drive?.close();
   await tables.close();
-}
-
-function refuseUrls(layouts: readonly PoolLayout[]): void {
-  const url = layouts.flatMap((l) => l.endpoints).find((endpoint) => /^[a-z]+:\/\//i.test(endpoint));
-  if (url !== undefined)
-    throw new StartError("NoAccess", `${url}: several nodes are not there yet; give folders of this machine`);
 }
 
 async function openPools(
@@ -224,6 +223,7 @@ async function openPools(
         rng: outside.rng,
         clock: outside.clock,
         syncs,
+        log: { ...LOG_DEFAULTS, totalBytes: options.logSizeBytes },
         warn,
         index: { tables, clock: outside.clock, summaries, warn },
       }),
@@ -317,6 +317,8 @@ async function suspendedPools(
 
 export interface RunningSherd {
   readonly url: string;
+  /** What an administrator asked for over the network. */
+  readonly asked: Promise<"restart" | "stop">;
   /** Drains and stops; true if every request in flight finished. */
   stop(): Promise<boolean>;
   /** Looks for renewed certificates now. */
@@ -338,44 +340,23 @@ export async function startServer(
   const served = new ClientLoad();
   const upkeep = upkeepOf(options, store, outside, { served, lag });
   const metrics = new Metrics({ sources: metricSources(store, upkeep), clock, lag, server: host, version: VERSION });
-  const secretOf = (accessKey: string): string | undefined =>
-    accessKey === options.rootUser ? options.rootPassword : undefined;
+  const kms = builtinKms(options, codec, rng);
+  const identities = await openIdentities({ pools, codec, clock, rng, log, kms, options });
   const nextRequestId = requestIds(rng);
-  const handle = createS3Handler({
-    objects,
-    codec,
-    auth: {
-      identities: rootOnly(options.rootUser, options.rootPassword),
-      region: options.region,
-      nowMs: () => clock.nowMs(),
-      signingKeys: new SigningKeys(),
-    },
-    access: accessMeans(objects),
-    domains: options.domains,
-    hostId: Bun.hash.xxHash64(store.deploymentId).toString(16).padStart(16, "0"),
-    log,
-    newRequestId: nextRequestId,
-    elapsedMs: () => clock.elapsedMs(),
-    observe: (r) => metrics.request(r.api, r.bucket, r.status, r.seconds, r.bytesIn, r.bytesOut),
-    aside: (exchange) =>
-      serveAside(exchange, {
-        pools,
-        metrics,
-        isPublic: options.metricsAuth === "public",
-        secretOf,
-        nowMs: () => clock.nowMs(),
-      }),
-  });
+  const auth: AuthOptions = {
+    identities: identities.iam,
+    region: options.region,
+    nowMs: () => clock.nowMs(),
+    signingKeys: new SigningKeys(),
+    signatureV2: options.signatureV2,
+  };
+  const asked = Promise.withResolvers<"restart" | "stop">();
+  const hostId = Bun.hash.xxHash64(store.deploymentId).toString(16).padStart(16, "0");
+  const shared = { options, objects, auth, hostId, nextRequestId, metrics, outside };
+  const admin = adminOptions({ ...shared, store, identities, asked: asked.resolve });
+  const handle = s3Handler({ ...shared, admin, pools, metricsSecretOf: identities.metricsSecretOf });
   const certificates = options.certsDir === null ? null : await openCertificates(options.certsDir, log);
-  const http = await startHttpServer({
-    host: options.address.host === "" ? "0.0.0.0" : options.address.host,
-    port: options.address.port,
-    tls: certificates,
-    headerBytesMax: HEADER_BYTES_MAX,
-    bodyIdleMs: BODY_IDLE_MS,
-    handle: served.counted(handle),
-    failed: (error) => log.error("handler failed", { message: stackOf(error) }),
-  });
+  const http = await listen(options, { tls: certificates, handle: served.counted(handle), log });
   lag.start();
   upkeep.start();
   const watch = certificates === null ? null : watchCertificates(certificates, http, outside);
@@ -385,20 +366,123 @@ export async function startServer(
   const shown = options.address.host === "" || options.address.host === "0.0.0.0" ? "127.0.0.1" : options.address.host;
   return {
     url: `${scheme}://${shown}:${http.port}`,
-    stop: () => stopAll({ http, store, upkeep, lag, watch, stopRebuild, drainMs: options.drainTimeoutMs }),
+    asked: asked.promise,
+    stop: () => stopAll({ http, store, upkeep, lag, watch, stopRebuild, identities, drainMs: options.drainTimeoutMs }),
     lookAtCertificates: () => watch?.lookNow(),
   };
 }
 
-/** Random, upper-case hex; chance is asked for many at once. */
-function requestIds(rng: Rng): () => string {
-  const bytes = Buffer.alloc(8 * 128);
-  let at = bytes.length;
-  return () => {
-    if (at === bytes.length) rng.fill(bytes);
-    if (at === bytes.length) at = 0;
-    at += 8;
-    return bytes.toString("hex", at - 8, at).toUpperCase();
+function listen(
+  options: ServerOptions,
+  by: { tls: CertificateFolder | null; handle: (exchange: HttpExchange) => Promise<void>; log: Log },
+): Promise<RunningServer> {
+  return startHttpServer({
+    host: options.address.host === "" ? "0.0.0.0" : options.address.host,
+    port: options.address.port,
+    tls: by.tls,
+    headerBytesMax: HEADER_BYTES_MAX,
+    bodyIdleMs: options.bodyIdleMs,
+    headerMs: options.headerMs,
+    idleMs: options.idleMs,
+    connectionsMax: options.connectionsMax,
+    handle: by.handle,
+    failed: (error) => by.log.error("handler failed", { message: stackOf(error) }),
+  });
+}
+
+function s3Handler(parts: {
+  options: ServerOptions;
+  objects: ObjectContext;
+  auth: AuthOptions;
+  hostId: string;
+  nextRequestId: () => string;
+  metrics: Metrics;
+  admin: AdminOptions;
+  metricsSecretOf: (accessKey: string) => string | undefined;
+  pools: Pools;
+  outside: Outside;
+}): ReturnType<typeof createS3Handler> {
+  const { options, objects, auth, hostId, metrics, admin, pools } = parts;
+  const { clock, log } = parts.outside;
+  return createS3Handler({
+    objects,
+    codec: objects.codec,
+    auth,
+    access: new AccessFacts(objects, auth.identities, options.objectOwnership),
+    domains: options.domains,
+    cors: globalCors(options.corsOrigins),
+    hostId,
+    log,
+    newRequestId: parts.nextRequestId,
+    elapsedMs: () => clock.elapsedMs(),
+    observe: (r) => metrics.request(r.api, r.bucket, r.status, r.seconds, r.bytesIn, r.bytesOut),
+    aside: (exchange) =>
+      serveAside(exchange, {
+        pools,
+        metrics,
+        isPublic: options.metricsAuth === "public",
+        secretOf: parts.metricsSecretOf,
+        nowMs: () => clock.nowMs(),
+        admin,
+      }),
+  });
+}
+
+function builtinKms(options: ServerOptions, codec: Codec, rng: Rng): Kms | null {
+  if (options.kmsSecretKey === null) return null;
+  const kms = BuiltinKms.parse(options.kmsSecretKey, { codec, rng });
+  if (kms === null)
+    throw new StartError("NoAccess", "MINIO_KMS_SECRET_KEY is not of the form <id>:<base64 of 32 bytes>");
+  return kms;
+}
+
+function adminOptions(parts: {
+  options: ServerOptions;
+  store: OpenedStore;
+  objects: ObjectContext;
+  identities: OpenedIdentities;
+  auth: AuthOptions;
+  outside: Outside;
+  hostId: string;
+  nextRequestId: () => string;
+  asked: (action: "restart" | "stop") => void;
+  metrics: Metrics;
+}): AdminOptions {
+  const { options, store, objects, identities, auth, outside, asked } = parts;
+  const { clock, rng, log } = outside;
+  const set = store.pools.allSets[0] as ErasureSet;
+  const host = options.address.host === "" || options.address.host === "0.0.0.0" ? "127.0.0.1" : options.address.host;
+  return {
+    context: {
+      ...identities,
+      buckets: objects.buckets,
+      pools: store.pools,
+      objects,
+      clock,
+      rng,
+      hasLdap: false,
+      control: asked,
+      server: {
+        deploymentId: store.deploymentId,
+        region: options.region,
+        endpoint: `${host}:${options.address.port}`,
+        scheme: options.certsDir === null ? "http" : "https",
+        version: VERSION,
+        startedMs: clock.nowMs(),
+        cores: outside.cores,
+        standardParity: set.standardParity,
+        reducedParity: set.reducedParity,
+      },
+    },
+    log,
+    hostId: parts.hostId,
+    newRequestId: parts.nextRequestId,
+    authenticate: (request) => signedCall(request, auth),
+    describe: (error) => {
+      const code = errorCodeOf(error);
+      return { code, status: errorStatusOf(code), message: errorMessageOf(error) };
+    },
+    observe: ({ api, status }) => parts.metrics.request(api, "", status, 0, 0, 0),
   };
 }
 
@@ -427,9 +511,11 @@ async function stopAll(parts: {
   lag: EventLoopLag;
   watch: CertificateWatch | null;
   stopRebuild: AbortController;
+  identities: OpenedIdentities;
   drainMs: number;
 }): Promise<boolean> {
   const finished = await parts.http.stop(parts.drainMs);
+  await parts.identities.iam.stop();
   parts.lag.stop();
   parts.watch?.stop();
   parts.stopRebuild.abort(new Error("the server stops"));
@@ -464,80 +550,6 @@ function upkeepOf(
   });
   returned.run = () => upkeep.replay.wake();
   return upkeep;
-}
-
-interface Aside {
-  readonly pools: Pools;
-  readonly metrics: Metrics;
-  readonly isPublic: boolean;
-  readonly secretOf: (accessKey: string) => string | undefined;
-  readonly nowMs: () => number;
-}
-
-/** Health and metrics: never the S3 surface. Source: s3-api.md §6. */
-async function serveAside(exchange: HttpExchange, aside: Aside): Promise<boolean> {
-  const { rawPath, method, headers } = exchange.request;
-  const kind = metricsKindOf(rawPath);
-  if (kind !== null) {
-    if (!aside.isPublic && !bearerIsValid(headers.get("authorization"), aside.secretOf, aside.nowMs())) {
-      await exchange.response.send(
-        403,
-        [["Content-Type", "application/json"]],
-        JSON.stringify({ Code: "AccessDenied", Message: "Access Denied." }),
-      );
-      return true;
-    }
-    await exchange.response.send(
-      200,
-      [["Content-Type", "text/plain; version=0.0.4; charset=utf-8"]],
-      await aside.metrics.render(kind),
-    );
-    return true;
-  }
-  if (!rawPath.startsWith("/minio/health/") || (method !== "GET" && method !== "HEAD")) {
-    if (rawPath.startsWith("/minio/admin/")) {
-      await exchange.response.send(
-        501,
-        [["Content-Type", "application/json"]],
-        JSON.stringify({ Code: "NotImplemented", Message: "The admin API is not implemented yet." }),
-      );
-      return true;
-    }
-    return false;
-  }
-  const answer = health(rawPath.slice("/minio/health/".length), aside.pools);
-  if (answer === null) return false;
-  await exchange.response.send(answer.status, answer.headers, "");
-  return true;
-}
-
-function health(what: string, pools: Pools): { status: number; headers: [string, string][] } | null {
-  if (what === "live" || what === "ready") return { status: 200, headers: [] };
-  if (what !== "cluster" && what !== "cluster/read") return null;
-  const now = clusterHealth(pools.allSets, {
-    isHealing: (id) =>
-      pools.allSets.some((set) => set.drives.some((drive, i) => drive?.id === id && set.rebuilding.has(i))),
-  });
-  const good = what === "cluster" ? now.writable : now.readable;
-  const quorum: [string, string] =
-    what === "cluster"
-      ? ["x-minio-write-quorum", String(now.writeQuorum)]
-      : ["x-minio-read-quorum", String(now.readQuorum)];
-  return { status: good ? 200 : 503, headers: [quorum, ["x-minio-storage-class-defaults", "true"]] };
-}
-
-/** Buckets whose usage is known; none while the drives cannot tell. */
-async function usageOfBuckets(pools: Pools): Promise<BucketUsageFacts[]> {
-  const buckets = await pools.listBuckets().catch((error: unknown) => {
-    if (error instanceof QuorumError) return [];
-    throw error;
-  });
-  const facts: BucketUsageFacts[] = [];
-  for (const { name } of buckets) {
-    const usage = await pools.usage(name);
-    if (usage !== null) facts.push({ bucket: name, ...usage });
-  }
-  return facts;
 }
 
 function metricSources(store: OpenedStore, upkeep: Upkeep): ConstructorParameters<typeof Metrics>[0]["sources"] {
@@ -577,6 +589,7 @@ function metricSources(store: OpenedStore, upkeep: Upkeep): ConstructorParameter
     upkeep: () => upkeep.facts(),
     nativePool: () => store.pool.stats(),
     blocks: () => ({ writes: store.resources.blocks, reads: store.resources.readBlocks }),
+    commitLogs: () => store.drives.map((drive) => ({ endpoint: drive.endpoint, ...drive.logStats() })),
     groupSyncs: () =>
       store.syncs
         .all()

@@ -9,6 +9,7 @@ import { FormatError } from "../core/format-error.ts";
 import type { KeyLock } from "../core/key-lock.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import type { ErasureSet } from "../erasure/erasure-set.ts";
+import { dropStale } from "../erasure/drop-stale.ts";
 import { healKey } from "../erasure/heal-version.ts";
 import { POOL_META_PATH } from "../erasure/pool-meta.ts";
 import type { Log } from "../observe/log.ts";
@@ -59,7 +60,7 @@ export async function healDrives(store: HealStore, options: HealDrivesOptions): 
   const buckets = (await store.listBuckets()).map((b) => b.name);
   for (const set of options.sets ?? store.allSets) {
     // System objects first: without a bucket's metadata its objects are there and its settings are not.
-    await run.healAll(set, SYSTEM_BUCKET, [POOL_META_PATH]);
+    await run.healKnown(set, { bucket: SYSTEM_BUCKET, path: POOL_META_PATH });
     for (const folder of [SYSTEM_PATHS.config, SYSTEM_PATHS.buckets]) await run.walk(set, SYSTEM_BUCKET, folder);
     for (const bucket of buckets) {
       await run.makeBucket(set, bucket);
@@ -159,6 +160,11 @@ class HealRun {
     }
   }
 
+  /** If any drive has it: of a key that none has, too few may be left to say that it never was. */
+  async healKnown(set: ErasureSet, key: ObjectPath): Promise<void> {
+    if ((await lookAt(set, key)).isObject) await this.healAll(set, key.bucket, [key.path]);
+  }
+
   async healAll(set: ErasureSet, bucket: string, paths: readonly string[]): Promise<void> {
     let next = 0;
     const worker = async (): Promise<void> => {
@@ -172,6 +178,11 @@ class HealRun {
 
   private async healOne(set: ErasureSet, bucket: string, path: string): Promise<void> {
     try {
+      const dropped = await dropStale(set, { bucket, path }, this.store.locks);
+      if (dropped > 0 && !(await lookAt(set, { bucket, path })).isObject) {
+        this.add({ keys: 1, healed: 1, bucket, key: path });
+        return;
+      }
       const { healed, bytes } = await healKey(set, { bucket, path }, this.store.locks, { deep: this.options.deep });
       this.add({ keys: 1, healed: healed.length > 0 ? 1 : 0, bytes, bucket, key: path });
     } catch (error) {

@@ -7,16 +7,20 @@ import { KeyLock } from "../core/key-lock.ts";
 import { GO_ZERO_TIME } from "../core/go-time.ts";
 import type { Store } from "../erasure/store.ts";
 import type { Clock } from "../sys/clock.ts";
+import { type CorsRule, parseStoredCors } from "./cors.ts";
+import type { LifecycleRule } from "./lifecycle.ts";
+import { parseStoredLifecycle } from "./lifecycle-document.ts";
 import {
   type BucketDocument,
   type BucketMetadataFile,
   decodeBucketMetadata,
   encodeBucketMetadata,
   newBucketMetadata,
-  type OwnDocument,
+  type OwnDocuments,
   withDocument,
   withOwnDocument,
 } from "./metadata-format.ts";
+import { decodeOwnDocuments, encodeOwnDocuments, ownDocumentsPath } from "./own-documents.ts";
 import { parseStoredVersioning, type Versioning } from "./versioning.ts";
 
 const FRESH_MS = 2_000;
@@ -27,6 +31,11 @@ export interface Bucket {
   readonly createdNs: bigint;
   readonly versioning: Versioning;
   readonly metadata: BucketMetadataFile;
+  /** Creation time that the metadata file names; GO_ZERO_TIME = it names none, or there is no file. */
+  readonly storedCreated: bigint;
+  /** null = the bucket has none of its own. */
+  readonly cors: readonly CorsRule[] | null;
+  readonly lifecycle: readonly LifecycleRule[];
 }
 interface Entry {
   readonly bucket: Promise<Bucket | null>;
@@ -66,16 +75,22 @@ export class BucketCatalog {
     return found.filter((b) => b !== null);
   }
 
-  /** False if it existed. */
-  async create(name: string): Promise<boolean> {
+  /** False if it existed. `documents` and `own`: what it starts with. */
+  async create(
+    name: string,
+    documents: Partial<Record<BucketDocument, Uint8Array>> = {},
+    own: OwnDocuments = new Map(),
+  ): Promise<boolean> {
     using _ = await this.changing.acquire(name);
     const made = await this.store.makeBucket(name);
     this.cache.delete(name);
     if (!made) return false;
-    await this.store.writeDocument(
-      documentPath(name),
-      encodeBucketMetadata(newBucketMetadata(name, this.clock.nowNs())),
-    );
+    const now = this.clock.nowNs();
+    let metadata = newBucketMetadata(name, now);
+    for (const [which, document] of Object.entries(documents))
+      metadata = withDocument(metadata, which as BucketDocument, document, now);
+    await this.store.writeDocument(documentPath(name), encodeBucketMetadata(metadata));
+    if (own.size > 0) await this.writeOwn(name, own, now);
     this.cache.delete(name);
     return true;
   }
@@ -83,25 +98,51 @@ export class BucketCatalog {
   async remove(name: string): Promise<"gone" | "missing" | "not-empty"> {
     using _ = await this.changing.acquire(name);
     const outcome = await this.store.removeBucket(name);
-    if (outcome === "gone") await this.store.removeDocument(documentPath(name));
+    if (outcome === "gone") {
+      await this.store.removeDocument(ownDocumentsPath(name));
+      await this.store.removeDocument(documentPath(name));
+    }
     this.cache.delete(name);
     return outcome;
   }
 
-  async setDocument(bucket: Bucket, which: BucketDocument, document: Uint8Array): Promise<void> {
+  /**
+   * `own`: set together with it, and before it where one comes, so that a document that moves from one place to the other is
+   * never in neither.
+   */
+  async setDocument(
+    bucket: Bucket,
+    which: BucketDocument,
+    document: Uint8Array,
+    own: OwnDocuments = new Map(),
+  ): Promise<void> {
     using _ = await this.changing.acquire(bucket.name);
     const current = (await this.load(bucket.name)) ?? bucket;
     const changed = withDocument(current.metadata, which, document, this.clock.nowNs());
+    const comes = [...own.values()].some((ownDocument) => ownDocument.length > 0);
+    if (comes) await this.changeOwn(current, own);
     await this.store.writeDocument(documentPath(bucket.name), encodeBucketMetadata(changed));
+    if (!comes) await this.changeOwn(current, own);
     this.cache.delete(bucket.name);
   }
 
-  async setOwnDocuments(bucket: Bucket, documents: ReadonlyMap<OwnDocument, Uint8Array>): Promise<void> {
+  /** Empty ones are removed. */
+  async setOwnDocuments(bucket: Bucket, documents: OwnDocuments): Promise<void> {
     using _ = await this.changing.acquire(bucket.name);
-    let changed = ((await this.load(bucket.name)) ?? bucket).metadata;
-    for (const [which, document] of documents) changed = withOwnDocument(changed, which, document);
-    await this.store.writeDocument(documentPath(bucket.name), encodeBucketMetadata(changed));
+    await this.changeOwn((await this.load(bucket.name)) ?? bucket, documents);
     this.cache.delete(bucket.name);
+  }
+
+  private async changeOwn({ name, metadata, storedCreated }: Bucket, documents: OwnDocuments): Promise<void> {
+    let changed = metadata;
+    for (const [which, document] of documents) changed = withOwnDocument(changed, which, document);
+    const isSame = [...documents].every(([which, document]) => document.length === 0 && !metadata.own.has(which));
+    if (!isSame) await this.writeOwn(name, changed.own, storedCreated);
+  }
+
+  private async writeOwn(name: string, own: OwnDocuments, created: bigint): Promise<void> {
+    if (own.size > 0) await this.store.writeDocument(ownDocumentsPath(name), encodeOwnDocuments(own, created));
+    else await this.store.removeDocument(ownDocumentsPath(name));
   }
 
   private async load(name: string): Promise<Bucket | null> {
@@ -110,7 +151,13 @@ export class BucketCatalog {
     const bytes = await this.store.readDocument(documentPath(name));
     const metadata = bytes === null ? newBucketMetadata(name, listed.createdNs) : decodeBucketMetadata(bytes);
     const createdNs = metadata.created === GO_ZERO_TIME ? listed.createdNs : metadata.created;
-    return { name, createdNs, metadata, versioning: parseStoredVersioning(metadata.documents.versioning) };
+    const ownBytes = await this.store.readDocument(ownDocumentsPath(name));
+    const storedCreated = bytes === null ? GO_ZERO_TIME : metadata.created;
+    const own: OwnDocuments = ownBytes === null ? new Map() : decodeOwnDocuments(ownBytes, storedCreated);
+    const versioning = parseStoredVersioning(metadata.documents.versioning);
+    const lifecycle = parseStoredLifecycle(metadata.documents.lifecycle);
+    const cors = parseStoredCors(own.get("cors"));
+    return { name, createdNs, metadata: { ...metadata, own }, storedCreated, cors, lifecycle, versioning };
   }
 }
 

@@ -2,7 +2,6 @@
  * `.metadata.bin`: what a bucket is configured to do, as MinIO stores it: four bytes, then a msgpack map of 25 keys.
  * Configurations are the documents verbatim (XML or JSON), views of the input; an empty one is unset. Times are ns since
  * 1970, GO_ZERO_TIME = unset; older files lack keys, and then have the default. Unknown keys are kept. Throws FormatError.
- * What MinIO has no key for lies under keys of our own behind the 25, only where it is set: MinIO skips them.
  * Source: docs/format.md §7.2.
  */
 import { FormatError } from "../core/format-error.ts";
@@ -40,19 +39,18 @@ const TIME_KEYS = {
   targetsMeta: "BucketTargetsConfigMetaUpdatedAt",
 } as const satisfies Record<BucketDocument, string>;
 
-/** Our own keys: absent when unset, without a time of their own. */
-const OWN_KEYS = {
+/** Documents that MinIO has no key for: they lie in a file of their own (own-documents.ts). */
+export type OwnDocument =
+  | "cors"
+  | "website"
   /** A policy that MinIO could not read: then `policy` is empty. */
-  ownPolicy: "SherdPolicyJSON",
-  publicAccessBlock: "SherdPublicAccessBlockXML",
-  ownershipControls: "SherdOwnershipControlsXML",
+  | "ownPolicy"
+  | "publicAccessBlock"
+  | "ownershipControls"
   /** Account that created the bucket; unset = root's. */
-  owner: "SherdOwnerID",
-  acl: "SherdAclJSON",
-} as const;
-export type OwnDocument = keyof typeof OWN_KEYS;
-const OWN_DOCUMENTS = Object.keys(OWN_KEYS) as readonly OwnDocument[];
-const OWN_BY_KEY: ReadonlyMap<string, OwnDocument> = new Map(OWN_DOCUMENTS.map((name) => [OWN_KEYS[name], name]));
+  | "owner"
+  | "acl";
+export type OwnDocuments = ReadonlyMap<OwnDocument, Uint8Array>;
 
 export const BUCKET_DOCUMENTS = Object.keys(DOCUMENT_KEYS) as readonly BucketDocument[];
 const TIMES = Object.keys(TIME_KEYS) as readonly BucketDocument[];
@@ -73,8 +71,8 @@ export interface BucketMetadataFile {
   readonly lockEnabled: boolean;
   readonly documents: Readonly<Record<BucketDocument, Uint8Array>>;
   readonly updatedAt: Readonly<Record<BucketDocument, bigint>>;
-  /** Those that are set. */
-  readonly own: ReadonlyMap<OwnDocument, Uint8Array>;
+  /** What MinIO does not know; not in this file. */
+  readonly own: OwnDocuments;
   /** Keys of newer releases, as msgpack. */
   readonly unknownKeys: ReadonlyMap<string, Uint8Array>;
 }
@@ -134,28 +132,25 @@ export function decodeBucketMetadata(bytes: Uint8Array): BucketMetadataFile {
   let lockEnabled = false;
   const documents = forEachDocument(EMPTY);
   const updatedAt = forEachDocument(GO_ZERO_TIME);
-  const own = new Map<OwnDocument, Uint8Array>();
   const unknownKeys = new Map<string, Uint8Array>();
   for (let index = 0; index < count; index++) {
     const key = reader.str();
     const document = DOCUMENT_BY_KEY.get(key);
     const time = TIME_BY_KEY.get(key);
-    const ours = OWN_BY_KEY.get(key);
     if (document !== undefined) documents[document] = reader.takeNil() ? EMPTY : reader.bin();
     else if (time !== undefined) updatedAt[time] = reader.time();
     else if (key === "Name") name = reader.str();
     else if (key === "Created") created = reader.time();
     else if (key === "LockEnabled") lockEnabled = reader.bool();
-    else if (ours !== undefined) own.set(ours, reader.bin());
     else unknownKeys.set(key, reader.skip());
   }
-  return { name, created, lockEnabled, documents, updatedAt, own, unknownKeys };
+  return { name, created, lockEnabled, documents, updatedAt, own: new Map(), unknownKeys };
 }
 
 export function encodeBucketMetadata(file: BucketMetadataFile): Uint8Array {
   const writer = new MsgpackWriter(2048);
   writer.raw(Uint8Array.of(1, 0, 1, 0));
-  writer.mapHeader(KEY_COUNT + file.own.size + file.unknownKeys.size);
+  writer.mapHeader(KEY_COUNT + file.unknownKeys.size);
   writer.str("Name");
   writer.str(file.name);
   writer.str("Created");
@@ -169,10 +164,6 @@ export function encodeBucketMetadata(file: BucketMetadataFile): Uint8Array {
   for (const time of TIMES) {
     writer.str(TIME_KEYS[time]);
     writer.time(file.updatedAt[time]);
-  }
-  for (const [document, value] of file.own) {
-    writer.str(OWN_KEYS[document]);
-    writer.bin(value);
   }
   for (const [key, value] of file.unknownKeys) {
     writer.str(key);

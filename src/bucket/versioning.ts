@@ -2,6 +2,19 @@
  * Versioning rules of a bucket: pure. The document is stored as MinIO stores it; its extensions ExcludedPrefixes and
  * ExcludeFolders are honoured: keys under them get null versions. Source: s3-api.md §4.12, on-disk-format.md §7.2.
  */
+import {
+  allChildren,
+  firstChild,
+  parseXmlDocument,
+  storedDocument,
+  textOf,
+  type XmlContent,
+  type XmlElement,
+} from "../core/xml.ts";
+import { FormatError } from "../core/format-error.ts";
+import { DocumentError } from "./document-error.ts";
+
+const EXCLUDED_MAX = 10;
 export type VersioningStatus = "" | "Enabled" | "Suspended";
 
 export interface Versioning {
@@ -12,29 +25,39 @@ export interface Versioning {
 
 export const NEVER_VERSIONED: Versioning = { status: "", excludedPrefixes: [], excludeFolders: false };
 
-/** Reads a stored document (ours or MinIO's: known to be well-formed). */
+/** A document that a client sent, or that lies on the drives. Throws DocumentError. */
+export function parseVersioning(root: XmlElement): Versioning {
+  const status = textOf(root, "Status");
+  if (status !== "Enabled" && status !== "Suspended") throw invalid("The status must be Enabled or Suspended.");
+  const excludedPrefixes = allChildren(root, "ExcludedPrefixes").map((e) => firstChild(e, "Prefix")?.text ?? "");
+  if (excludedPrefixes.length > EXCLUDED_MAX || excludedPrefixes.includes(""))
+    throw invalid(`At most ${EXCLUDED_MAX} excluded prefixes, none of them empty.`);
+  return { status, excludedPrefixes, excludeFolders: textOf(root, "ExcludeFolders") === "true" };
+}
+
+function invalid(message: string): DocumentError {
+  return new DocumentError("IllegalVersioningConfiguration", message);
+}
+
+/** What lies on the drives; a document that cannot be read means that nothing was set. */
 export function parseStoredVersioning(document: Uint8Array): Versioning {
   if (document.length === 0) return NEVER_VERSIONED;
   const text = new TextDecoder().decode(document);
-  const status = /<Status>\s*(Enabled|Suspended)\s*<\/Status>/.exec(text)?.[1];
-  const prefixes = [...text.matchAll(/<ExcludedPrefixes>\s*<Prefix>([^<]*)<\/Prefix>\s*<\/ExcludedPrefixes>/g)].map(
-    (m) => unescapeXml(m[1] ?? ""),
-  );
-  return {
-    status: status === "Enabled" || status === "Suspended" ? status : "",
-    excludedPrefixes: prefixes,
-    excludeFolders: /<ExcludeFolders>\s*true/.test(text),
-  };
+  if (!text.includes("<Status>")) return NEVER_VERSIONED;
+  try {
+    return parseVersioning(parseXmlDocument(document, "VersioningConfiguration"));
+  } catch (error) {
+    if (error instanceof DocumentError || error instanceof FormatError) return NEVER_VERSIONED;
+    throw error;
+  }
 }
 
 export function storedVersioning(versioning: Versioning): Uint8Array {
-  const prefixes = versioning.excludedPrefixes
-    .map((p) => `<ExcludedPrefixes><Prefix>${escapeXml(p)}</Prefix></ExcludedPrefixes>`)
-    .join("");
-  const folders = versioning.excludeFolders ? "<ExcludeFolders>true</ExcludeFolders>" : "";
-  return new TextEncoder().encode(
-    `<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>${versioning.status}</Status>${prefixes}${folders}</VersioningConfiguration>`,
-  );
+  return storedDocument("VersioningConfiguration", [
+    ["Status", versioning.status],
+    ...versioning.excludedPrefixes.map((prefix): XmlContent => ["ExcludedPrefixes", [["Prefix", prefix]]]),
+    versioning.excludeFolders ? ["ExcludeFolders", true] : null,
+  ]);
 }
 
 /** How a write of this key is versioned. */
@@ -61,17 +84,4 @@ function matches(pattern: string, key: string): boolean {
     at = found + piece.length;
   }
   return true;
-}
-
-function escapeXml(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-}
-function unescapeXml(text: string): string {
-  return text
-    .replaceAll("&lt;", "<")
-    .replaceAll("&gt;", ">")
-    .replaceAll("&quot;", '"')
-    .replaceAll("&#34;", '"')
-    .replaceAll("&#39;", "'")
-    .replaceAll("&amp;", "&");
 }

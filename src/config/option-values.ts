@@ -75,15 +75,31 @@ const SIZE_UNITS: Readonly<Record<string, number>> = {
   MB: 1000 ** 2,
   KIB: 1024,
   MIB: 1024 ** 2,
+  GB: 1000 ** 3,
+  GIB: 1024 ** 3,
 };
+
+function sizeOf(text: string): number | null {
+  const match = /^(\d{1,12})\s*([A-Za-z]*)$/.exec(text);
+  const unit = SIZE_UNITS[(match?.[2] ?? "").toUpperCase()];
+  return match === null || unit === undefined ? null : Number(match[1]) * unit;
+}
 
 /** "128KiB", "131072"; null when empty. */
 export const optionalSizeBytes = parsedAs<number | null>("a size such as 128KiB", (text) => {
   if (text === "") return { value: null };
-  const match = /^(\d{1,12})\s*([A-Za-z]*)$/.exec(text);
-  const unit = SIZE_UNITS[(match?.[2] ?? "").toUpperCase()];
-  return match === null || unit === undefined ? null : { value: Number(match[1]) * unit };
+  const value = sizeOf(text);
+  return value === null ? null : { value };
 });
+
+/** "64MiB", within bounds. */
+export function sizeBetween(min: string, max: string) {
+  const [least, most] = [sizeOf(min), sizeOf(max)];
+  return parsedAs(`a size from ${min} to ${max}`, (text) => {
+    const value = sizeOf(text);
+    return value !== null && least !== null && most !== null && value >= least && value <= most ? { value } : null;
+  });
+}
 
 /** "EC:2" or "" for the default of the set size, as text: it is judged in `storage-class.ts`, where the sets are known. */
 export const storageClassText = parsedAs("EC:PARITY, for example EC:2", (text) =>
@@ -104,6 +120,15 @@ export const domainList = parsedAs<readonly string[]>(
     return wellFormed && !overlapping ? { value } : null;
   },
 );
+
+export const originList = parsedAs<readonly string[]>("origins separated by commas, one * in each at most", (text) => {
+  const value = text
+    .split(",")
+    .map((origin) => origin.trim())
+    .filter((origin) => origin !== "");
+  const wellFormed = value.every((origin) => /^[\x21-\x7e]+$/.test(origin) && origin.split("*").length <= 2);
+  return wellFormed ? { value } : null;
+});
 
 export function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {
   return z.enum(words, { error: `expected ${words.slice(0, -1).join(", ")} or ${words.at(-1)}` });

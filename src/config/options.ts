@@ -6,6 +6,7 @@
  */
 import type { z } from "zod";
 import { nearestName } from "./nearest-name.ts";
+import { type OptionRow, row } from "./option-row.ts";
 import {
   anyText,
   domainList,
@@ -17,28 +18,12 @@ import {
   optionalListenAddress,
   storageClassText,
   optionalSizeBytes,
+  sizeBetween,
   optionalText,
+  originList,
   textOfLength,
 } from "./option-values.ts";
-
-interface OptionRow<Schema extends z.ZodType = z.ZodType> {
-  /** Without the dashes; null: no flag (secrets do not belong in a process list). */
-  readonly flag: string | null;
-  /** Without `SHERD_`; the alias is the same with `MINIO_`. */
-  readonly env: string;
-  /** More `MINIO_*` names for it. */
-  readonly aliases?: readonly string[];
-  readonly schema: Schema;
-  /** As text, parsed like one that was given. */
-  readonly fallback: string;
-  /** What help shows for the value; null: a switch. */
-  readonly value: string | null;
-  readonly help: string;
-  /** Never printed back. */
-  readonly secret?: boolean;
-}
-
-const row = <Schema extends z.ZodType>(definition: OptionRow<Schema>): OptionRow<Schema> => definition;
+import { UPKEEP_OPTIONS } from "./upkeep-options.ts";
 
 const OPTIONS = {
   address: row({
@@ -109,6 +94,15 @@ const OPTIONS = {
     help: "secret key of the administrator",
     secret: true,
   }),
+  kmsSecretKey: row({
+    flag: null,
+    env: "KMS_SECRET_KEY",
+    schema: optionalText,
+    fallback: "",
+    value: "ID:BASE64",
+    help: "builtin master key: seals identities and configuration; 32 bytes",
+    secret: true,
+  }),
   domains: row({
     flag: null,
     env: "DOMAIN",
@@ -125,6 +119,30 @@ const OPTIONS = {
     fallback: "",
     value: "NAME",
     help: "region that requests must be signed for; empty accepts any",
+  }),
+  objectOwnership: row({
+    flag: null,
+    env: "OBJECT_OWNERSHIP",
+    schema: oneOf(["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"]),
+    fallback: "BucketOwnerEnforced",
+    value: "RULE",
+    help: "of buckets that set none: BucketOwnerEnforced turns access control lists off",
+  }),
+  signatureV2: row({
+    flag: null,
+    env: "SIGNATURE_V2",
+    schema: onOff,
+    fallback: "on",
+    value: "on|off",
+    help: "accept Signature Version 2, which old clients need",
+  }),
+  corsOrigins: row({
+    flag: null,
+    env: "API_CORS_ALLOW_ORIGIN",
+    schema: originList,
+    fallback: "*",
+    value: "ORIGIN,…",
+    help: "origins whose pages may use buckets without CORS rules of their own; one * in each",
   }),
   standardClass: row({
     flag: null,
@@ -190,54 +208,7 @@ const OPTIONS = {
     value: "jwt|public",
     help: "whether the metrics paths need a bearer token",
   }),
-  scanSpeed: row({
-    flag: "scanner-speed",
-    env: "SCANNER_SPEED",
-    schema: oneOf(["fastest", "fast", "default", "slow", "slowest"]),
-    fallback: "default",
-    value: "SPEED",
-    help: "how much the scanner may look at: fastest, fast, default, slow, slowest; a tenth of it while clients are served",
-  }),
-  scanIntervalMs: row({
-    flag: "scanner-interval",
-    env: "SCANNER_INTERVAL",
-    schema: durationMs,
-    fallback: "1h",
-    value: "DURATION",
-    help: "between the end of a round of the scanner and the next",
-  }),
-  scanGraceMs: row({
-    flag: "scanner-grace",
-    env: "SCANNER_GRACE",
-    schema: durationMs,
-    fallback: "24h",
-    value: "DURATION",
-    help: "how old what nothing refers to must be to be removed, and how long a version too few drives have is watched",
-  }),
-  scrubDays: row({
-    flag: "scrub-days",
-    env: "SCRUB_DAYS",
-    schema: integerBetween(0, 3650),
-    fallback: "30",
-    value: "N",
-    help: "every shard is read and its hash verified within so many days; 0 is never",
-  }),
-  scrubBytesPerSecond: row({
-    flag: "scrub-bandwidth",
-    env: "SCRUB_BANDWIDTH",
-    schema: optionalSizeBytes,
-    fallback: "",
-    value: "SIZE",
-    help: "bytes a second that the scrub of a set reads at most; default: what a round within --scrub-days needs",
-  }),
-  staleUploadMs: row({
-    flag: null,
-    env: "API_STALE_UPLOADS_EXPIRY",
-    schema: durationMs,
-    fallback: "24h",
-    value: "DURATION",
-    help: "multipart uploads without a new part for so long are removed",
-  }),
+  ...UPKEEP_OPTIONS,
   restore: row({
     flag: "restore",
     env: "RESTORE",
@@ -254,6 +225,38 @@ const OPTIONS = {
     value: "ID",
     help: "for `sherd quarantine`: remove this version for good",
   }),
+  connectionsMax: row({
+    flag: null,
+    env: "CONNECTIONS_MAX",
+    schema: integerBetween(1, 1_000_000),
+    fallback: "16384",
+    value: "N",
+    help: "connections open at once; one more is closed at once",
+  }),
+  headerMs: row({
+    flag: "read-header-timeout",
+    env: "READ_HEADER_TIMEOUT",
+    schema: durationMs,
+    fallback: "30s",
+    value: "DURATION",
+    help: "how long the headers of a request may take",
+  }),
+  idleMs: row({
+    flag: "idle-timeout",
+    env: "IDLE_TIMEOUT",
+    schema: durationMs,
+    fallback: "75s",
+    value: "DURATION",
+    help: "how long a connection may wait for its next request",
+  }),
+  bodyIdleMs: row({
+    flag: null,
+    env: "BODY_IDLE_TIMEOUT",
+    schema: durationMs,
+    fallback: "60s",
+    value: "DURATION",
+    help: "how long a request's body may pause",
+  }),
   drainTimeoutMs: row({
     flag: "shutdown-timeout",
     env: "SHUTDOWN_TIMEOUT",
@@ -261,6 +264,22 @@ const OPTIONS = {
     fallback: "30s",
     value: "DURATION",
     help: "how long SIGTERM waits for requests in flight",
+  }),
+  logSizeBytes: row({
+    flag: "log-size",
+    env: "LOG_SIZE",
+    schema: sizeBetween("48MiB", "4GiB"),
+    fallback: "64MiB",
+    value: "SIZE",
+    help: "commit log of each drive; more puts off more, costs memory and start time",
+  }),
+  dryRun: row({
+    flag: "dry-run",
+    env: "DRY_RUN",
+    schema: onOff,
+    fallback: "off",
+    value: null,
+    help: "drive repair: say what is damaged and what would be kept, change nothing",
   }),
 } as const;
 
@@ -273,6 +292,8 @@ export type ServerOptions = {
   readonly rootIsDefault: boolean;
   /** `MINIO_*` variables that are set and have no effect here, sorted. */
   readonly ignoredEnvironment: readonly string[];
+  /** `MINIO_IDENTITY_…`: configuration of identity providers that wins over what is stored. */
+  readonly identityEnvironment: ReadonlyMap<string, string>;
 };
 
 interface OnDrives {
@@ -282,11 +303,14 @@ interface OnDrives {
 }
 
 export type Command =
-  | ({ readonly name: "server" | "plan" | "heal" | "quarantine" | "drive flush" } & OnDrives)
+  | ({ readonly name: "server" | "plan" | "heal" | "quarantine" | "drive flush" | "drive repair" } & OnDrives)
   | { readonly name: "codec"; readonly options: ServerOptions }
   | { readonly name: "help"; readonly text: string }
   | { readonly name: "version" }
   | { readonly name: "error"; readonly message: string };
+
+/** Variables of the configuration's sub-systems that have an effect here: they override what is stored. */
+const IDENTITY_VARIABLE = /^MINIO_IDENTITY_(?:OPENID|LDAP|TLS)_[A-Z0-9_]+$/;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -296,6 +320,7 @@ const COMMANDS = {
   heal: "rebuild what is missing or damaged on these drives",
   "drive flush": "after a crash: bring what the commit logs hold into MinIO's layout, without serving",
   quarantine: "list versions that were set aside because too few drives have them; --restore ID gives one back",
+  "drive repair": "with the server stopped: make a damaged commit log of these drives usable; --dry-run only looks",
   codec: "show the instruction set and the speed of this CPU",
 } as const;
 
@@ -391,7 +416,8 @@ function refuseUnknownVariables(env: Environment): void {
 
 function ignoredEnvironment(env: Environment): string[] {
   const known = new Set([...ROWS.flatMap(([, option]) => namesOf(option)), "MINIO_VOLUMES"]);
-  const ignored = (name: string): boolean => name.startsWith("MINIO_") && !known.has(name) && !HARMLESS.has(name);
+  const ignored = (name: string): boolean =>
+    name.startsWith("MINIO_") && !known.has(name) && !HARMLESS.has(name) && !IDENTITY_VARIABLE.test(name);
   return Object.keys(env)
     .filter((name) => ignored(name) && (env[name] ?? "") !== "")
     .sort();
@@ -434,6 +460,9 @@ function readOptions(given: Arguments, env: Environment): ServerOptions {
   }
   values["rootIsDefault"] = !userGiven;
   values["ignoredEnvironment"] = ignoredEnvironment(env);
+  values["identityEnvironment"] = new Map(
+    Object.entries(env).filter(([name, value]) => IDENTITY_VARIABLE.test(name) && (value ?? "") !== ""),
+  );
   // One value for each row was parsed by its row's schema just above: the mapped type says the same.
   return values as ServerOptions;
 }
@@ -462,12 +491,13 @@ function readCommand(argv: readonly string[], env: Environment): Command {
       return { name, options: readOptions(given, env), endpoints: endpointsOf(name, rest, env) };
     case "drive": {
       const [what, ...drives] = rest;
-      if (what !== "flush") throw new UsageError(`sherd drive has one command: sherd drive flush ENDPOINT…`);
-      return {
-        name: "drive flush",
-        options: readOptions(given, env),
-        endpoints: endpointsOf("drive flush", drives, env),
-      };
+      if (what !== "flush" && what !== "repair")
+        throw new UsageError("sherd drive has two commands: sherd drive flush ENDPOINT…, sherd drive repair DRIVE…");
+      const command = `drive ${what}` as const;
+      // Not from SHERD_VOLUMES: a repair is of the drives that somebody named.
+      if (what === "repair" && drives.length === 0)
+        throw new UsageError("sherd drive repair needs the damaged drives: for example sherd drive repair ./data3");
+      return { name: command, options: readOptions(given, env), endpoints: endpointsOf(command, drives, env) };
     }
     case "codec":
       if (rest.length > 0) throw new UsageError(`sherd codec takes no arguments; found "${rest[0]}"`);

@@ -3,7 +3,10 @@
  * of a set differ, because one missed a write or a write is under way, what most of them say counts.
  */
 import { addUsage, type BucketUsage } from "../storage/usage.ts";
+import { QuorumError } from "../core/quorum-error.ts";
+import type { BucketUsageFacts } from "../observe/usage-families.ts";
 import type { ErasureSet } from "./erasure-set.ts";
+import type { Store } from "./store.ts";
 
 /** null = a set has too few drives with a complete index. */
 export async function bucketUsage(sets: readonly ErasureSet[], bucket: string): Promise<BucketUsage | null> {
@@ -35,4 +38,18 @@ async function usageOnSet(set: ErasureSet, bucket: string): Promise<BucketUsage 
     )
       best = vote;
   return best?.usage ?? null;
+}
+
+/** Buckets whose usage is known; none while the drives cannot tell. */
+export async function usageOfBuckets(pools: Pick<Store, "listBuckets" | "usage">): Promise<BucketUsageFacts[]> {
+  const buckets = await pools.listBuckets().catch((error: unknown) => {
+    if (error instanceof QuorumError) return [];
+    throw error;
+  });
+  const facts: BucketUsageFacts[] = [];
+  for (const { name } of buckets) {
+    const usage = await pools.usage(name);
+    if (usage !== null) facts.push({ bucket: name, ...usage });
+  }
+  return facts;
 }

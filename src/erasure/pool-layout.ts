@@ -6,7 +6,7 @@ import type { BackgroundWork } from "./background-work.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import type { LocatedKey } from "./locate.ts";
 import type { PlacementAlgorithm } from "./placement.ts";
-import type { StoredVersion } from "./store.ts";
+import type { StoredVersion, VersionLookup } from "./store.ts";
 
 export interface Pool {
   readonly sets: readonly ErasureSet[];
@@ -27,6 +27,7 @@ export interface UploadHost {
   setsOf(path: string): readonly ErasureSet[];
   /** The set of a new key. */
   placeNew(path: ObjectPath): Promise<ErasureSet>;
+  lookupIn(located: LocatedKey | null): VersionLookup;
   latestOf(path: ObjectPath): Promise<{ readonly located: LocatedKey; readonly current: StoredVersion | null }>;
 }
 

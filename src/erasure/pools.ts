@@ -30,11 +30,13 @@ import type {
   StoredVersion,
   UploadPart,
   UploadRef,
+  VersionLookup,
   UploadState,
   VersionChange,
   VersionReader,
 } from "./store.ts";
 import { storedVersion } from "./stored-version.ts";
+import { walkPage } from "./walk-page.ts";
 import { Uploads } from "./uploads.ts";
 import { pathOf, type PoolsOptions } from "./pool-layout.ts";
 import { deleteMarkerChange, putStaged } from "./write-version.ts";
@@ -44,6 +46,7 @@ import { type StagedShards, stageShards } from "./write-shards.ts";
 const SETTLED_MS = 5000;
 const NO_SIGNAL = new AbortController().signal;
 const MD5 = 1;
+const DOCUMENTS_A_PAGE = 1000;
 
 export class Pools implements Store {
   readonly locks = new KeyLock();
@@ -224,6 +227,32 @@ export class Pools implements Store {
     });
   }
 
+  /** From a walk: system objects are in no key index. */
+  async listDocuments(prefix: string): Promise<readonly string[]> {
+    const options = {
+      setsOf: (path: string) => this.setsOf(path),
+      allSets: this.allSets,
+      bucket: SYSTEM_BUCKET,
+      prefix,
+      signal: NO_SIGNAL,
+    };
+    const found: string[] = [];
+    for (let after = ""; ; ) {
+      const request = {
+        ...options,
+        delimiter: "",
+        after,
+        inclusive: false,
+        limit: DOCUMENTS_A_PAGE,
+        allVersions: false,
+      };
+      const page = await walkPage(options, request);
+      found.push(...page.entries.map((entry) => entry.key));
+      if (!page.isTruncated) return found;
+      after = page.next;
+    }
+  }
+
   // ---- versions
 
   async readVersion(bucket: string, key: string, versionId?: string): Promise<StoredVersion | null> {
@@ -286,12 +315,13 @@ export class Pools implements Store {
     const shards = await stageShards(set, {
       body: request.body,
       sizeBytes: request.sizeBytes,
+      sizeIsMax: request.sizeIsMax === true,
       digests: request.digests,
       parity,
       dist: pinned?.dist ?? set.distribution(path),
       part: pinned === null ? 1 : pinned.nextPart,
       dataDir: pinned?.dataDir ?? set.resources.rng.uuid(),
-      inlineAllowed: request.inline !== "never" && inlineFits(set, request, parity),
+      inlineAllowed: request.inline !== "never" && request.sizeIsMax !== true && inlineFits(set, request, parity),
       isPart: pinned !== null,
       signal: request.signal,
     });
@@ -326,8 +356,16 @@ export class Pools implements Store {
             request.reads === "latest" || request.reads === "none" ? undefined : request.reads.versionId,
           );
     const current = located === null || found === undefined ? null : this.stored(located, found);
-    const change = request.decide(current);
+    const change = request.decide(current, this.lookupIn(located));
     return change === null ? null : await this.apply(path, located, change);
+  }
+
+  /** For decisions: every version that was located. */
+  lookupIn(located: LocatedKey | null): VersionLookup {
+    return (versionId) => {
+      const found = located === null ? undefined : findVersion(located, versionId);
+      return located === null || found === undefined ? null : this.stored(located, found);
+    };
   }
 
   private async apply(path: ObjectPath, located: LocatedKey | null, change: VersionChange): Promise<Committed> {

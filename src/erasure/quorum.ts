@@ -71,7 +71,7 @@ export function removedBy(state: KeyState): readonly string[] {
   );
 }
 
-function versionName(header: XlHeader): string {
+export function versionName(header: XlHeader): string {
   return `${header.versionId} ${header.type} ${header.modTime}`;
 }
 

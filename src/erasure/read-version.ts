@@ -4,10 +4,19 @@
  */
 import type { Drive, DriveOutcome, KeyState, ObjectPath } from "../storage/drive.ts";
 import { FormatError } from "../core/format-error.ts";
+import { SYSTEM_BUCKET } from "../storage/paths.ts";
 import { XlMeta } from "../storage/xl-meta.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
-import { doubtQuorum, judgeDoubts, type Merged, mergeVersions, type MergedVersion, type View } from "./quorum.ts";
+import {
+  deleteQuorum,
+  doubtQuorum,
+  judgeDoubts,
+  type Merged,
+  mergeVersions,
+  type MergedVersion,
+  type View,
+} from "./quorum.ts";
 
 export interface KeyReading {
   readonly key: ObjectPath;
@@ -24,6 +33,8 @@ export interface KeyReading {
   readonly partial: boolean;
 }
 
+/** What MinIO never writes. */
+const OWN_DOCUMENT = /(^|\/)\.sherd-[^/]*$/;
 const LOOKS_MAX = 16;
 const NONE: ReadonlySet<bigint> = new Set();
 
@@ -43,7 +54,8 @@ export async function readKey(
   const few = Math.max(set.dataShards, set.size - Math.floor(set.size / 2));
   if (!all) {
     await ask(set, key, order.slice(0, few), states, how);
-    const quick = agreeing(set, key, states, few);
+    const isWitnessed = order.slice(0, few).every((i) => !set.rebuilding.has(i));
+    const quick = isWitnessed ? agreeing(set, key, states, few) : null;
     // That a key is absent is believed when all say so: drives may have lost it without knowing.
     if (quick !== null && (quick.merged.versions.length > 0 || how !== plainRead)) return quick;
   }
@@ -70,8 +82,11 @@ async function lookAgain(set: ErasureSet, first: KeyReading, how: Ask): Promise<
 function readOrder(set: ErasureSet, key: ObjectPath): number[] {
   const dist = set.distribution(key);
   const behind = set.debt?.behind(key) ?? null;
-  const usable = (i: number): number =>
-    set.drives[i] == null ? 1000 : set.drives[i].state === "ok" && behind?.has(i) !== true ? 0 : 100;
+  const usable = (i: number): number => {
+    if (set.drives[i] == null) return 1000;
+    if (set.drives[i].state !== "ok" || behind?.has(i) === true) return 100;
+    return set.rebuilding.has(i) ? 50 : 0;
+  };
   return dist.map((_, i) => i).sort((a, b) => usable(a) + (dist[a] as number) - (usable(b) + (dist[b] as number)));
 }
 
@@ -173,8 +188,8 @@ function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[
   }
   const answers = views.length; // what cannot be read is no witness
   const silent = set.size - answers;
-  const smallest = Math.min(set.dataShards, set.size - Math.floor(set.size / 2));
-  const merged = mergeVersions(views, set.size, set.dataShards);
+  const smallest = copiesMin(set, key);
+  const merged = withoutStale(set, mergeVersions(views, set.size, set.dataShards), views);
   if (merged.versions.length === 0 && silent >= smallest) {
     throw new QuorumError(
       "ReadQuorum",
@@ -186,6 +201,26 @@ function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[
   if (merged.differing.length > 0 || isDamaged)
     set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "differs" });
   return { key, states, metas, merged, highest, rolledBack: verdict.rollBack, partial: false };
+}
+
+/**
+ * As many silent drives may hide a version: MinIO believes k copies, whatever became of the others. Documents that only we
+ * write are on more than half of the drives, so that buckets without any stay usable when every spare drive is gone.
+ */
+function copiesMin(set: ErasureSet, key: ObjectPath): number {
+  if (key.bucket === SYSTEM_BUCKET && OWN_DOCUMENT.test(key.path)) return deleteQuorum(set.size);
+  return Math.min(set.dataShards, set.size - Math.floor(set.size / 2));
+}
+
+/**
+ * What only drives show that are being rebuilt, while enough others answer to hold a copy of every committed write, is older than
+ * its removal: the log of such a drive may have lost that.
+ */
+function withoutStale(set: ErasureSet, merged: Merged, views: readonly View[]): Merged {
+  if (set.rebuilding.size === 0) return merged;
+  const isWhole = (position: number): boolean => !set.rebuilding.has(position);
+  if (views.filter(({ drive }) => isWhole(drive)).length < set.size - Math.floor(set.size / 2)) return merged;
+  return { ...merged, versions: merged.versions.filter(({ copies }) => copies.some(isWhole)) };
 }
 
 /** null = absent, undefined = unreadable. */

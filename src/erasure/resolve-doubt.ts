@@ -71,14 +71,15 @@ function judge(
   for (const [position, answer] of answers.entries()) {
     if (!answer.ok) continue;
     const { promised, state } = answer.value;
-    if (state.stamp !== doubt.stamp && state.meta === null && set.rebuilding.has(position)) lost++;
+    if (state.stamp !== doubt.stamp && set.rebuilding.has(position)) lost++;
     else if (reflects(state, doubt)) holders += promised ? 1 : 0;
     else if (promised) without++;
   }
   const states = answers.flatMap((answer) => (answer.ok ? [answer.value.state] : []));
   if (holders >= quorum || isOutlived(states, doubt.stamp)) return "settled";
   if (without >= set.size - quorum + 1) return "restored";
-  // What a replaced drive had is gone for good. With it the operation may have been acknowledged: it stays if it can.
+  // What a replaced drive had is gone for good, and what one with a repaired log shows may be older than what it had. With it the
+  // operation may have been acknowledged: it stays if it can.
   if (holders + lost >= quorum && holders >= doubtCopies(doubt, set.size, set.dataShards)) return "settled";
   return holders + without + lost === set.size ? "restored" : "waiting";
 }

@@ -71,6 +71,8 @@ export interface StageRequest {
   readonly key: string;
   readonly body: ByteSource;
   readonly sizeBytes: number;
+  /** The body may be shorter than that. */
+  readonly sizeIsMax?: boolean;
   /** Digest flags of codec.h; MD5 is 1. */
   readonly digests: number;
   /** "STANDARD" or "REDUCED_REDUNDANCY": decides parity. */
@@ -109,6 +111,9 @@ export interface Committed {
   readonly modTimeNs: bigint;
 }
 
+/** Other versions of the key, as they were read under its lock; null = none, or nothing was read. */
+export type VersionLookup = (versionId: string) => StoredVersion | null;
+
 export interface CommitRequest {
   readonly bucket: string;
   readonly key: string;
@@ -116,7 +121,7 @@ export interface CommitRequest {
    * Decides under the key's lock, seeing the committed latest version (null = none; a delete marker is a version), when
    * `reads` says so; may throw an ObjectError, and then nothing changes. Returns the change, or null for "nothing to do".
    */
-  decide(current: StoredVersion | null): VersionChange | null;
+  decide(current: StoredVersion | null, versionOf: VersionLookup): VersionChange | null;
   /** "none": blind write, decide gets null. "latest": the latest version. {versionId}: that version. */
   readonly reads: "none" | "latest" | { readonly versionId: string };
   readonly signal: AbortSignal;
@@ -192,6 +197,8 @@ export interface Store {
   readDocument(path: string): Promise<Uint8Array | null>;
   writeDocument(path: string, bytes: Uint8Array): Promise<void>;
   removeDocument(path: string): Promise<void>;
+  /** Paths of the documents below a folder; `prefix` ends in "/". */
+  listDocuments(prefix: string): Promise<readonly string[]>;
 
   // ---- versions
   /** The latest version (delete markers included), or the one named; null = none. */
@@ -229,7 +236,7 @@ export interface Store {
     readonly metaUsr: ReadonlyMap<string, string>;
     readonly metaSys: ReadonlyMap<string, Uint8Array>;
     /** May throw; called under the key's lock with the latest version if `readsLatest`. */
-    check(current: StoredVersion | null): void;
+    check(current: StoredVersion | null, versionOf: VersionLookup): void;
     readonly readsLatest: boolean;
     readonly signal: AbortSignal;
   }): Promise<Committed>;

@@ -258,7 +258,7 @@ export class Uploads {
     using _upload = await this.pools.locks.acquire(`${SYSTEM_BUCKET}/${place.path}`);
     request.signal.throwIfAborted();
     const latest = request.readsLatest ? await this.pools.latestOf(object) : null;
-    request.check(latest?.current ?? null);
+    request.check(latest?.current ?? null, this.pools.lookupIn(latest?.located ?? null));
     const reading = latest?.located.pools.find((p) => p.set === place.set)?.reading ?? null;
     const sizeBytes = request.parts.reduce((sum, p) => sum + p.sizeBytes, 0);
     const version = {

@@ -8,7 +8,7 @@ import { encodeInline } from "../codec/bitrot.ts";
 import { Digest, type DigestResult } from "../codec/checksum.ts";
 import { assert, present } from "../core/assert.ts";
 import type { Block } from "../core/block-pool.ts";
-import type { ByteSource } from "../core/byte-stream.ts";
+import { type ByteSource, sourceOf } from "../core/byte-stream.ts";
 import { PAGE_BYTES, step } from "../sys/disk.ts";
 import type { DriveError, ShardWriter } from "../storage/drive.ts";
 import type { DigestLane } from "./digest-lanes.ts";
@@ -45,6 +45,8 @@ export interface StagedShards {
 export interface StageOptions {
   readonly body: ByteSource;
   readonly sizeBytes: number;
+  /** The body may be shorter than that; then it is no inline one. */
+  readonly sizeIsMax: boolean;
   readonly digests: number;
   readonly parity: number;
   readonly dist: readonly number[];
@@ -71,30 +73,42 @@ export async function stageShards(set: ErasureSet, options: StageOptions): Promi
   };
   if (options.inlineAllowed || (options.sizeBytes === 0 && !options.isPart)) {
     const content = await readWhole(options.body, options.sizeBytes, digest, set);
-    const inline =
-      options.sizeBytes === 0
-        ? new Array<Uint8Array>(set.size).fill(new Uint8Array(0))
-        : encodeInline(set.resources.codec, content, { k, m: options.parity, blockBytes: BLOCK_BYTES });
-    return {
-      ...base,
-      digests: digest.final(),
-      inline,
-      holders: new Set(set.drives.keys()),
-      discard: () => Promise.resolve(),
-    };
+    if (options.sizeBytes === 0) return inlineShards(base, digest, new Array<Uint8Array>(set.size).fill(EMPTY));
+    const coding = { k, m: options.parity, blockBytes: BLOCK_BYTES };
+    return inlineShards(base, digest, encodeInline(set.resources.codec, content, coding));
   }
   const files = new ShardFiles(set, op, options);
+  let { sizeBytes } = options;
   try {
     if (options.sizeBytes === 0) {
       assert((await options.body.next()) === null, "an empty body is empty");
       await files.writeOnly(() => EMPTY);
-    } else await streamBlocks(set, files, { k, m: options.parity, digest, options });
+    } else sizeBytes = await streamBlocks(set, files, { k, m: options.parity, digest, options });
     await files.close();
   } catch (error) {
     await files.discard();
     throw error;
   }
-  return { ...base, digests: digest.final(), inline: null, holders: files.holders(), discard: () => files.discard() };
+  if (sizeBytes === 0 && !options.isPart)
+    return inlineShards({ ...base, sizeBytes }, digest, new Array<Uint8Array>(set.size).fill(EMPTY));
+  return {
+    ...base,
+    sizeBytes,
+    digests: digest.final(),
+    inline: null,
+    holders: files.holders(),
+    discard: () => files.discard(),
+  };
+}
+
+/** Shards that stay in memory, and go into xl.meta. */
+function inlineShards(
+  base: Omit<StagedShards, "digests" | "inline" | "holders" | "discard">,
+  digest: Digest,
+  inline: readonly Uint8Array[],
+): StagedShards {
+  const holders = new Set(base.set.drives.keys());
+  return { ...base, digests: digest.final(), inline, holders, discard: () => Promise.resolve() };
 }
 
 async function readWhole(body: ByteSource, sizeBytes: number, digest: Digest, set: ErasureSet): Promise<Uint8Array> {
@@ -215,9 +229,11 @@ interface Coding {
   readonly options: StageOptions;
 }
 
-async function streamBlocks(set: ErasureSet, files: ShardFiles, coding: Coding): Promise<void> {
+/** Returns the body's length. */
+async function streamBlocks(set: ErasureSet, files: ShardFiles, coding: Coding): Promise<number> {
   const { options } = coding;
-  const only = options.sizeBytes <= BLOCK_BYTES;
+  const only = options.sizeBytes <= BLOCK_BYTES && !options.sizeIsMax;
+  let total = 0;
   let coded = Promise.resolve(); // code and append, in block order
   let hashed = Promise.resolve(); // MD5 and others, in block order
   const inFlight: Promise<void>[] = [];
@@ -229,15 +245,20 @@ async function streamBlocks(set: ErasureSet, files: ShardFiles, coding: Coding):
       chunk = await firstBytes(options.body, chunk, Math.min(bytes, FIRST_BYTES));
       const block = await BlockInSlots.acquire(set, coding.k, { bytes, lead: fileBytes % PAGE_BYTES });
       try {
-        chunk = await block.fill(options.body, chunk);
+        chunk = await block.fill(options.body, chunk, options.sizeIsMax);
       } catch (error) {
         block.release();
         throw error;
       }
+      if (block.bytes === 0) {
+        block.release();
+        break;
+      }
       hashed = after(hashed, () => block.digest(lane));
       coded = after(coded, () => block.encodeAndWrite(files, coding, only));
       inFlight.push(Promise.all([settled(hashed), settled(coded)]).then(() => block.release()));
-      left -= bytes;
+      total += block.bytes;
+      left = block.bytes < bytes ? 0 : left - bytes;
       fileBytes += block.frameBytes;
       while (inFlight.length >= BLOCKS_IN_FLIGHT) await inFlight.shift();
       options.signal.throwIfAborted();
@@ -249,13 +270,15 @@ async function streamBlocks(set: ErasureSet, files: ShardFiles, coding: Coding):
   }
   await hashed;
   await coded;
+  return total;
 }
 
 /** At least `wanted` bytes, if the body has them: a client that sends next to nothing must not hold a block. */
 async function firstBytes(body: ByteSource, from: Uint8Array | null, wanted: number): Promise<Uint8Array | null> {
   let chunk = from;
   while (chunk === null || chunk.length < wanted) {
-    const before: Uint8Array | null = chunk === null ? null : chunk.slice(); // valid until `next` is called
+    // Valid until `next` is called, so that it is copied; `slice` of a Buffer would not.
+    const before: Uint8Array | null = chunk === null ? null : new Uint8Array(chunk);
     const more = await body.next();
     if (more === null) return before;
     chunk = before === null ? more : new Uint8Array(Buffer.concat([before, more]));
@@ -281,7 +304,7 @@ class BlockInSlots {
   private constructor(
     private readonly set: ErasureSet,
     private readonly block: Block,
-    private readonly shape: {
+    private shape: {
       readonly k: number;
       readonly bytes: number;
       /** Bytes of room: the frame's offset in the file modulo a page. */
@@ -298,6 +321,11 @@ class BlockInSlots {
     return new BlockInSlots(set, block, { k, ...piece, shardBytes, stride });
   }
 
+  /** Of the body. */
+  get bytes(): number {
+    return this.shape.bytes;
+  }
+
   get frameBytes(): number {
     return HASH_BYTES + this.shape.shardBytes;
   }
@@ -308,12 +336,16 @@ class BlockInSlots {
   }
 
   /** Copies body bytes into the data slots; returns what is left of the last chunk. */
-  async fill(body: ByteSource, from: Uint8Array | null): Promise<Uint8Array | null> {
+  async fill(body: ByteSource, from: Uint8Array | null, mayEnd: boolean): Promise<Uint8Array | null> {
     const { k, bytes, shardBytes, stride } = this.shape;
     const { frames } = this;
     let chunk = from;
     for (let at = 0; at < bytes; ) {
       chunk ??= await body.next();
+      if (chunk === null && mayEnd) {
+        await this.shrinkTo(at);
+        return null;
+      }
       assert(chunk !== null, "a body is no shorter than it says");
       const shard = Math.floor(at / shardBytes);
       const inShard = at - shard * shardBytes;
@@ -330,6 +362,19 @@ class BlockInSlots {
       at += length;
     }
     return chunk;
+  }
+
+  /** The body ended here: what is in the slots is laid out anew. */
+  private async shrinkTo(bytes: number): Promise<void> {
+    const { k, shardBytes, stride } = this.shape;
+    const content = new Uint8Array(bytes);
+    for (let at = 0; at < bytes; at += shardBytes) {
+      const start = (at / shardBytes) * stride + HASH_BYTES;
+      content.set(this.frames.subarray(start, start + Math.min(shardBytes, bytes - at)), at);
+    }
+    const smaller = Math.ceil(bytes / k);
+    this.shape = { ...this.shape, bytes, shardBytes: smaller, stride: appendStrideOf(smaller) };
+    if (bytes > 0) await this.fill(sourceOf(content), null, false);
   }
 
   async digest(lane: DigestLane): Promise<void> {

@@ -12,6 +12,8 @@ export interface Condition {
   /** As written, without qualifier and IfExists. */
   readonly operator: string;
   readonly wanted: readonly string[];
+  /** With IfExists or ForAllValues: holds where the key is absent. */
+  readonly isOptional: boolean;
   /** Keys whose values decide, variables included. */
   readonly needs: readonly string[];
   holds(values: ConditionValues): boolean;
@@ -190,7 +192,8 @@ function conditionOf(name: string, keyName: string, means: { wanted: string[]; h
   if (!/^[A-Za-z0-9-]+:[^\s]/.test(keyName))
     throw malformed(`Condition key ${JSON.stringify(keyName.slice(0, 128))} is not one.`);
   const key = conditionKey(keyName);
-  const facts = { key, operator, wanted: means.wanted };
+  const isOptional = ifExists || qualifier === "ForAllValues:";
+  const facts = { key, operator, wanted: means.wanted, isOptional };
   if (operator === "Null" && !ifExists) return { ...facts, needs: [key], holds: nullTest(key, means.wanted) };
   const found = OPERATORS.get(operator);
   if (found === undefined) throw malformed(`Condition operator ${JSON.stringify(name.slice(0, 128))} is not known.`);
@@ -198,7 +201,7 @@ function conditionOf(name: string, keyName: string, means: { wanted: string[]; h
   const { negated } = found;
   const agrees = (actual: string, values: ConditionValues): boolean =>
     tests.some(({ test }) => test(actual, values)) !== negated;
-  const absent = ifExists || qualifier === "ForAllValues:" || (negated && qualifier === "");
+  const absent = isOptional || (negated && qualifier === "");
   return {
     ...facts,
     needs: [key, ...tests.flatMap((t) => t.needs ?? [])],

@@ -131,6 +131,8 @@ function statementOf(item: Record<string, unknown>, kind: PolicyKind, hasVariabl
   const resources = oneOf(item, "Resource", "NotResource");
   if (resources === null && (kind === "resource" || actions.list.some((a) => /^(\*|s3:.*)$/i.test(a))))
     throw malformed("Missing required field Resource");
+  if (kind === "resource" && effect === "Allow" && item["NotPrincipal"] !== undefined)
+    throw malformed("Allow with NotPrincipal is not allowed.");
   return {
     effect,
     principals: kind === "resource" ? principalsOf(item) : refusePrincipal(item),

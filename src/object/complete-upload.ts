@@ -14,9 +14,10 @@ import {
 import type { UploadPart } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
+import { expiryOfNew } from "./expiry.ts";
 import { checkKey } from "./names.ts";
+import { demandReplaceable, readsForWrite } from "./object-lock.ts";
 import { CHECKSUM_KEY, CHECKSUM_TYPE_KEY, uploadChecksum, uploadOf } from "./multipart.ts";
-import { hasWriteConditions } from "./precondition.ts";
 import { demandConditions, NULL_VERSION, OBJECT_BYTES_MAX } from "./put-object.ts";
 import type { Checksum, ChecksumType, CompleteUploadRequest, PutObjectResult } from "./types.ts";
 import { ACTUAL_SIZE_KEY, CRC_KEY } from "./version-info.ts";
@@ -26,7 +27,7 @@ const PART_BYTES_MIN = 5 * 1024 * 1024;
 
 export async function completeUpload(ctx: ObjectContext, request: CompleteUploadRequest): Promise<PutObjectResult> {
   checkKey(request.key);
-  await bucketOf(ctx, request.bucket);
+  const bucket = await bucketOf(ctx, request.bucket);
   const before = ctx.completed.get(request);
   if (before !== undefined) return before; // drives may still show the upload for a moment
   const state = await uploadOf(ctx, request);
@@ -55,8 +56,11 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
     parts,
     metaUsr,
     metaSys,
-    check: (current) => demandConditions(request.conditions, current),
-    readsLatest: hasWriteConditions(request.conditions),
+    check(current, versionOf) {
+      demandConditions(request.conditions, current);
+      demandReplaceable(ctx, state.versionId, versionOf);
+    },
+    readsLatest: readsForWrite(bucket, state.versionId, request.conditions) !== "none",
     signal: request.signal,
   });
   const checksum: Checksum | null =
@@ -68,6 +72,11 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
     versionId: state.versionId === NULL_VERSION ? null : state.versionId,
     modTimeNs: committed.modTimeNs,
     checksum,
+    expiry: expiryOfNew(bucket, request.key, {
+      sizeBytes,
+      tagging: metaUsr.get("X-Amz-Tagging") ?? "",
+      modTimeNs: committed.modTimeNs,
+    }),
   };
   ctx.completed.remember(request, result);
   return result;

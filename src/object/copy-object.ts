@@ -2,16 +2,17 @@
  * CopyObject: the source's bytes become a new version; a copy onto itself that changes only metadata is a metadata change.
  * Metadata and tags follow their directives. Source: s3-api.md §4.6, §3.4.
  */
-import { defaultRetention } from "../bucket/object-lock.ts";
 import { modeOf } from "../bucket/versioning.ts";
 import { type ChecksumName, checksumAlgorithmOf, checksumToBase64, DIGEST } from "../codec/checksum.ts";
 import type { StagedDigests, StoredVersion, VersionReader } from "../erasure/store.ts";
 import { bucketForWrite, bucketOf, type ObjectContext } from "./context.ts";
-import { ObjectError } from "./errors.ts";
-import { demandVisible, notFound } from "./get-object.ts";
+import { notFound, ObjectError } from "./errors.ts";
+import { demandAlive, expiryOfNew, expiryOfVersion } from "./expiry.ts";
+import { demandVisible } from "./get-object.ts";
 import { checkKey } from "./names.ts";
 import { pipeVersion } from "./pipe-version.ts";
-import { hasWriteConditions, judgeCopySource } from "./precondition.ts";
+import { demandLockable, demandReplaceable, lockOfNewVersion, readsForWrite } from "./object-lock.ts";
+import { judgeCopySource } from "./precondition.ts";
 import { demandConditions, NULL_VERSION } from "./put-object.ts";
 import type { Checksum, CopyObjectRequest, CopyObjectResult, CopySource, VersionInfo } from "./types.ts";
 import { crcEntry, demandReadable, modTimeMs, userMetadata, versionInfo } from "./version-info.ts";
@@ -27,11 +28,12 @@ export interface OpenedSource extends AsyncDisposable {
 
 export async function openSource(ctx: ObjectContext, source: CopySource): Promise<OpenedSource> {
   checkKey(source.key);
-  await bucketOf(ctx, source.bucket);
+  const bucket = await bucketOf(ctx, source.bucket);
   const reader = await ctx.store.openVersion(source.bucket, source.key, source.versionId);
   if (reader === null) throw notFound(source.versionId);
   try {
     demandVisible(reader.version, source.versionId);
+    demandAlive(ctx, expiryOfVersion(ctx, bucket, source.key, reader.version), source.versionId);
     demandReadable(reader.version);
     const info = versionInfo(source.bucket, source.key, reader.version);
     if (!judgeCopySource(source.conditions, { etag: info.etag, modTimeMs: modTimeMs(reader.version) })) {
@@ -47,6 +49,7 @@ export async function openSource(ctx: ObjectContext, source: CopySource): Promis
 export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest): Promise<CopyObjectResult> {
   checkKey(request.key);
   const bucket = await bucketForWrite(ctx, request.bucket);
+  demandLockable(bucket, request.lock);
   await using source = await openSource(ctx, request.source);
   const { info, reader } = source;
   demandChange(request, info);
@@ -79,27 +82,31 @@ export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest)
   const committed = await ctx.store.commit({
     bucket: request.bucket,
     key: request.key,
-    reads: hasWriteConditions(request.conditions) ? "latest" : "none",
+    reads: readsForWrite(bucket, versionId, request.conditions),
     signal: request.signal,
-    decide(current) {
+    decide(current, versionOf) {
       demandConditions(request.conditions, current);
+      demandReplaceable(ctx, versionId, versionOf);
       return {
         kind: "put",
         versionId,
         staged,
-        metaUsr: userMetadata(
-          new Map([...metadata, ...defaultRetention(bucket.metadata.documents.objectLock, ctx.clock.nowMs())]),
-          { etag, tagging, storageClass },
-        ),
-        metaSys: new Map(crcEntry(record)),
+        metaUsr: userMetadata(new Map([...metadata, ...lockOfNewVersion(ctx, bucket, request.lock)]), {
+          etag,
+          tagging,
+          storageClass,
+        }),
+        metaSys: new Map([...(request.internal ?? []), ...crcEntry(record)]),
       };
     },
   });
+  const modTimeNs = committed?.modTimeNs ?? 0n;
   return {
     etag,
     versionId: mode === "enabled" ? versionId : null,
     checksum,
-    modTimeNs: committed?.modTimeNs ?? 0n,
+    modTimeNs,
+    expiry: expiryOfNew(bucket, request.key, { sizeBytes: info.sizeBytes, tagging, modTimeNs }),
     sourceVersionId: info.versionId === NULL_VERSION ? null : info.versionId,
   };
 }

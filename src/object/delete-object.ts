@@ -5,6 +5,7 @@ import type { StoredVersion } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
 import { checkKey } from "./names.ts";
+import { demandReplaceable, locked } from "./object-lock.ts";
 import { hasWriteConditions, judgeWrite } from "./precondition.ts";
 import { NULL_VERSION } from "./put-object.ts";
 import type { Conditions, DeleteObjectRequest, DeleteObjectResult } from "./types.ts";
@@ -32,8 +33,9 @@ export async function deleteObject(ctx: ObjectContext, request: DeleteObjectRequ
   await ctx.store.commit({
     ...target(request),
     reads: "latest",
-    decide(current) {
+    decide(current, versionOf) {
       demandDeletable(request.conditions, current);
+      demandReplaceable(ctx, versionId, versionOf);
       return { kind: "delete-marker", versionId };
     },
   });
@@ -66,19 +68,24 @@ function target(request: DeleteObjectRequest): { bucket: string; key: string; si
 
 /** A version under retention or legal hold stays. */
 function demandUnlocked(ctx: ObjectContext, request: DeleteObjectRequest, current: StoredVersion): void {
-  if (isProtected(current.metaUsr, ctx.clock.nowMs(), request.bypassGovernance))
-    throw new ObjectError("ObjectLocked", "Object is WORM protected and cannot be overwritten or removed.", {
-      versionId: current.versionId,
-    });
+  if (isProtected(current.metaUsr, ctx.clock.nowMs(), request.bypassGovernance)) throw locked(current);
 }
 
-/** A missing key does not match any If-Match; a delete marker has no size or time to match either. */
+/**
+ * Conditions say what may be deleted: where nothing is, they do not fail (AWS). A delete marker is something, but has no tag,
+ * size or time to match.
+ */
 function demandDeletable(conditions: Conditions, current: StoredVersion | null): void {
+  if (current === null || (current.isDeleteMarker && isAnything(conditions))) return;
   const asksMore = conditions.ifMatchSizeBytes !== undefined || conditions.ifMatchModTimeMs !== undefined;
-  const found =
-    current === null || current.isDeleteMarker
-      ? null
-      : { etag: current.metaUsr.get("etag") ?? "", modTimeMs: modTimeMs(current), sizeBytes: actualSize(current) };
-  if ((asksMore && current?.isDeleteMarker === true) || judgeWrite(conditions, found) !== "go")
+  const found = current.isDeleteMarker
+    ? null
+    : { etag: current.metaUsr.get("etag") ?? "", modTimeMs: modTimeMs(current), sizeBytes: actualSize(current) };
+  if ((asksMore && current.isDeleteMarker) || judgeWrite(conditions, found) !== "go")
     throw new ObjectError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.");
+}
+
+function isAnything({ ifMatch, ifNoneMatch, ifMatchSizeBytes, ifMatchModTimeMs }: Conditions): boolean {
+  const asksMore = ifNoneMatch !== undefined || ifMatchSizeBytes !== undefined || ifMatchModTimeMs !== undefined;
+  return !asksMore && ifMatch?.includes("*") === true;
 }

@@ -36,3 +36,9 @@ export type ObjectErrorCode =
   | "NotImplemented";
 
 export class ObjectError extends OperatingError<ObjectErrorCode> {}
+
+export function notFound(versionId: string | undefined): ObjectError {
+  return versionId === undefined
+    ? new ObjectError("NoSuchKey", "The specified key does not exist.")
+    : new ObjectError("NoSuchVersion", "The specified version does not exist.", { versionId });
+}

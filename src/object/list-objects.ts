@@ -1,7 +1,12 @@
 /** ListObjects and ListObjectVersions over the store's pages. Source: s3-api.md §4.3. */
+import type { Bucket } from "../bucket/catalog.ts";
+import { expiryOf, hasExpiration } from "../bucket/lifecycle.ts";
 import { compareKeys } from "../core/key-order.ts";
+import type { ListedKey } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
+
 import { isPrefix } from "./names.ts";
+import { hasObjectLock } from "./object-lock.ts";
 import type {
   ListedObject,
   ListObjectsRequest,
@@ -11,15 +16,33 @@ import type {
 } from "./types.ts";
 
 export async function listObjects(ctx: ObjectContext, request: ListObjectsRequest): Promise<ListObjectsResult> {
-  await bucketOf(ctx, request.bucket);
+  const bucket = await bucketOf(ctx, request.bucket);
   if (!isPrefix(request.prefix)) return { objects: [], commonPrefixes: [], isTruncated: false, nextAfter: "" };
   const page = await ctx.store.list({ ...request, inclusive: false, limit: request.maxKeys, allVersions: false });
   return {
-    objects: page.entries.flatMap(({ key, versions }) => versions.map((version) => ({ key, isLatest: true, version }))),
+    objects: alive(ctx, bucket, page.entries).flatMap(({ key, versions }) =>
+      versions.map((version) => ({ key, isLatest: true, version })),
+    ),
     commonPrefixes: page.commonPrefixes,
     isTruncated: page.isTruncated,
     nextAfter: page.next,
   };
+}
+
+/**
+ * Without what expired, by rules that ask for no tags (a listing has none): a page may be shorter for it. Common prefixes are
+ * shown until the objects are removed, and so are keys of buckets with object lock: a listing does not know what is held.
+ */
+function alive(ctx: ObjectContext, bucket: Bucket, entries: readonly ListedKey[]): readonly ListedKey[] {
+  if (!hasExpiration(bucket.lifecycle) || hasObjectLock(bucket)) return entries;
+  const now = ctx.clock.nowMs();
+  return entries.filter(({ key, versions }) => {
+    const latest = versions[0];
+    if (latest === undefined) return true;
+    const subject = { key, sizeBytes: latest.sizeBytes, tags: null, modTimeMs: latest.modTimeMs };
+    const due = expiryOf(bucket.lifecycle, subject);
+    return due === null || due.atMs > now;
+  });
 }
 
 export async function listVersions(ctx: ObjectContext, request: ListVersionsRequest): Promise<ListVersionsResult> {

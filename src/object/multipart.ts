@@ -1,5 +1,5 @@
 /** The multipart family but Complete: create, upload, copy a part, list, abort. Source: s3-api.md §4.5, §3.3. */
-import { defaultRetention } from "../bucket/object-lock.ts";
+import { abortOf } from "../bucket/lifecycle.ts";
 import { modeOf } from "../bucket/versioning.ts";
 import {
   type ChecksumName,
@@ -13,6 +13,7 @@ import { bucketForWrite, bucketOf, type ObjectContext } from "./context.ts";
 import { openSource } from "./copy-object.ts";
 import { ObjectError } from "./errors.ts";
 import { checkKey } from "./names.ts";
+import { lockOfNewVersion } from "./object-lock.ts";
 import { pipeVersion } from "./pipe-version.ts";
 import { NULL_VERSION, OBJECT_BYTES_MAX } from "./put-object.ts";
 import type {
@@ -41,10 +42,11 @@ export async function createUpload(ctx: ObjectContext, request: CreateUploadRequ
   const bucket = await bucketForWrite(ctx, request.bucket);
   const { checksumAlgorithm } = request;
   const checksumType = typeOf(checksumAlgorithm, request.checksumType);
-  const metaUsr = userMetadata(
-    new Map([...request.metadata, ...defaultRetention(bucket.metadata.documents.objectLock, ctx.clock.nowMs())]),
-    { etag: "", tagging: request.tagging, storageClass: request.storageClass },
-  );
+  const metaUsr = userMetadata(new Map([...request.metadata, ...lockOfNewVersion(ctx, bucket, request.lock)]), {
+    etag: "",
+    tagging: request.tagging,
+    storageClass: request.storageClass,
+  });
   if (checksumAlgorithm !== null && checksumType !== null) {
     metaUsr.set(CHECKSUM_KEY, checksumAlgorithm);
     metaUsr.set(CHECKSUM_TYPE_KEY, checksumType);
@@ -56,9 +58,10 @@ export async function createUpload(ctx: ObjectContext, request: CreateUploadRequ
     versionId,
     storageClass: request.storageClass,
     metaUsr,
-    metaSys: new Map(),
+    metaSys: request.internal ?? new Map(),
   });
-  return { uploadId: state.ref.uploadId, checksumAlgorithm, checksumType };
+  const abort = abortOf(bucket.lifecycle, request.key, Number(state.initiatedNs / 1_000_000n));
+  return { uploadId: state.ref.uploadId, checksumAlgorithm, checksumType, abort };
 }
 
 function typeOf(algorithm: ChecksumName | null, asked: ChecksumType | null): ChecksumType | null {
@@ -218,6 +221,7 @@ export async function listParts(ctx: ObjectContext, request: ListPartsRequest): 
     isTruncated: after.length > page.length,
     nextPartNumberMarker: page.at(-1)?.number ?? 0,
     storageClass: state.metaUsr.get("x-amz-storage-class") ?? "STANDARD",
+    internal: state.metaSys,
     checksumAlgorithm: declared?.algorithm ?? null,
     checksumType: declared?.type ?? null,
   };
@@ -302,6 +306,7 @@ function uploadInfo(state: UploadState): UploadInfo {
     key: state.ref.key,
     uploadId: state.ref.uploadId,
     initiatedNs: state.initiatedNs,
+    internal: state.metaSys,
     storageClass: state.metaUsr.get("x-amz-storage-class") ?? "STANDARD",
     checksumAlgorithm: declared?.algorithm ?? null,
     checksumType: declared?.type ?? null,

@@ -3,13 +3,14 @@
  * that a slow client never holds one. On any error nothing is visible.
  */
 import { checksumFromBase64, DIGEST } from "../codec/checksum.ts";
-import { defaultRetention } from "../bucket/object-lock.ts";
 import { modeOf } from "../bucket/versioning.ts";
 import type { StoredVersion } from "../erasure/store.ts";
 import { bucketForWrite, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
+import { expiryOfNew } from "./expiry.ts";
 import { checkKey } from "./names.ts";
-import { hasWriteConditions, judgeWrite } from "./precondition.ts";
+import { demandLockable, demandReplaceable, lockOfNewVersion, readsForWrite } from "./object-lock.ts";
+import { judgeWrite } from "./precondition.ts";
 import type { Checksum, Conditions, PutObjectRequest, PutObjectResult } from "./types.ts";
 import { crcEntry, modTimeMs, userMetadata } from "./version-info.ts";
 
@@ -22,12 +23,14 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   const { body } = request;
   if (body.sizeBytes > OBJECT_BYTES_MAX)
     throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
+  demandLockable(bucket, request.lock);
   const mode = modeOf(bucket.versioning, request.key);
   await using staged = await ctx.store.stage({
     bucket: request.bucket,
     key: request.key,
     body,
     sizeBytes: body.sizeBytes,
+    sizeIsMax: body.sizeIsMax === true,
     digests: body.digests | DIGEST.md5,
     storageClass: request.storageClass,
     inline: mode === "enabled" ? "versioned" : "unversioned",
@@ -51,24 +54,30 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   const committed = await ctx.store.commit({
     bucket: request.bucket,
     key: request.key,
-    reads: hasWriteConditions(request.conditions) ? "latest" : "none",
+    reads: readsForWrite(bucket, versionId, request.conditions),
     signal: request.signal,
-    decide(current) {
+    decide(current, versionOf) {
       demandConditions(request.conditions, current);
+      demandReplaceable(ctx, versionId, versionOf);
       return {
         kind: "put",
         versionId,
         staged,
-        metaUsr: userMetadata(
-          new Map([...request.metadata, ...defaultRetention(bucket.metadata.documents.objectLock, ctx.clock.nowMs())]),
-          { etag, tagging: request.tagging, storageClass: request.storageClass },
-        ),
-        metaSys: new Map(crcEntry(record)),
+        ...(request.modTimeNs === undefined ? {} : { modTimeNs: request.modTimeNs }),
+        metaUsr: userMetadata(new Map([...request.metadata, ...lockOfNewVersion(ctx, bucket, request.lock)]), {
+          etag,
+          tagging: request.tagging,
+          storageClass: request.storageClass,
+        }),
+        metaSys: new Map([...(request.internal ?? []), ...crcEntry(record)]),
       };
     },
   });
   const checksum: Checksum | null = given === null ? null : { ...given, type: "FULL_OBJECT", parts: 0 };
-  return { etag, versionId: mode === "enabled" ? versionId : null, checksum, modTimeNs: committed?.modTimeNs ?? 0n };
+  const modTimeNs = committed?.modTimeNs ?? 0n;
+  const made = { sizeBytes: staged.sizeBytes, tagging: request.tagging, modTimeNs };
+  const expiry = expiryOfNew(bucket, request.key, made);
+  return { etag, versionId: mode === "enabled" ? versionId : null, checksum, modTimeNs, expiry };
 }
 
 /** Throws unless the write may replace what is there. */

@@ -1,6 +1,8 @@
 /** Object tags: read, set, remove; kept URL-encoded in the version's metadata. */
 import { bucketOf, type ObjectContext } from "./context.ts";
-import { demandVisible, notFound } from "./get-object.ts";
+import { notFound } from "./errors.ts";
+import { demandAlive, expiryOfVersion } from "./expiry.ts";
+import { demandVisible } from "./get-object.ts";
 import { checkKey } from "./names.ts";
 import type { TaggingRequest, VersionInfo } from "./types.ts";
 import { versionInfo } from "./version-info.ts";
@@ -9,10 +11,11 @@ const TAGGING_KEY = "X-Amz-Tagging";
 
 export async function getTagging(ctx: ObjectContext, request: TaggingRequest): Promise<VersionInfo> {
   checkKey(request.key);
-  await bucketOf(ctx, request.bucket);
+  const bucket = await bucketOf(ctx, request.bucket);
   const version = await ctx.store.readVersion(request.bucket, request.key, request.versionId);
   if (version === null) throw notFound(request.versionId);
   demandVisible(version, request.versionId);
+  demandAlive(ctx, expiryOfVersion(ctx, bucket, request.key, version), request.versionId);
   return versionInfo(request.bucket, request.key, version);
 }
 

@@ -3,6 +3,8 @@
  * `export async function putObject(ctx: ObjectContext, request: PutObjectRequest): Promise<PutObjectResult>` and so on.
  * Times are nanoseconds (bigint) since 1970 where they come from a version, keys are as the client wrote them.
  */
+import type { Due } from "../bucket/lifecycle.ts";
+import type { LockWish } from "../bucket/object-lock.ts";
 import type { ByteSink, ByteSource } from "../core/byte-stream.ts";
 import type { ListedVersion } from "../erasure/store.ts";
 
@@ -32,6 +34,8 @@ export interface Checksum {
 export interface ObjectBody extends ByteSource {
   /** Payload bytes, known before the first one (aws-chunked: the decoded length). */
   readonly sizeBytes: number;
+  /** There may be fewer bytes: a form does not say how long its file is. */
+  readonly sizeIsMax?: boolean;
   /** Digests that `verify` wants. */
   readonly digests: DigestFlags;
   /** Called once after the last byte, before anything is committed: throws the wire's error on a wrong digest or trailer. */
@@ -59,6 +63,10 @@ export interface NewMetadata {
   readonly tagging: string;
   /** STANDARD or REDUCED_REDUNDANCY. */
   readonly storageClass: string;
+  /** More entries of MetaSys, like an ACL. */
+  readonly internal?: ReadonlyMap<string, Uint8Array>;
+  /** Retention and legal hold that the client asks for. */
+  readonly lock: LockWish;
 }
 
 export interface VersionInfo {
@@ -93,6 +101,8 @@ export interface ObjectTarget {
 
 // ---- put-object.ts: putObject
 export interface PutObjectRequest extends ObjectTarget, NewMetadata {
+  /** Of a copy of something older; else the time of the write. */
+  readonly modTimeNs?: bigint;
   readonly body: ObjectBody;
   readonly conditions: Conditions;
 }
@@ -102,6 +112,8 @@ export interface PutObjectResult {
   readonly versionId: string | null;
   readonly checksum: Checksum | null;
   readonly modTimeNs: bigint;
+  /** When the bucket's rules will make it expire; null = never. */
+  readonly expiry: Due | null;
 }
 
 // ---- get-object.ts: openObject (GET and HEAD): headers are known before bytes move
@@ -111,6 +123,8 @@ export interface OpenObjectRequest extends ObjectTarget {
 }
 export interface OpenedObject extends AsyncDisposable {
   readonly info: VersionInfo;
+  /** When the bucket's rules make it expire; null = never. */
+  readonly expiry: Due | null;
   /** Writes bytes [offset, offset+length) to the sink. Throws QuorumError when they cannot be had. */
   stream(sink: ByteSink, offset: number, length: number): Promise<void>;
   /** For small objects that are already in memory: the whole content, else null. */
@@ -136,6 +150,9 @@ export interface CopyObjectRequest extends ObjectTarget {
   /** null = STANDARD unless … keep the source's (MinIO). */
   readonly storageClass: string | null;
   readonly checksumAlgorithm: ChecksumName | null;
+  /** More entries of MetaSys of the copy, like an ACL: the source's are not copied. */
+  readonly internal?: ReadonlyMap<string, Uint8Array>;
+  readonly lock: LockWish;
 }
 export interface CopyObjectResult extends PutObjectResult {
   readonly sourceVersionId: string | null;
@@ -193,6 +210,9 @@ export interface TaggingRequest extends ObjectTarget {
   readonly versionId?: string;
 }
 
+// ---- object-lock.ts: lockedVersion, putRetention, putLegalHold
+export type LockChange = TaggingRequest;
+
 // ---- multipart.ts: createUpload, uploadPart, uploadPartCopy, listParts, completeUpload, abortUpload, listUploads
 export interface CreateUploadRequest extends ObjectTarget, NewMetadata {
   readonly checksumAlgorithm: ChecksumName | null;
@@ -202,6 +222,8 @@ export interface CreateUploadResult {
   readonly uploadId: string;
   readonly checksumAlgorithm: ChecksumName | null;
   readonly checksumType: ChecksumType | null;
+  /** When the bucket's rules give it up; null = never. */
+  readonly abort: Due | null;
 }
 export interface UploadPartRequest extends ObjectTarget {
   readonly uploadId: string;
@@ -235,6 +257,8 @@ export interface ListPartsResult {
   readonly isTruncated: boolean;
   readonly nextPartNumberMarker: number;
   readonly storageClass: string;
+  /** MetaSys of the upload. */
+  readonly internal: ReadonlyMap<string, Uint8Array>;
   readonly checksumAlgorithm: ChecksumName | null;
   readonly checksumType: ChecksumType | null;
 }
@@ -264,6 +288,8 @@ export interface UploadInfo {
   readonly key: string;
   readonly uploadId: string;
   readonly initiatedNs: bigint;
+  /** MetaSys of the upload. */
+  readonly internal: ReadonlyMap<string, Uint8Array>;
   readonly storageClass: string;
   readonly checksumAlgorithm: ChecksumName | null;
   readonly checksumType: ChecksumType | null;

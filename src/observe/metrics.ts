@@ -6,6 +6,7 @@
 import type { Counter, Gauge, Registry } from "prom-client";
 import type { Clock } from "../sys/clock.ts";
 import type { EventLoopLag } from "./event-loop-lag.ts";
+import { type LogFacts, logFamilies } from "./log-families.ts";
 import type { ProcessUsage } from "./process-usage.ts";
 import { type UpkeepFacts, upkeepFamilies } from "./upkeep-families.ts";
 import { type BucketUsageFacts, bucketUsageFamilies, clusterUsageFamilies } from "./usage-families.ts";
@@ -69,6 +70,7 @@ export interface MetricSources {
     readonly completed: number;
   };
   blocks(): Readonly<Record<"writes" | "reads", { readonly lentBytes: number; readonly capacityBytes: number }>>;
+  commitLogs(): readonly LogFacts[];
   groupSyncs(): { readonly syncs: number; readonly served: number };
 }
 export interface MetricsOptions {
@@ -134,6 +136,7 @@ export class Metrics {
       this.ownFamilies(families);
       const upkeep = await this.options.sources.upkeep();
       if (upkeep !== null) upkeepFamilies(families, upkeep, this.options.clock.nowMs());
+      logFamilies(families, this.options.sources.commitLogs());
       if (kind === "cluster") {
         const { sources } = this.options;
         const [buckets, used] = await Promise.all([sources.bucketCount(), sources.bucketUsage()]);

@@ -1,16 +1,18 @@
 /**
  * Access: may this caller do that? The one place that decides, for every operation and every key: the policies of the
- * identity, the restriction of its session, and the bucket's policy. An explicit Deny in any of them wins.
- * Rules (docs/adr/0009-authorization.md): root may do everything, whatever a bucket's policy says; everybody else is judged
- * by both kinds of policy, as on AWS; the anonymous caller by the bucket's alone.
+ * identity, the restriction of its session, the bucket's policy, and access control lists. An explicit Deny wins.
+ * Rules (docs/adr/0009-authorization.md): root may do everything, whatever a bucket's policy says. All users are one
+ * account, in which an identity's policy or a bucket's suffices; where lists are on, each user is an account of its own, and
+ * what belongs to another needs that one's policy or list as well. The anonymous caller has bucket policies and lists alone.
  */
-import type { Bucket, BucketCatalog } from "../bucket/catalog.ts";
+import type { AccessSettings, Ownership } from "../bucket/access-settings.ts";
+import { type Acl, allows, type Permission } from "../bucket/acl.ts";
+import type { Bucket } from "../bucket/catalog.ts";
 import { judge, type Policy, type Question, type Verdict } from "../iam/policy.ts";
-import { PolicyCache } from "../iam/policy-cache.ts";
-import { isUnrestricted, type Principal } from "../iam/principal.ts";
-import type { ObjectContext } from "../object/context.ts";
+import { type Identities, isUnrestricted, type Principal, ROOT_ACCOUNT_ID } from "../iam/principal.ts";
+import { isPublicPolicy } from "../iam/public-policy.ts";
 import { ObjectError } from "../object/errors.ts";
-import { TAGGING_KEY } from "../object/version-info.ts";
+import type { AccessFacts } from "./access-facts.ts";
 import type { RequestValues } from "./request-values.ts";
 import { WireError } from "./wire-error.ts";
 
@@ -22,35 +24,32 @@ export interface Wanted {
   /** "" = the bucket. */
   readonly key: string;
   readonly versionId?: string | undefined;
-  /** Allowed unless a policy denies it. */
-  readonly unlessDenied?: boolean;
+  /** A bucket to be made: whose one of this name is does not matter yet. */
+  readonly isNew?: boolean;
+  /** What stands for the query's `prefix`. */
+  readonly prefix?: string;
 }
 
-export interface AccessMeans {
-  readonly buckets: BucketCatalog;
-  readonly policies: PolicyCache;
-  /** Tags of a version, URL-encoded; "" when there is none. */
-  readonly tagsOf: (bucket: string, key: string, versionId: string | undefined) => Promise<string>;
-}
-
-export function accessMeans(objects: ObjectContext): AccessMeans {
-  return {
-    buckets: objects.buckets,
-    policies: new PolicyCache(),
-    async tagsOf(bucket, key, versionId) {
-      return (await objects.store.readVersion(bucket, key, versionId))?.metaUsr.get(TAGGING_KEY) ?? "";
-    },
-  };
+/** What is asked about, once for all of its actions. */
+interface Subject {
+  readonly settings: AccessSettings | null;
+  readonly attached: readonly Policy[];
+  readonly values: RequestValues;
+  /** Lists are on here: the bucket's, or of an object that of the version asked for; null = off, or no such version. */
+  readonly acl: Acl | null;
+  /** Of what is asked for. */
+  readonly owner: string;
+  readonly isSeparate: boolean;
 }
 
 export class Access {
   constructor(
-    private readonly means: AccessMeans,
+    private readonly facts: AccessFacts,
     readonly principal: Principal,
     readonly values: RequestValues,
   ) {}
 
-  /** Throws AccessDenied, or NoSuchBucket where that is what an anonymous caller is told too. */
+  /** Throws AccessDenied; to an anonymous caller NoSuchBucket where that is the reason. */
   async demand(wanted: Wanted): Promise<void> {
     if (!(await this.may(wanted))) throw denied();
   }
@@ -58,52 +57,124 @@ export class Access {
   async may(wanted: Wanted): Promise<boolean> {
     const { principal } = this;
     if (isUnrestricted(principal)) return true;
-    const bucket = wanted.bucket === "" ? null : await this.means.buckets.get(wanted.bucket);
-    if (
-      bucket === null &&
-      wanted.bucket !== "" &&
-      principal.kind === "anonymous" &&
-      !wanted.anyOf.includes("s3:CreateBucket")
-    )
+    const isThere = wanted.bucket !== "" && wanted.isNew !== true;
+    const bucket = isThere ? await this.facts.bucket(wanted.bucket) : null;
+    if (isThere && bucket === null && principal.kind === "anonymous")
       throw new ObjectError("NoSuchBucket", "The specified bucket does not exist.", { bucket: wanted.bucket });
-    const attached = bucket === null ? [] : this.policyOf(bucket);
-    const values = await this.valuesFor(wanted, [...principal.policies, ...attached]);
-    let allowed = wanted.unlessDenied === true;
-    for (const action of wanted.anyOf) {
-      const verdict = this.verdictOf(questionOf(action, wanted, { principal, values }), attached);
-      if (verdict === "deny") return false;
-      if (verdict === "allow") allowed = true;
-    }
-    return allowed;
+    const subject = await this.subjectOf(wanted, bucket);
+    const verdicts = wanted.anyOf.map((action) => this.verdictOn(action, wanted, subject));
+    return verdicts.includes("allow") && !verdicts.includes("deny");
   }
 
-  private verdictOf(question: Question, attached: readonly Policy[]): Verdict {
+  ownershipOf(settings: AccessSettings): Ownership {
+    return settings.ownership ?? this.facts.defaultOwnership;
+  }
+  async exists(wanted: Wanted): Promise<boolean> {
+    return (await this.facts.version(wanted, "")) !== null;
+  }
+  /** The canonical id of a bucket's owner; null = no such bucket. */
+  async ownerOf(name: string): Promise<string | null> {
+    const bucket = await this.facts.bucket(name);
+    return bucket === null ? null : this.settings(bucket).owner;
+  }
+  /** Where users are accounts, the buckets of the caller's; else all. */
+  async ownBuckets<B extends { readonly name: string }>(all: readonly B[]): Promise<readonly B[]> {
+    if (!this.hasAccounts || this.principal.canonicalId === ROOT_ACCOUNT_ID) return all;
+    const own: B[] = [];
+    for (const item of all) {
+      const bucket = await this.facts.bucket(item.name);
+      if (bucket !== null && this.settings(bucket).owner === this.principal.canonicalId) own.push(item);
+    }
+    return own;
+  }
+  settings(bucket: Bucket): AccessSettings {
+    return this.facts.settings(bucket);
+  }
+  policiesOf(bucket: Bucket): readonly Policy[] {
+    return this.facts.policyOf(bucket);
+  }
+  get identities(): Identities {
+    return this.facts.identities;
+  }
+  /** Is each user an account of its own? */
+  get hasAccounts(): boolean {
+    return this.facts.defaultOwnership !== "BucketOwnerEnforced";
+  }
+
+  private async subjectOf(wanted: Wanted, bucket: Bucket | null): Promise<Subject> {
+    const { facts, principal } = this;
+    const values = wanted.prefix === undefined ? this.values : this.values.withPrefix(wanted.prefix);
+    if (bucket === null) return { settings: null, attached: [], values, acl: null, owner: "", isSeparate: false };
+    const settings = facts.settings(bucket);
+    const attached = facts.policyOf(bucket);
+    const hasLists = this.ownershipOf(settings) !== "BucketOwnerEnforced";
+    const isOfObject = wanted.key !== "" && wanted.anyOf.some((action) => OBJECT_PERMISSIONS.has(action));
+    const needsTags = wanted.key !== "" && [...principal.policies, ...attached].some((p) => p.needs(EXISTING_TAGS));
+    const version = needsTags || (hasLists && isOfObject) ? await facts.version(wanted, settings.owner) : null;
+    const acl = !hasLists ? null : isOfObject ? (version?.acl ?? null) : settings.acl;
+    return {
+      settings,
+      attached,
+      values: needsTags ? values.withExistingTags(version?.tagging ?? "") : values,
+      acl,
+      owner: isOfObject ? (acl?.owner ?? settings.owner) : settings.owner,
+      isSeparate: facts.defaultOwnership !== "BucketOwnerEnforced" || hasLists,
+    };
+  }
+
+  private verdictOn(action: string, wanted: Wanted, subject: Subject): Verdict {
     const { principal } = this;
-    const byBucket = judge(attached, question);
-    const byIdentity = isRootAccount(principal) ? "allow" : judge(principal.policies, question);
-    if (byBucket === "deny" || byIdentity === "deny") return "deny";
-    if (principal.sessionPolicy !== null) {
-      const bySession = judge([principal.sessionPolicy], question);
-      if (bySession !== "allow") return bySession;
-    }
-    return byBucket === "allow" || byIdentity === "allow" ? "allow" : "none";
+    const question = questionOf(action, wanted, { principal, values: subject.values });
+    const byIdentity = principal.canonicalId === ROOT_ACCOUNT_ID ? "allow" : judge(principal.policies, question);
+    const byPolicy = judge(subject.attached, question);
+    if (byPolicy === "deny" || byIdentity === "deny") return "deny";
+    const bySession = principal.sessionPolicy === null ? "allow" : judge([principal.sessionPolicy], question);
+    if (bySession !== "allow") return bySession;
+    const byResource = (byPolicy === "allow" && this.policyCounts(subject)) || this.listAllows(action, subject);
+    const isOwn = !subject.isSeparate || subject.settings === null || subject.owner === principal.canonicalId;
+    if (principal.kind === "anonymous") return byResource ? "allow" : "none";
+    if (isOwn) return byResource || byIdentity === "allow" ? "allow" : "none";
+    return byResource && byIdentity === "allow" ? "allow" : "none";
   }
 
-  private policyOf(bucket: Bucket): readonly Policy[] {
-    const { documents, own } = bucket.metadata;
-    const document = own.get("ownPolicy") ?? documents.policy;
-    return document.length === 0 ? [] : [this.means.policies.get(Buffer.from(document).toString("utf8"), "resource")];
+  /** RestrictPublicBuckets: a public policy speaks to the bucket owner's account only. */
+  private policyCounts({ settings, attached, isSeparate }: Subject): boolean {
+    if (settings?.block?.RestrictPublicBuckets !== true || !attached.some(isPublicPolicy)) return true;
+    return this.principal.kind !== "anonymous" && (!isSeparate || settings.owner === this.principal.canonicalId);
   }
 
-  private async valuesFor(wanted: Wanted, policies: readonly Policy[]): Promise<RequestValues> {
-    if (wanted.key === "" || !policies.some((policy) => policy.needs("s3:existingobjecttag/"))) return this.values;
-    return this.values.withExistingTags(await this.means.tagsOf(wanted.bucket, wanted.key, wanted.versionId));
+  private listAllows(action: string, { acl, settings }: Subject): boolean {
+    const permission = OBJECT_PERMISSIONS.get(action) ?? BUCKET_PERMISSIONS.get(action);
+    if (acl === null || permission === undefined) return false;
+    const ignorePublic = settings?.block?.IgnorePublicAcls === true || settings?.block?.RestrictPublicBuckets === true;
+    return allows(acl, permission, this.principal.canonicalId, ignorePublic);
   }
 }
 
-function isRootAccount(principal: Principal): boolean {
-  return isUnrestricted({ ...principal, sessionPolicy: null });
-}
+const EXISTING_TAGS = "s3:existingobjecttag/";
+const BUCKET_PERMISSIONS: ReadonlyMap<string, Permission> = new Map([
+  ["s3:ListBucket", "READ"],
+  ["s3:HeadBucket", "READ"],
+  ["s3:ListBucketVersions", "READ"],
+  ["s3:ListBucketMultipartUploads", "READ"],
+  ["s3:PutObject", "WRITE"],
+  ["s3:DeleteObject", "WRITE"],
+  ["s3:AbortMultipartUpload", "WRITE"],
+  ["s3:ListMultipartUploadParts", "WRITE"],
+  ["s3:GetBucketAcl", "READ_ACP"],
+  ["s3:PutBucketAcl", "WRITE_ACP"],
+]);
+/** Judged by the object's owner and list, not by the bucket's. */
+const OBJECT_PERMISSIONS: ReadonlyMap<string, Permission> = new Map([
+  ["s3:GetObject", "READ"],
+  ["s3:GetObjectVersion", "READ"],
+  ["s3:GetObjectAttributes", "READ"],
+  ["s3:GetObjectVersionAttributes", "READ"],
+  ["s3:GetObjectAcl", "READ_ACP"],
+  ["s3:GetObjectVersionAcl", "READ_ACP"],
+  ["s3:PutObjectAcl", "WRITE_ACP"],
+  ["s3:PutObjectVersionAcl", "WRITE_ACP"],
+]);
 
 function questionOf(
   action: string,
@@ -127,6 +198,7 @@ function namesOf({ kind, canonicalId, userName, parentUser }: Principal): readon
     canonicalId,
     user,
     `arn:aws:iam:::user/${user}`,
+    `arn:aws:iam:::user/${canonicalId}`,
     `arn:aws:iam::${canonicalId}:user/${user}`,
     `arn:aws:iam::${canonicalId}:root`,
   ];

@@ -5,8 +5,10 @@
 import { timingSafeEqual } from "node:crypto";
 import { ANONYMOUS, type FoundIdentity, type Identities, type Principal } from "../iam/principal.ts";
 import type { HttpRequest } from "../sys/http.ts";
+import { claimV2, signaturesV2, signatureV2, uncoveredParameter } from "./sigv2.ts";
 import {
   EMPTY_SHA256,
+  hmacHex,
   parseCredential,
   parseIsoBasic,
   sameSignature,
@@ -27,6 +29,8 @@ export interface AuthOptions {
   readonly region: string;
   readonly nowMs: () => number;
   readonly signingKeys: SigningKeys;
+  /** Is Signature Version 2 accepted? */
+  readonly signatureV2: boolean;
 }
 
 /** How the bytes of the body are framed and checked. */
@@ -56,14 +60,14 @@ export interface Identity {
 
 type Query = readonly (readonly [string, string])[];
 
-export function authenticate(request: HttpRequest, query: Query, options: AuthOptions): Identity {
+/** `hostBucket`: of a virtual-host request, else "". */
+export function authenticate(request: HttpRequest, query: Query, options: AuthOptions, hostBucket = ""): Identity {
   const authorization = request.headers.get("authorization");
   const presigned = query.some(([k]) => k === "X-Amz-Credential" || k === "X-Amz-Signature");
   const v2 = query.some(([k]) => k === "AWSAccessKeyId");
   if ([authorization !== undefined, presigned, v2].filter(Boolean).length > 1)
     throw new WireError("InvalidRequest", "Only one authentication mechanism is allowed.");
-  if (v2 || authorization?.startsWith("AWS "))
-    throw new WireError("NotImplemented", "Signature Version 2 is not supported; sign with Version 4.");
+  if (v2 || authorization?.startsWith("AWS ")) return authenticateV2(request, query, options, hostBucket);
   if (presigned) return authenticatePresigned(request, query, options);
   if (authorization === undefined) return anonymousIdentity(request, query);
   if (authorization.startsWith("Bearer ")) throw new WireError("AccessDenied", "Access Denied.");
@@ -202,6 +206,136 @@ function authenticatePresigned(request: HttpRequest, query: Query, options: Auth
   };
 }
 
+function authenticateV2(request: HttpRequest, query: Query, options: AuthOptions, hostBucket: string): Identity {
+  demandV2Allowed(options);
+  const claim = claimV2(request.headers.get("authorization"), query);
+  if (claim === null) throw new WireError("InvalidArgument", "The signature lacks an access key, a date or itself.");
+  const date = dateOfV2(request, claim.expires, options.nowMs());
+  const uncovered = uncoveredParameter(query);
+  if (uncovered !== undefined)
+    throw new WireError("AccessDenied", `Signature Version 2 does not cover the query parameter ${uncovered}.`);
+  const found = identityOfKey(claim.accessKey, options);
+  const { method, rawPath: path, headers } = request;
+  const wanted = signaturesV2({ method, path, hostBucket, query, headers, date: date.text }, found.secretKey);
+  if (!wanted.some((signature) => sameSignature(signature, claim.signature))) throw mismatch();
+  demandSessionToken(found, headers.get("x-amz-security-token"));
+  const hash = headers.get("x-amz-content-sha256") ?? UNSIGNED_PAYLOAD;
+  if (hash.startsWith("STREAMING-AWS4-"))
+    throw new WireError("XAmzContentSHA256Mismatch", "Signed chunks need Signature Version 4.");
+  return {
+    principal: found.principal,
+    authType: claim.expires === null ? "REST-HEADER" : "REST-QUERY-STRING",
+    signatureVersion: "AWS",
+    signedAtMs: date.signedAtMs,
+    accessKey: claim.accessKey,
+    isPresigned: false, // headers that come as query parameters would not be covered
+    payload: payloadMode(hash, null),
+  };
+}
+
+/** What a V2 signature covers for its date: that of the request, or when it expires. */
+function dateOfV2(
+  request: HttpRequest,
+  expires: string | null,
+  now: number,
+): { readonly text: string; readonly signedAtMs: number | null } {
+  if (expires !== null) {
+    if (!/^\d{1,12}$/.test(expires) || Number(expires) * 1000 < now)
+      throw new WireError("AccessDenied", "Request has expired.");
+    return { text: expires, signedAtMs: null };
+  }
+  const { ms } = requestDate(request);
+  if (Math.abs(now - ms) > SKEW_MS)
+    throw new WireError(
+      "RequestTimeTooSkewed",
+      "The difference between the request time and the server's time is too large.",
+    );
+  const text = request.headers.has("x-amz-date") ? "" : (request.headers.get("date") ?? "");
+  return { text, signedAtMs: ms };
+}
+
+function demandV2Allowed(options: AuthOptions): void {
+  if (!options.signatureV2)
+    throw new WireError("InvalidRequest", "The authorization mechanism is not supported. Use AWS4-HMAC-SHA256.");
+}
+
+type Fields = ReadonlyMap<string, string>;
+const FORM_PAYLOAD = { kind: "plain", sha256: null } as const;
+
+/** A form is signed by its policy. What the policy allows is judged by post-object.ts once this is known to be the signer's. */
+export function authenticateForm(fields: Fields, options: AuthOptions): Identity {
+  const policy = fields.get("policy");
+  if (policy === undefined) {
+    for (const name of ["awsaccesskeyid", "signature", "x-amz-signature", "x-amz-credential", "x-amz-security-token"])
+      if (fields.has(name)) fieldOf(fields, "policy");
+    const facts = { principal: ANONYMOUS, authType: "", signatureVersion: "", signedAtMs: null } as const;
+    return { ...facts, accessKey: null, isPresigned: false, payload: FORM_PAYLOAD };
+  }
+  const isV4 = fields.has("x-amz-signature") || fields.has("x-amz-credential");
+  const { accessKey, found, signedAtMs } = isV4
+    ? signerV4(fields, policy, options)
+    : { ...signerV2(fields, policy, options), signedAtMs: null };
+  demandSessionToken(found, fields.get("x-amz-security-token"));
+  return {
+    principal: found.principal,
+    authType: "POST",
+    signatureVersion: isV4 ? "AWS4-HMAC-SHA256" : "AWS",
+    signedAtMs,
+    accessKey,
+    isPresigned: false,
+    payload: FORM_PAYLOAD,
+  };
+}
+
+function fieldOf(fields: Fields, name: string): string {
+  const value = fields.get(name);
+  if (value === undefined || value === "")
+    throw new WireError("InvalidArgument", `Bucket POST must contain a field named '${name}'.`);
+  return value;
+}
+
+interface Signer {
+  readonly accessKey: string;
+  readonly found: FoundIdentity;
+}
+
+function signerV2(fields: Fields, policy: string, options: AuthOptions): Signer {
+  const [accessKey, signature] = [fieldOf(fields, "awsaccesskeyid"), fieldOf(fields, "signature")];
+  demandV2Allowed(options);
+  const found = identityOfKey(accessKey, options);
+  if (!sameSignature(signatureV2(found.secretKey, policy), signature)) throw mismatch();
+  return { accessKey, found };
+}
+
+function signerV4(fields: Fields, policy: string, options: AuthOptions): Signer & { readonly signedAtMs: number } {
+  const code = "AuthorizationQueryParametersError";
+  if (fieldOf(fields, "x-amz-algorithm") !== "AWS4-HMAC-SHA256")
+    throw new WireError(code, "x-amz-algorithm must be AWS4-HMAC-SHA256.");
+  const scope = parseCredential(fieldOf(fields, "x-amz-credential"), code);
+  const date = fieldOf(fields, "x-amz-date");
+  const signedAtMs = parseIsoBasic(date);
+  if (signedAtMs === null || !date.startsWith(scope.day))
+    throw new WireError(code, "x-amz-date is not a date, or not that of the credential.");
+  const signature = fieldOf(fields, "x-amz-signature");
+  const found = identityOf(scope, options, code);
+  if (!sameSignature(hmacHex(options.signingKeys.get(scope, found.secretKey), policy), signature)) throw mismatch();
+  return { accessKey: scope.accessKey, found, signedAtMs };
+}
+
+function mismatch(): WireError {
+  return new WireError(
+    "SignatureDoesNotMatch",
+    "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+  );
+}
+
+function identityOfKey(accessKey: string, options: AuthOptions): FoundIdentity {
+  const found = options.identities.find(accessKey);
+  if (found === null)
+    throw new WireError("InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records.");
+  return found;
+}
+
 /** `host` and every `x-amz-*` header must be covered by the signature. */
 function demandSigned(request: HttpRequest, signedHeaders: readonly string[]): void {
   if (!signedHeaders.includes("host"))
@@ -230,9 +364,7 @@ function identityOf(
   options: AuthOptions,
   code: "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError",
 ): FoundIdentity {
-  const found = options.identities.find(scope.accessKey);
-  if (found === null)
-    throw new WireError("InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records.");
+  const found = identityOfKey(scope.accessKey, options);
   const { region } = options;
   if (region !== "" && scope.region !== region && !(scope.region === "US" && region === "us-east-1")) {
     throw new WireError(code, `The authorization's region is wrong; expecting '${region}'.`, { region });

@@ -21,7 +21,41 @@ const VERSION_ACTIONS: ReadonlyMap<string, string> = new Map([
 ]);
 
 export async function authorize(operation: Operation, call: Call): Promise<void> {
-  for (const wanted of wantedBy(operation, call)) await call.access.demand(wanted);
+  await demandExpectedOwner(call, call.request.headers.get("x-amz-expected-bucket-owner"), call.bucket);
+  const copies = operation.name === "CopyObject" || operation.name === "UploadPartCopy";
+  if (copies)
+    await demandExpectedOwner(
+      call,
+      call.request.headers.get("x-amz-source-expected-bucket-owner"),
+      copySourceFrom(call.parameter("x-amz-copy-source") ?? "").bucket,
+    );
+  for (const wanted of wantedBy(operation, call)) {
+    if (await call.access.may(wanted)) continue;
+    // Who may list learns that a key is not there; to anybody else it is as if it were another's.
+    if (!(READS_OBJECT.has(operation.name) && (await isMissing(wanted, call)) && (await mayList(call)))) throw denied();
+  }
+}
+
+/** A client may insist on whose bucket it is. */
+async function demandExpectedOwner(call: Call, expected: string | undefined, bucket: string): Promise<void> {
+  if (expected === undefined || bucket === "") return;
+  const owner = await call.access.ownerOf(bucket);
+  if (owner !== null && owner !== expected) throw denied();
+}
+
+/** What a handler's "there is no such key" is to this caller: on AWS only who may list the bucket is told. */
+export async function missingKeySeenBy(call: Call, operation: Operation): Promise<"told" | "denied"> {
+  return !READS_OBJECT.has(operation.name) || (await mayList(call)) ? "told" : "denied";
+}
+
+const READS_OBJECT: ReadonlySet<string> = new Set(["GetObject", "HeadObject", "GetObjectAttributes", "GetObjectAcl"]);
+
+async function isMissing(wanted: Wanted, call: Call): Promise<boolean> {
+  return wanted.bucket === call.bucket && wanted.key === call.key && !(await call.access.exists(wanted));
+}
+
+async function mayList(call: Call): Promise<boolean> {
+  return await call.access.may({ anyOf: ["s3:ListBucket"], bucket: call.bucket, key: "", prefix: call.key });
 }
 
 export function onObject(action: string, bucket: string, key: string, versionId?: string): Wanted {
@@ -42,7 +76,7 @@ function wantedBy(operation: Operation, call: Call): Wanted[] {
     case "ListObjectVersions":
       return [{ anyOf: ["s3:ListBucketVersions", "s3:ListBucket"], bucket, key: "" }];
     case "CreateBucket":
-      return [{ anyOf: ["s3:CreateBucket"], bucket, key: "" }, ...onCreation(call)];
+      return [{ anyOf: ["s3:CreateBucket"], bucket, key: "", isNew: true }, ...onCreation(call)];
     case "DeleteBucket": {
       const isForced = call.request.headers.get("x-minio-force-delete") === "true";
       return [{ anyOf: [isForced ? "s3:ForceDeleteBucket" : "s3:DeleteBucket"], bucket, key: "" }];
@@ -56,13 +90,19 @@ function onCreation(call: Call): Wanted[] {
   const { bucket } = call;
   if (call.request.headers.get("x-amz-bucket-object-lock-enabled")?.toLowerCase() !== "true") return [];
   return [
-    { anyOf: ["s3:PutBucketObjectLockConfiguration"], bucket, key: "" },
-    { anyOf: ["s3:PutBucketVersioning"], bucket, key: "" },
+    { anyOf: ["s3:PutBucketObjectLockConfiguration"], bucket, key: "", isNew: true },
+    { anyOf: ["s3:PutBucketVersioning"], bucket, key: "", isNew: true },
   ];
 }
 
 /** Operations that make a new version, whose headers may set more than its content. */
-const MAKES_VERSION: ReadonlySet<string> = new Set(["PutObject", "CopyObject", "CreateMultipartUpload", "PostObject"]);
+const MAKES_VERSION: ReadonlySet<string> = new Set([
+  "PutObject",
+  "CopyObject",
+  "CreateMultipartUpload",
+  "PostObject",
+  "PutObjectExtract",
+]);
 const HEADER_ACTIONS: readonly (readonly [header: string, action: string])[] = [
   ["x-amz-tagging", "s3:PutObjectTagging"],
   ["x-amz-object-lock-mode", "s3:PutObjectRetention"],
@@ -79,7 +119,7 @@ function onKey(operation: Operation, call: Call): Wanted[] {
   if (MAKES_VERSION.has(operation.name))
     for (const [header, action] of HEADER_ACTIONS)
       if (call.parameter(header) !== undefined) wanted.push(onObject(action, bucket, key));
-  if (operation.name === "DeleteObject") wanted.push(...onBypass(call, key));
+  if (operation.name === "DeleteObject" || operation.name === "PutObjectRetention") wanted.push(...onBypass(call, key));
   return wanted;
 }
 
@@ -98,11 +138,12 @@ function onSource(call: Call): Wanted[] {
   return [onObject("s3:GetObject", source.bucket, source.key, source.versionId)];
 }
 
-/** All for who may list them, else those that the caller may list or locate; AccessDenied where that is none. */
+/** All (where users are accounts: those of the caller's) for who may list them, else those that the caller may list or locate; AccessDenied where that is none. */
 export async function visibleBuckets<B extends { readonly name: string }>(
   { access }: Call,
-  all: readonly B[],
+  every: readonly B[],
 ): Promise<readonly B[]> {
+  const all = await access.ownBuckets(every);
   if (await access.may({ anyOf: ["s3:ListAllMyBuckets"], bucket: "", key: "" })) return all;
   const seen: B[] = [];
   for (const bucket of all)

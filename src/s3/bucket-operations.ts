@@ -9,15 +9,17 @@ import {
   putVersioning as setVersioning,
   setBucketDocument,
 } from "../object/buckets.ts";
-import { legalHoldOf, retentionOf } from "../bucket/object-lock.ts";
+import { ROOT_ACCOUNT_ID } from "../iam/principal.ts";
+import { parseVersioning } from "../bucket/versioning.ts";
 import { getTagging, putTagging } from "../object/tagging.ts";
-import type { VersionInfo } from "../object/types.ts";
+import { demandOwnBucket, ownOfNewBucket } from "./acl-operations.ts";
 import { visibleBuckets } from "./authorize.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import type { S3Code } from "./errors.ts";
 import { S3_ERRORS } from "./errors.ts";
 import { checkTags, decodeTags, encodeTags, integerFrom, isoDate, versionIdFrom } from "./headers.ts";
-import { decodeToken, OWNER } from "./list-operations.ts";
+import { decodeToken } from "./list-operations.ts";
+import { ownerNode } from "./owners.ts";
 import { readDocument } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
 import { child, childrenOf, childText, parseXml, xmlDocument, type XmlNode } from "./xml.ts";
@@ -49,7 +51,7 @@ export async function listBuckets(call: Call): Promise<Reply> {
   return xmlReply(
     200,
     xmlDocument("ListAllMyBucketsResult", [
-      OWNER,
+      ownerNode(call, call.access.hasAccounts ? call.access.principal.canonicalId : ROOT_ACCOUNT_ID),
       ["Buckets", buckets],
       prefix === "" ? null : ["Prefix", prefix],
       next,
@@ -58,8 +60,7 @@ export async function listBuckets(call: Call): Promise<Reply> {
 }
 
 export async function createBucket(call: Call): Promise<Reply> {
-  if (call.request.headers.get("x-amz-bucket-object-lock-enabled")?.toLowerCase() === "true")
-    throw new WireError("NotImplemented", "Object lock is not implemented.");
+  const objectLock = call.request.headers.get("x-amz-bucket-object-lock-enabled")?.toLowerCase() === "true";
   const document = await readDocument(call, DOCUMENT_BYTES_MAX);
   if (document.length > 0) {
     const constraint = childText(parseXml(document, "CreateBucketConfiguration"), "LocationConstraint") ?? "";
@@ -67,14 +68,15 @@ export async function createBucket(call: Call): Promise<Reply> {
     if (region !== "" && constraint !== "" && constraint !== region)
       throw new WireError("InvalidRegion", "Region does not match.");
   }
+  const own = ownOfNewBucket(call);
   try {
-    await create(call.objects, call.bucket);
+    await create(call.objects, call.bucket, { objectLock, own });
   } catch (error) {
-    if (
-      call.request.headers.get("x-minio-force-create") !== "true" ||
-      !(error instanceof Error && "code" in error && error.code === "BucketAlreadyOwnedByYou")
-    )
-      throw error;
+    if (!(error instanceof Error && "code" in error && error.code === "BucketAlreadyOwnedByYou")) throw error;
+    await demandOwnBucket(call);
+    // AWS's first region lets an owner create a bucket again; all others, and a server without a region, do not.
+    const isRepeat = call.objects.region === "us-east-1" && own.get("acl") === undefined && !objectLock;
+    if (!isRepeat && call.request.headers.get("x-minio-force-create") !== "true") throw error;
   }
   return reply(200, { Location: `/${call.bucket}` });
 }
@@ -112,20 +114,7 @@ export async function getBucketVersioning(call: Call): Promise<Reply> {
 
 export async function putBucketVersioning(call: Call): Promise<Reply> {
   const root = parseXml(await readDocument(call, DOCUMENT_BYTES_MAX), "VersioningConfiguration");
-  const status = childText(root, "Status");
-  if (status !== "Enabled" && status !== "Suspended")
-    throw new WireError(
-      "IllegalVersioningConfigurationException",
-      "The versioning configuration specified in the request is invalid.",
-    );
-  const excludedPrefixes = childrenOf(root, "ExcludedPrefixes").map((e) => childText(e, "Prefix") ?? "");
-  if (excludedPrefixes.length > 10 || excludedPrefixes.includes(""))
-    throw new WireError("IllegalVersioningConfigurationException", "At most 10 excluded prefixes, none of them empty.");
-  await setVersioning(call.objects, call.bucket, {
-    status,
-    excludedPrefixes,
-    excludeFolders: childText(root, "ExcludeFolders") === "true",
-  });
+  await setVersioning(call.objects, call.bucket, parseVersioning(root));
   return reply(200);
 }
 
@@ -167,7 +156,8 @@ export async function putObjectTagging(call: Call): Promise<Reply> {
   return await setTags(call, encodeTags(tags), 200);
 }
 
-function tagsFrom(document: Uint8Array): (readonly [string, string])[] {
+/** Of a Tagging document. */
+export function tagsFrom(document: Uint8Array): (readonly [string, string])[] {
   const set = child(parseXml(document, "Tagging"), "TagSet");
   if (set === undefined) throw new WireError("MalformedXML", "The document has no TagSet.");
   return childrenOf(set, "Tag").map((tag) => [child(tag, "Key")?.text ?? "", child(tag, "Value")?.text ?? ""] as const);
@@ -203,36 +193,21 @@ async function setTags(call: Call, tagging: string, status: number): Promise<Rep
   return reply(status, { "x-amz-version-id": result.versionId === "null" ? null : result.versionId });
 }
 
-// ---- object lock: what lies on the drives is shown
-
-export async function getObjectRetention(call: Call): Promise<Reply> {
-  const retention = retentionOf((await lockedVersion(call)).metadata);
-  if (retention === null)
-    throw new WireError("NoSuchObjectLockConfiguration", S3_ERRORS.NoSuchObjectLockConfiguration.message);
-  return xmlReply(
-    200,
-    xmlDocument("Retention", [
-      ["Mode", retention.mode],
-      ["RetainUntilDate", retention.until],
-    ]),
-  );
-}
-
-export async function getObjectLegalHold(call: Call): Promise<Reply> {
-  const hold = legalHoldOf((await lockedVersion(call)).metadata);
-  if (hold === null)
-    throw new WireError("NoSuchObjectLockConfiguration", S3_ERRORS.NoSuchObjectLockConfiguration.message);
-  return xmlReply(200, xmlDocument("LegalHold", [["Status", hold]]));
-}
-
-async function lockedVersion(call: Call): Promise<VersionInfo> {
+/** Nothing is archived: tiers are not there yet, and what MinIO put into one cannot be reached. */
+export async function restoreObject(call: Call): Promise<Reply> {
+  const root = parseXml(await readDocument(call, DOCUMENT_BYTES_MAX), "RestoreRequest");
+  if (!/^[1-9]\d{0,5}$/.test(childText(root, "Days") ?? ""))
+    throw new WireError("MalformedXML", "Days must be at least 1.");
   const versionId = versionIdFrom(call.query.get("versionId"));
-  return await getTagging(call.objects, {
+  const info = await getTagging(call.objects, {
     bucket: call.bucket,
     key: call.key,
     signal: call.request.signal,
     ...(versionId === undefined ? {} : { versionId }),
   });
+  if (info.internal.has("x-minio-internal-transition-status"))
+    throw new WireError("NotImplemented", "The object lies in a remote tier; this release cannot reach it.");
+  throw new WireError("InvalidObjectState", "The operation is not valid for the current state of the object.");
 }
 
 // ---- settings that may lie on the drives already, and those that no bucket has
@@ -248,18 +223,18 @@ export function getStored(which: Stored, missing: S3Code): (call: Call) => Promi
   };
 }
 
+export function removeStored(which: Stored): (call: Call) => Promise<Reply> {
+  return async (call) => {
+    await setBucketDocument(call.objects, call.bucket, which, "");
+    return reply(204);
+  };
+}
+
 export async function getNotification(call: Call): Promise<Reply> {
   const document = await bucketDocument(call.objects, call.bucket, "notification");
   return document.length > 0
     ? reply(200, { "Content-Type": "application/xml" }, document)
     : xmlReply(200, xmlDocument("NotificationConfiguration", []));
-}
-
-export function getMissing(code: S3Code): (call: Call) => Promise<Reply> {
-  return async (call) => {
-    await head(call.objects, call.bucket);
-    throw new WireError(code, S3_ERRORS[code].message);
-  };
 }
 
 export function getEmpty(root: string, children: readonly XmlNode[] = []): (call: Call) => Promise<Reply> {

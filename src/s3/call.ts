@@ -5,6 +5,7 @@ import type { Digests } from "../object/types.ts";
 import type { HeaderList, HttpRequest, HttpResponder } from "../sys/http.ts";
 import type { Access } from "./access.ts";
 import type { Identity } from "./authenticate.ts";
+import type { PostedForm } from "./post-object.ts";
 
 export interface Call {
   readonly request: HttpRequest;
@@ -18,6 +19,8 @@ export interface Call {
   readonly access: Access;
   readonly objects: ObjectContext;
   readonly codec: Codec;
+  /** Of PostObject. */
+  readonly form: PostedForm | null;
   /** Headers of every answer. */
   readonly commonHeaders: HeaderList;
   /** An `x-amz-*` parameter: a header, or of presigned URLs the query. */

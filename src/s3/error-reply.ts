@@ -1,8 +1,11 @@
 /** From any error to its S3 code, words and document. What is not an operating error is an InternalError. Source: s3-api.md §5. */
+import { DocumentError } from "../bucket/document-error.ts";
 import { QuorumError } from "../core/quorum-error.ts";
+import { IamError } from "../iam/iam-error.ts";
 import { ObjectError } from "../object/errors.ts";
+import { SelectError } from "../object/select/errors.ts";
 import { HttpError } from "../sys/http.ts";
-import { OBJECT_ERRORS, QUORUM_ERRORS, S3_ERRORS, type S3Code } from "./errors.ts";
+import { DOCUMENT_ERRORS, OBJECT_ERRORS, QUORUM_ERRORS, S3_ERRORS, type S3Code } from "./errors.ts";
 import { WireError } from "./wire-error.ts";
 import { xmlDocument, type XmlNode } from "./xml.ts";
 
@@ -12,7 +15,10 @@ export function errorCodeOf(error: unknown): S3Code {
     return error.code === "DeleteMarker" && error.detail["named"] === true
       ? "MethodNotAllowed"
       : OBJECT_ERRORS[error.code];
+  if (error instanceof DocumentError) return DOCUMENT_ERRORS[error.code];
+  if (error instanceof SelectError) return error.code;
   if (error instanceof QuorumError) return QUORUM_ERRORS[error.code];
+  if (error instanceof IamError && error.code === "NotLoaded") return "XMinioServerNotInitialized";
   if (error instanceof HttpError) return error.code === "BodyTimeout" ? "RequestTimeout" : "IncompleteBody";
   return "InternalError";
 }

@@ -2,6 +2,7 @@
 import { checksumAlgorithmOf } from "../codec/checksum.ts";
 import type { ChecksumName, ChecksumType, Conditions, NewMetadata, VersionInfo } from "../object/types.ts";
 import type { Call } from "./call.ts";
+import { lockFrom } from "./lock-headers.ts";
 import { decodePercent, parseQuery } from "./sigv4.ts";
 import { WireError } from "./wire-error.ts";
 
@@ -31,14 +32,11 @@ export function refuseUnsupported(call: Call): void {
   for (const name of call.request.headers.keys()) {
     if (name.startsWith("x-amz-server-side-encryption") || name.startsWith("x-amz-copy-source-server-side-encryption"))
       throw new WireError("NotImplemented", "Server-side encryption is not implemented.");
-    if (name.startsWith("x-amz-object-lock-")) throw new WireError("NotImplemented", "Object lock is not implemented.");
     if (name.startsWith("x-minio-internal-"))
       throw new WireError("InvalidArgument", "A header is reserved for internal use.");
   }
   if (call.request.headers.has("x-amz-write-offset-bytes"))
     throw new WireError("NotImplemented", "Appending to objects is not implemented.");
-  if (call.request.headers.get("x-amz-meta-snowball-auto-extract") === "true")
-    throw new WireError("NotImplemented", "Extracting archives is not implemented.");
 }
 
 export function newMetadata(call: Call): NewMetadata {
@@ -47,6 +45,7 @@ export function newMetadata(call: Call): NewMetadata {
     metadata: metadataFrom(call),
     tagging: taggingFrom(call.parameter("x-amz-tagging")),
     storageClass: storageClassFrom(call) ?? "STANDARD",
+    lock: lockFrom(call),
   };
 }
 
@@ -72,6 +71,24 @@ export function metadataFrom(call: Call): Map<string, string> {
   if (call.identity.isPresigned) for (const [name, value] of call.query) add(name.toLowerCase(), value);
   if (bytes > METADATA_BYTES_MAX)
     throw new WireError("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.");
+  return metadata;
+}
+
+/** Metadata that an archive gives to a member; what is neither metadata nor a header of content is left out. */
+export function memberMetadata(fields: ReadonlyMap<string, string>): Map<string, string> {
+  const metadata = new Map<string, string>();
+  let bytes = 0;
+  for (const [name, value] of fields) {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+    if (/[\u0000-\u0008\u000a-\u001f\u007f]/.test(value))
+      throw new WireError("InvalidArgument", "Metadata of a member holds characters that a header cannot.");
+    if ((KEPT as readonly string[]).includes(name)) metadata.set(name, value);
+    if (!/^x-amz-meta-[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name)) continue;
+    bytes += name.length + Buffer.byteLength(value);
+    metadata.set(canonicalHeader(name), value);
+  }
+  if (bytes > METADATA_BYTES_MAX)
+    throw new WireError("MetadataTooLarge", "Metadata of a member exceed the maximum allowed metadata size.");
   return metadata;
 }
 

@@ -1,20 +1,13 @@
 /** Listings on the wire: objects V1 and V2, versions. Source: s3-api.md §4.3. */
-import { ROOT_ACCOUNT_ID } from "../iam/principal.ts";
+import { escapeXml } from "../core/xml.ts";
 import { listObjects, listVersions } from "../object/list-objects.ts";
 import type { ListedObject } from "../object/types.ts";
 import { type Call, type Reply, xmlReply } from "./call.ts";
 import { integerFrom, queryEscape } from "./headers.ts";
+import { bucketOwnerXml } from "./owners.ts";
 import { WireError } from "./wire-error.ts";
-import { escapeXml, xmlListing, type XmlNode } from "./xml.ts";
+import { xmlListing, type XmlNode } from "./xml.ts";
 
-export const OWNER_ID = ROOT_ACCOUNT_ID;
-export const OWNER: XmlNode = [
-  "Owner",
-  [
-    ["ID", OWNER_ID],
-    ["DisplayName", "minio"],
-  ],
-];
 const KEYS_MAX = 1000;
 
 export interface Common {
@@ -45,9 +38,7 @@ function encodeKey(text: string): string {
   return queryEscape(text).replaceAll("+", "%20").replaceAll("%2F", "/").replaceAll("%2A", "*");
 }
 
-const OWNER_XML = `<Owner><ID>${OWNER_ID}</ID><DisplayName>minio</DisplayName></Owner>`;
-
-function contents(page: readonly ListedObject[], common: Common, owner: boolean): string {
+function contents(page: readonly ListedObject[], common: Common, ownerXml: string): string {
   const isoOf = isoDates();
   let out = "";
   for (const { key, version } of page) {
@@ -57,7 +48,7 @@ function contents(page: readonly ListedObject[], common: Common, owner: boolean)
         ? ""
         : `<ChecksumAlgorithm>${checksum.algorithm}</ChecksumAlgorithm><ChecksumType>${checksum.type}</ChecksumType>`;
     out += `<Contents><Key>${escapeXml(common.encode(key))}</Key>${shown(version, isoOf)}${checksumXml}${
-      owner ? OWNER_XML : ""
+      ownerXml
     }<StorageClass>${escapeXml(version.storageClass)}</StorageClass></Contents>`;
   }
   return out;
@@ -116,7 +107,7 @@ export async function listObjectsV1(call: Call): Promise<Reply> {
         delimiterNode(common),
         ["IsTruncated", page.isTruncated],
       ],
-      contents(page.objects, common, true) + prefixes(common, page.commonPrefixes),
+      contents(page.objects, common, await bucketOwnerXml(call)) + prefixes(common, page.commonPrefixes),
       [common.encodingNode],
     ),
   );
@@ -152,7 +143,7 @@ export async function listObjectsV2(call: Call): Promise<Reply> {
         delimiterNode(common),
         ["IsTruncated", page.isTruncated],
       ],
-      contents(page.objects, common, owner) + prefixes(common, page.commonPrefixes),
+      contents(page.objects, common, owner ? await bucketOwnerXml(call) : "") + prefixes(common, page.commonPrefixes),
       [common.encodingNode],
     ),
   );
@@ -196,20 +187,20 @@ export async function listObjectVersions(call: Call): Promise<Reply> {
         delimiterNode(common),
         ["IsTruncated", page.isTruncated],
       ],
-      versions(page.versions, common) + prefixes(common, page.commonPrefixes),
+      versions(page.versions, common, await bucketOwnerXml(call)) + prefixes(common, page.commonPrefixes),
       [common.encodingNode],
     ),
   );
 }
 
-function versions(page: readonly ListedObject[], common: Common): string {
+function versions(page: readonly ListedObject[], common: Common, ownerXml: string): string {
   const isoOf = isoDates();
   let out = "";
   for (const { key, isLatest, version } of page) {
     const head = `<Key>${escapeXml(common.encode(key))}</Key><VersionId>${version.versionId}</VersionId><IsLatest>${isLatest}</IsLatest>`;
     out += version.isDeleteMarker
-      ? `<DeleteMarker>${head}<LastModified>${isoOf(version.modTimeMs)}</LastModified>${OWNER_XML}</DeleteMarker>`
-      : `<Version>${head}${shown(version, isoOf)}${OWNER_XML}<StorageClass>${escapeXml(version.storageClass)}</StorageClass></Version>`;
+      ? `<DeleteMarker>${head}<LastModified>${isoOf(version.modTimeMs)}</LastModified>${ownerXml}</DeleteMarker>`
+      : `<Version>${head}${shown(version, isoOf)}${ownerXml}<StorageClass>${escapeXml(version.storageClass)}</StorageClass></Version>`;
   }
   return out;
 }

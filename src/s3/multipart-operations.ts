@@ -10,7 +10,8 @@ import {
   uploadPart as upload,
   uploadPartCopy as uploadCopy,
 } from "../object/multipart.ts";
-import type { ChecksumName, PartInfo, VersionInfo } from "../object/types.ts";
+import type { Checksum, ChecksumName, PartInfo, VersionInfo } from "../object/types.ts";
+import { aclOfNewVersion } from "./acl-operations.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import {
   checksumHeaders,
@@ -26,25 +27,23 @@ import {
   versionIdFrom,
   versionIdHeader,
 } from "./headers.ts";
-import { commonParameters, OWNER, OWNER_ID } from "./list-operations.ts";
+import { commonParameters } from "./list-operations.ts";
+import { abortHeaders, expirationHeader } from "./lifecycle-operations.ts";
+import { refuseLockHeaders } from "./lock-headers.ts";
 import { sourceOf } from "./object-operations.ts";
-import { readDocument, requestBody } from "./request-body.ts";
+import { bucketOwner, ownerNode, ownerOf } from "./owners.ts";
+import { rawChecksum, readDocument, requestBody } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
 import { childrenOf, childText, parseXml, type XmlElement, xmlDocument, type XmlNode } from "./xml.ts";
 
 const COMPLETE_DOCUMENT_BYTES_MAX = 8 * 1024 * 1024;
 const PARTS_MAX = 1000;
-const INITIATOR: XmlNode = [
-  "Initiator",
-  [
-    ["ID", OWNER_ID],
-    ["DisplayName", "minio"],
-  ],
-];
 
 export async function createMultipartUpload(call: Call): Promise<Reply> {
   const metadata = newMetadata(call);
+  const internal = await aclOfNewVersion(call);
   const result = await create(call.objects, {
+    internal,
     bucket: call.bucket,
     key: call.key,
     signal: call.request.signal,
@@ -60,6 +59,7 @@ export async function createMultipartUpload(call: Call): Promise<Reply> {
   return xmlReply(200, document, {
     "x-amz-checksum-algorithm": result.checksumAlgorithm,
     "x-amz-checksum-type": result.checksumType,
+    ...abortHeaders(result.abort),
   });
 }
 
@@ -131,14 +131,15 @@ export async function listParts(call: Call): Promise<Reply> {
     partNumberMarker: marker,
     maxParts,
   });
+  const owner = ownerOf(page.internal, await bucketOwner(call));
   return xmlReply(
     200,
     xmlDocument("ListPartsResult", [
       ["Bucket", call.bucket],
       ["Key", call.key],
       ["UploadId", uploadIdOf(call)],
-      INITIATOR,
-      OWNER,
+      ownerNode(call, owner, "Initiator"),
+      ownerNode(call, owner),
       ["StorageClass", page.storageClass],
       ["PartNumberMarker", marker],
       ["NextPartNumberMarker", page.nextPartNumberMarker],
@@ -165,6 +166,7 @@ function partNode(part: PartInfo): XmlNode {
 }
 
 export async function completeMultipartUpload(call: Call): Promise<Reply> {
+  refuseLockHeaders(call);
   const root = parseXml(await readDocument(call, COMPLETE_DOCUMENT_BYTES_MAX, "object"), "CompleteMultipartUpload");
   const listed = childrenOf(root, "Part").map(partFrom);
   if (listed.length === 0) throw new WireError("MalformedXML", "You must specify at least one part.");
@@ -183,8 +185,7 @@ export async function completeMultipartUpload(call: Call): Promise<Reply> {
     objectSizeBytes: size === undefined ? null : Number(size),
   });
   const { checksum } = result;
-  const value =
-    checksum === null ? null : checksum.type === "COMPOSITE" ? `${checksum.value}-${checksum.parts}` : checksum.value;
+  const value = checksum === null ? null : shownValue(checksum);
   const document = xmlDocument("CompleteMultipartUploadResult", [
     [
       "Location",
@@ -196,7 +197,15 @@ export async function completeMultipartUpload(call: Call): Promise<Reply> {
     checksum === null || value === null ? null : [`Checksum${checksum.algorithm}`, value],
     checksum === null ? null : ["ChecksumType", checksum.type],
   ]);
-  return xmlReply(200, document, { "x-amz-version-id": result.versionId });
+  return xmlReply(200, document, {
+    "x-amz-version-id": result.versionId,
+    "x-amz-expiration": expirationHeader(result.expiry),
+  });
+}
+
+/** Composite values say of how many parts they are. */
+function shownValue(checksum: Checksum): string {
+  return checksum.type === "COMPOSITE" && checksum.parts > 0 ? `${checksum.value}-${checksum.parts}` : checksum.value;
 }
 
 function partFrom(element: XmlElement): {
@@ -217,9 +226,11 @@ function partFrom(element: XmlElement): {
 }
 
 function wholeChecksum(call: Call): { algorithm: ChecksumName; value: string } | null {
-  for (const name of call.request.headers.keys()) {
+  for (const [name, value] of call.request.headers) {
     const algorithm = checksumAlgorithmOfHeader(name);
-    if (algorithm !== undefined) return { algorithm: algorithm.name, value: call.request.headers.get(name) ?? "" };
+    if (algorithm === undefined) continue;
+    rawChecksum(algorithm, value.replace(/-\d{1,5}$/, ""));
+    return { algorithm: algorithm.name, value };
   }
   return null;
 }
@@ -246,6 +257,7 @@ export async function listMultipartUploads(call: Call): Promise<Reply> {
     uploadIdMarker,
     maxUploads: common.maxKeys,
   });
+  const owner = await bucketOwner(call);
   return xmlReply(
     200,
     xmlDocument("ListMultipartUploadsResult", [
@@ -265,8 +277,8 @@ export async function listMultipartUploads(call: Call): Promise<Reply> {
           [
             ["Key", common.encode(u.key)],
             ["UploadId", u.uploadId],
-            INITIATOR,
-            OWNER,
+            ownerNode(call, ownerOf(u.internal, owner), "Initiator"),
+            ownerNode(call, ownerOf(u.internal, owner)),
             u.storageClass === "STANDARD" ? null : ["StorageClass", u.storageClass],
             ["Initiated", isoDate(u.initiatedNs)],
             u.checksumAlgorithm === null ? null : ["ChecksumAlgorithm", u.checksumAlgorithm],
@@ -283,7 +295,7 @@ const ATTRIBUTES = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSi
 
 export async function getObjectAttributes(call: Call): Promise<Reply> {
   refuseUnsupported(call);
-  const asked = (call.request.headers.get("x-amz-object-attributes") ?? "")
+  const asked = (call.parameter("x-amz-object-attributes") ?? "")
     .split(",")
     .map((a) => a.trim())
     .filter((a) => a !== "");
@@ -308,7 +320,7 @@ export async function getObjectAttributes(call: Call): Promise<Reply> {
       ? [
           "Checksum",
           [
-            ...checksumNodes({ algorithm: info.checksum.algorithm, value: info.checksum.value }),
+            ...checksumNodes({ algorithm: info.checksum.algorithm, value: shownValue(info.checksum) }),
             ["ChecksumType", info.checksum.type],
           ],
         ]

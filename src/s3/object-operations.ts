@@ -6,6 +6,7 @@ import { ObjectError } from "../object/errors.ts";
 import { openObject } from "../object/get-object.ts";
 import { putObject as put } from "../object/put-object.ts";
 import type { Conditions, CopySource, OpenedObject, VersionInfo } from "../object/types.ts";
+import { aclOfNewVersion } from "./acl-operations.ts";
 import { bypassAsked, demandDeletion } from "./authorize.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import { errorCodeOf, errorMessageOf } from "./error-reply.ts";
@@ -27,7 +28,9 @@ import {
   versionIdFrom,
   versionIdHeader,
 } from "./headers.ts";
-import { announcedTrailers, readDocument, requestBody } from "./request-body.ts";
+import { expirationHeader } from "./lifecycle-operations.ts";
+import { lockFrom } from "./lock-headers.ts";
+import { hasBodyDigest, readDocument, requestBody } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
 import { child, childrenOf, childText, parseXml, xmlDocument, type XmlNode } from "./xml.ts";
 
@@ -37,6 +40,7 @@ const DELETES_AT_ONCE = 16;
 
 export async function putObject(call: Call): Promise<Reply> {
   const metadata = newMetadata(call);
+  const internal = await aclOfNewVersion(call);
   const result = await put(call.objects, {
     bucket: call.bucket,
     key: call.key,
@@ -44,10 +48,12 @@ export async function putObject(call: Call): Promise<Reply> {
     body: requestBody(call),
     conditions: conditionsFrom(call),
     ...metadata,
+    internal,
   });
   return reply(200, {
     ETag: quoted(result.etag),
     "x-amz-version-id": result.versionId,
+    "x-amz-expiration": expirationHeader(result.expiry),
     ...checksumHeaders(result.checksum),
   });
 }
@@ -71,6 +77,8 @@ async function serveObject(call: Call, withBody: boolean): Promise<Reply | null>
   });
   const { info } = opened;
   const headers = objectHeaders(info);
+  const expiration = expirationHeader(opened.expiry);
+  if (expiration !== null) headers.push(["x-amz-expiration", expiration]);
   const part = partFrom(call, info);
   const range = part ?? rangeFrom(call.request.headers.get("range"), info.sizeBytes);
   const length = range === null ? info.sizeBytes : range.last - range.first + 1;
@@ -182,7 +190,9 @@ export async function copyObject(call: Call): Promise<Reply> {
       );
     return value === "REPLACE";
   };
+  const internal = await aclOfNewVersion(call);
   const result = await copy(call.objects, {
+    internal,
     bucket: call.bucket,
     key: call.key,
     signal: call.request.signal,
@@ -192,6 +202,7 @@ export async function copyObject(call: Call): Promise<Reply> {
     replaceTagging: directive("x-amz-tagging-directive") ? taggingFrom(call.parameter("x-amz-tagging")) : null,
     storageClass: storageClassFrom(call),
     checksumAlgorithm: checksumNameFrom(call.parameter("x-amz-checksum-algorithm")),
+    lock: lockFrom(call),
   });
   const asked = call.parameter("x-amz-checksum-algorithm") !== undefined;
   const shown: XmlNode[] =
@@ -209,6 +220,7 @@ export async function copyObject(call: Call): Promise<Reply> {
   return xmlReply(200, document, {
     "x-amz-version-id": result.versionId,
     "x-amz-copy-source-version-id": result.sourceVersionId,
+    "x-amz-expiration": expirationHeader(result.expiry),
   });
 }
 
@@ -246,11 +258,7 @@ function deleteConditions(size: string | undefined, time: string | undefined): C
 }
 
 export async function deleteObjects(call: Call): Promise<Reply> {
-  const { headers } = call.request;
-  const hasChecksum =
-    [...headers.keys()].some((name) => name.startsWith("x-amz-checksum-")) ||
-    announcedTrailers(headers.get("x-amz-trailer")).length > 0;
-  if (!headers.has("content-md5") && !hasChecksum)
+  if (!hasBodyDigest(call))
     throw new WireError("MissingContentMD5", "Missing required header for this request: Content-Md5 or a checksum.");
   const root = parseXml(await readDocument(call, DELETE_DOCUMENT_BYTES_MAX), "Delete");
   const asked = childrenOf(root, "Object");

@@ -12,20 +12,40 @@ import {
   getBucketLocation,
   getBucketVersioning,
   getEmpty,
-  getMissing,
   getNotification,
-  getObjectLegalHold,
-  getObjectRetention,
   getObjectTagging,
   getStored,
   headBucket,
   listBuckets,
   notImplemented,
+  removeStored,
   putBucketTagging,
   putBucketVersioning,
   putObjectTagging,
+  restoreObject,
 } from "./bucket-operations.ts";
 import type { Call, Reply } from "./call.ts";
+import {
+  getObjectLegalHold,
+  getObjectRetention,
+  putObjectLegalHold,
+  putObjectLockConfiguration,
+  putObjectRetention,
+} from "./lock-operations.ts";
+import { deleteBucketCors, getBucketCors, putBucketCors } from "./cors.ts";
+import { getBucketLifecycle, putBucketLifecycle } from "./lifecycle-operations.ts";
+import {
+  deleteBucketReplication,
+  deleteBucketWebsite,
+  getBucketWebsite,
+  putBucketAccelerate,
+  putBucketLogging,
+  putBucketNotification,
+  putBucketReplication,
+  putBucketRequestPayment,
+  putBucketWebsite,
+} from "./setting-operations.ts";
+import { extractArchive } from "./extract-archive.ts";
 import { listObjectsV1, listObjectsV2, listObjectVersions } from "./list-operations.ts";
 import {
   abortMultipartUpload,
@@ -37,7 +57,18 @@ import {
   uploadPart,
   uploadPartCopy,
 } from "./multipart-operations.ts";
+import { deleteBucketPolicy, getBucketPolicy, getBucketPolicyStatus, putBucketPolicy } from "./policy-operations.ts";
+import {
+  deleteOwnershipControls,
+  deletePublicAccessBlock,
+  getOwnershipControls,
+  getPublicAccessBlock,
+  putOwnershipControls,
+  putPublicAccessBlock,
+} from "./public-access.ts";
+import { postObject } from "./post-object.ts";
 import { copyObject, deleteObject, deleteObjects, getObject, headObject, putObject } from "./object-operations.ts";
+import { selectObjectContent } from "./select-operations.ts";
 
 export type Target = "service" | "bucket" | "object";
 export interface Operation {
@@ -105,14 +136,20 @@ export const OPERATIONS: readonly Operation[] = [
   op("GetBucketLocation", "GET", "bucket", getBucketLocation, { query: ["location"] }),
   op("GetBucketVersioning", "GET", "bucket", getBucketVersioning, { query: ["versioning"] }),
   op("PutBucketVersioning", "PUT", "bucket", putBucketVersioning, { query: ["versioning"] }),
-  op("GetBucketPolicyStatus", "GET", "bucket", getMissing("NoSuchBucketPolicy"), { query: ["policyStatus"] }),
-  ...bucketSettings("Policy", "policy", getStored("policy", "NoSuchBucketPolicy"), { deletes: true }),
+  op("GetBucketPolicyStatus", "GET", "bucket", getBucketPolicyStatus, { query: ["policyStatus"] }),
+  ...bucketSettings("Policy", "policy", getBucketPolicy, {
+    put: putBucketPolicy,
+    remove: deleteBucketPolicy,
+    deletes: true,
+  }),
   ...bucketSettings("Tagging", "tagging", getStored("tagging", "NoSuchTagSet"), {
     put: putBucketTagging,
     remove: deleteBucketTagging,
   }),
-  ...bucketSettings("Lifecycle", "lifecycle", getStored("lifecycle", "NoSuchLifecycleConfiguration"), {
+  ...bucketSettings("Lifecycle", "lifecycle", getBucketLifecycle, {
     called: "LifecycleConfiguration",
+    put: putBucketLifecycle,
+    remove: removeStored("lifecycle"),
   }),
   ...bucketSettings(
     "Encryption",
@@ -124,24 +161,39 @@ export const OPERATIONS: readonly Operation[] = [
     "ObjectLockConfiguration",
     "object-lock",
     getStored("objectLock", "ObjectLockConfigurationNotFoundError"),
+    { put: putObjectLockConfiguration },
   ),
   ...bucketSettings("Replication", "replication", getStored("replication", "ReplicationConfigurationNotFoundError"), {
     called: "ReplicationConfiguration",
+    put: putBucketReplication,
+    remove: deleteBucketReplication,
   }),
-  ...bucketSettings("Notification", "notification", getNotification),
-  ...bucketSettings("Cors", "cors", getMissing("NoSuchCORSConfiguration")),
-  ...bucketSettings("Website", "website", getMissing("NoSuchWebsiteConfiguration"), { deletes: true }),
-  ...bucketSettings("PublicAccessBlock", "publicAccessBlock", getMissing("NoSuchPublicAccessBlockConfiguration")),
-  ...bucketSettings("OwnershipControls", "ownershipControls", getMissing("OwnershipControlsNotFoundError")),
+  ...bucketSettings("Notification", "notification", getNotification, { put: putBucketNotification }),
+  ...bucketSettings("Cors", "cors", getBucketCors, { put: putBucketCors, remove: deleteBucketCors }),
+  ...bucketSettings("Website", "website", getBucketWebsite, {
+    put: putBucketWebsite,
+    remove: deleteBucketWebsite,
+    deletes: true,
+  }),
+  ...bucketSettings("PublicAccessBlock", "publicAccessBlock", getPublicAccessBlock, {
+    put: putPublicAccessBlock,
+    remove: deletePublicAccessBlock,
+  }),
+  ...bucketSettings("OwnershipControls", "ownershipControls", getOwnershipControls, {
+    put: putOwnershipControls,
+    remove: deleteOwnershipControls,
+  }),
   ...bucketSettings("Acl", "acl", getBucketAcl, { put: putBucketAcl }),
-  ...bucketSettings("Logging", "logging", getEmpty("BucketLoggingStatus")),
+  ...bucketSettings("Logging", "logging", getEmpty("BucketLoggingStatus"), { put: putBucketLogging }),
   ...bucketSettings("Accelerate", "accelerate", getEmpty("AccelerateConfiguration"), {
     called: "AccelerateConfiguration",
+    put: putBucketAccelerate,
   }),
   ...bucketSettings(
     "RequestPayment",
     "requestPayment",
     getEmpty("RequestPaymentConfiguration", [["Payer", "BucketOwner"]]),
+    { put: putBucketRequestPayment },
   ),
   ...REFUSED_BUCKET.flatMap((key) =>
     ["GET", "PUT", "DELETE", "POST"].map((method) =>
@@ -158,7 +210,7 @@ export const OPERATIONS: readonly Operation[] = [
   }),
   op("ListObjectsV2", "GET", "bucket", listObjectsV2, { query: ["list-type=2"], action: "s3:ListBucket" }),
   op("DeleteObjects", "POST", "bucket", deleteObjects, { query: ["delete"], action: "s3:DeleteObject" }),
-  op("PostObject", "POST", "bucket", notImplemented, { action: "s3:PutObject" }),
+  op("PostObject", "POST", "bucket", postObject, { action: "s3:PutObject" }),
   op("HeadBucket", "HEAD", "bucket", headBucket),
   op("ListObjects", "GET", "bucket", listObjectsV1, { action: "s3:ListBucket" }),
   op("CreateBucket", "PUT", "bucket", createBucket),
@@ -187,17 +239,21 @@ export const OPERATIONS: readonly Operation[] = [
   op("GetObjectTagging", "GET", "object", getObjectTagging, { query: ["tagging"] }),
   op("PutObjectTagging", "PUT", "object", putObjectTagging, { query: ["tagging"] }),
   op("DeleteObjectTagging", "DELETE", "object", deleteObjectTagging, { query: ["tagging"] }),
-  op("SelectObjectContent", "POST", "object", notImplemented, { query: ["select"] }),
-  op("RestoreObject", "POST", "object", notImplemented, { query: ["restore"] }),
+  op("SelectObjectContent", "POST", "object", selectObjectContent, { query: ["select"], action: "s3:GetObject" }),
+  op("RestoreObject", "POST", "object", restoreObject, { query: ["restore"] }),
   op("GetObjectRetention", "GET", "object", getObjectRetention, { query: ["retention"] }),
-  op("PutObjectRetention", "PUT", "object", notImplemented, { query: ["retention"] }),
+  op("PutObjectRetention", "PUT", "object", putObjectRetention, { query: ["retention"] }),
   op("GetObjectLegalHold", "GET", "object", getObjectLegalHold, { query: ["legal-hold"] }),
-  op("PutObjectLegalHold", "PUT", "object", notImplemented, { query: ["legal-hold"] }),
+  op("PutObjectLegalHold", "PUT", "object", putObjectLegalHold, { query: ["legal-hold"] }),
   op("GetObjectLambda", "GET", "object", notImplemented, { query: ["lambdaArn"] }),
   ...["PUT", "GET"].map((method) => op("RenameObject", method, "object", notImplemented, { query: ["renameObject"] })),
   op("HeadObject", "HEAD", "object", headObject, { action: "s3:GetObject" }),
   op("GetObject", "GET", "object", getObject),
   op("CopyObject", "PUT", "object", copyObject, { header: "x-amz-copy-source", action: "s3:PutObject" }),
+  op("PutObjectExtract", "PUT", "object", extractArchive, {
+    header: "x-amz-meta-snowball-auto-extract",
+    action: "s3:PutObject",
+  }),
   op("PutObject", "PUT", "object", putObject),
   op("DeleteObject", "DELETE", "object", deleteObject),
 ];

@@ -3,20 +3,26 @@
  * the error, the log line and the metrics. Nothing below logs a request's error, nothing above answers it.
  */
 import { Digest } from "../codec/checksum.ts";
+import type { Bucket } from "../bucket/catalog.ts";
+import type { CorsRule } from "../bucket/cors.ts";
 import type { Codec } from "../codec/native.ts";
 import { AssertionError } from "../core/assert.ts";
 import type { ObjectContext } from "../object/context.ts";
 import { ObjectError } from "../object/errors.ts";
+import { isBucketName } from "../object/names.ts";
 import type { VersionInfo } from "../object/types.ts";
 import type { Log } from "../observe/log.ts";
-import type { HeaderList, HttpExchange } from "../sys/http.ts";
-import { Access, type AccessMeans } from "./access.ts";
-import { type AuthOptions, authenticate, type Identity } from "./authenticate.ts";
-import { authorize } from "./authorize.ts";
+import type { HeaderList, HttpExchange, HttpRequest } from "../sys/http.ts";
+import { Access, denied } from "./access.ts";
+import type { AccessFacts } from "./access-facts.ts";
+import { type AuthOptions, authenticate, authenticateForm, type Identity } from "./authenticate.ts";
+import { authorize, missingKeySeenBy } from "./authorize.ts";
 import type { Call } from "./call.ts";
 import { errorCodeOf, errorDocument, errorMessageOf, errorStatusOf } from "./error-reply.ts";
+import { corsHeaders, preflight } from "./cors.ts";
 import { validatorHeaders } from "./object-operations.ts";
 import { findOperation, type Target } from "./operations.ts";
+import { asPut, demandPolicy, type PostedForm } from "./post-object.ts";
 import { RequestValues } from "./request-values.ts";
 import { decodePercent, parseQuery } from "./sigv4.ts";
 import { WireError } from "./wire-error.ts";
@@ -28,9 +34,11 @@ export interface S3Options {
   readonly objects: ObjectContext;
   readonly codec: Codec;
   readonly auth: AuthOptions;
-  readonly access: AccessMeans;
+  readonly access: AccessFacts;
   /** Virtual-host domains. */
   readonly domains: readonly string[];
+  /** For buckets without rules of their own. */
+  readonly cors: readonly CorsRule[];
   readonly hostId: string;
   readonly log: Log;
   /** A fresh request id: upper-case hex. */
@@ -51,6 +59,8 @@ export interface S3Options {
 interface Place {
   readonly bucket: string;
   readonly key: string;
+  /** The bucket, if the host names it; else "". */
+  readonly hostBucket: string;
 }
 
 export function createS3Handler(options: S3Options): (exchange: HttpExchange) => Promise<void> {
@@ -64,8 +74,8 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
   const { request, response } = exchange;
   const started = options.elapsedMs();
   const requestId = options.newRequestId();
-  const commonHeaders = commonHeadersOf(options, requestId, request.isTls);
-  let place: Place = { bucket: "", key: "" };
+  let commonHeaders = commonHeadersOf(options, requestId, request.isTls);
+  let place: Place = { bucket: "", key: "", hostBucket: "" };
   let api = "Unknown";
   let status = 200;
   try {
@@ -75,22 +85,35 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
     demandPlainQuery(pairs);
     const query = new Map(pairs);
     const target: Target = place.bucket === "" ? "service" : place.key === "" ? "bucket" : "object";
+    const bucket = await bucketOfBrowser(options, request, place);
     if (request.method === "OPTIONS") {
       api = "Preflight";
-      await response.send(200, [...commonHeaders, ...preflightHeaders(request.headers)], "");
+      await response.send(200, [...commonHeaders, ...preflight(request, bucket, options.cors)], "");
       return;
     }
+    commonHeaders = [...commonHeaders, ...corsHeaders(request, bucket, options.cors)];
     const operation = findOperation(request.method, target, query, request.headers);
     api = operation === null || operation === "not-implemented" ? "Unknown" : operation.name;
-    const identity = authenticate(request, pairs, options.auth);
+    const form = api === "PostObject" ? await asPut(request, place.bucket) : null;
+    const identity =
+      form === null
+        ? authenticate(request, pairs, options.auth, place.hostBucket)
+        : authenticateForm(form.fields, options.auth);
+    if (form !== null) {
+      demandPolicy(form, options.auth.nowMs());
+      place = { ...place, key: form.key };
+    }
     demandStreamingFits(api, identity);
     if (operation === "not-implemented")
       throw new WireError("NotImplemented", "A sub-resource of this request is not known.");
     if (operation === null)
       throw new WireError("MethodNotAllowed", "The specified method is not allowed against this resource.");
-    const call = makeCall(options, exchange, { place, query, identity, requestId, commonHeaders });
+    const call = makeCall(options, exchange, { place, query, identity, form, requestId, commonHeaders });
     await authorize(operation, call);
-    const answer = await operation.run(call);
+    const answer = await operation.run(call).catch(async (error: unknown) => {
+      const isMissing = error instanceof ObjectError && error.code === "NoSuchKey";
+      throw isMissing && (await missingKeySeenBy(call, operation)) === "denied" ? denied() : error;
+    });
     if (answer !== null) {
       status = answer.status;
       await response.send(answer.status, [...answer.headers, ...commonHeaders], answer.body);
@@ -118,12 +141,14 @@ function makeCall(
     place: Place;
     query: ReadonlyMap<string, string>;
     identity: Identity;
+    form: PostedForm | null;
     requestId: string;
     commonHeaders: HeaderList;
   },
 ): Call {
-  const { request, response } = exchange;
-  const { place, query, identity } = facts;
+  const { response } = exchange;
+  const { place, query, identity, form } = facts;
+  const request = form?.request ?? exchange.request;
   const hoisted = identity.isPresigned ? new Map([...query].map(([k, v]) => [k.toLowerCase(), v])) : null;
   const parameter = (name: string): string | undefined => request.headers.get(name) ?? hoisted?.get(name);
   const { region, nowMs } = options.auth;
@@ -136,6 +161,7 @@ function makeCall(
     key: place.key,
     query,
     identity,
+    form,
     access: new Access(options.access, identity.principal, values),
     objects: options.objects,
     codec: options.codec,
@@ -157,12 +183,12 @@ function placeOf(rawPath: string, host: string, domains: readonly string[]): Pla
   for (const domain of domains) {
     if (name.length > domain.length + 1 && name.endsWith(`.${domain}`)) {
       const bucket = name.slice(0, -(domain.length + 1));
-      if (bucket !== "minio") return { bucket, key: path.replace(/^\/+/, "") };
+      if (bucket !== "minio") return { bucket, key: path.replace(/^\/+/, ""), hostBucket: bucket };
     }
   }
   const slash = path.indexOf("/");
-  if (slash < 0) return { bucket: path, key: "" };
-  return { bucket: path.slice(0, slash), key: path.slice(slash + 1).replace(/^\/+/, "") };
+  if (slash < 0) return { bucket: path, key: "", hostBucket: "" };
+  return { bucket: path.slice(0, slash), key: path.slice(slash + 1).replace(/^\/+/, ""), hostBucket: "" };
 }
 
 function checkRequest(exchange: HttpExchange, place: Place): void {
@@ -189,9 +215,11 @@ function demandPlainSegments(path: string): void {
   }
 }
 
+const STREAMED: ReadonlySet<string> = new Set(["PutObject", "PutObjectExtract", "UploadPart"]);
+
 /** Streaming payload modes belong to uploads. */
 function demandStreamingFits(api: string, identity: Identity): void {
-  if (identity.payload.kind === "chunked" && api !== "PutObject" && api !== "UploadPart")
+  if (identity.payload.kind === "chunked" && !STREAMED.has(api))
     throw new WireError("XAmzContentSHA256Mismatch", "A streaming payload is only possible for uploads.");
 }
 
@@ -278,13 +306,9 @@ function commonHeadersOf(options: S3Options, requestId: string, isTls: boolean):
   return headers;
 }
 
-function preflightHeaders(headers: ReadonlyMap<string, string>): HeaderList {
-  const origin = headers.get("origin");
-  if (origin === undefined) return [];
-  return [
-    ["Access-Control-Allow-Origin", origin],
-    ["Access-Control-Allow-Methods", "GET, PUT, HEAD, POST, DELETE, OPTIONS, PATCH"],
-    ["Access-Control-Allow-Headers", headers.get("access-control-request-headers") ?? "*"],
-    ["Access-Control-Allow-Credentials", "true"],
-  ];
+/** Its rules matter to browsers only, which say their origin. */
+async function bucketOfBrowser(options: S3Options, request: HttpRequest, place: Place): Promise<Bucket | null> {
+  return request.headers.has("origin") && isBucketName(place.bucket)
+    ? await options.objects.buckets.get(place.bucket)
+    : null;
 }

@@ -26,30 +26,33 @@ interface Declared {
   readonly value: string | null;
 }
 
-export function requestBody(call: Call, declared: Declared | null = declaredChecksum(call)): ObjectBody {
-  const { headers } = call.request;
+/** Payload bytes before they are checked. */
+export interface RawBody extends ByteSource {
+  readonly sizeBytes: number;
+  /** There may be fewer. */
+  readonly sizeIsMax: boolean;
+  /** Known after the last byte. */
+  readonly trailers?: ReadonlyMap<string, string>;
+}
+
+/** `raw`: what is checked, if not the request's own body. */
+export function requestBody(
+  call: Call,
+  declared: Declared | null = declaredChecksum(call),
+  raw: RawBody = ownBody(call),
+): ObjectBody {
   const { payload } = call.identity;
-  const md5 = contentMd5(headers.get("content-md5"));
-  const sizeBytes = bodySize(call);
-  const chunked =
-    payload.kind === "chunked"
-      ? new ChunkedReader({
-          source: call.request.body,
-          signer: payload.signed,
-          trailer: payload.trailer,
-          announced: announcedTrailers(headers.get("x-amz-trailer")),
-        })
-      : null;
+  const md5 = contentMd5(call.request.headers.get("content-md5"));
   const sha256 = payload.kind === "plain" ? payload.sha256 : null;
-  const source = exactLength(chunked ?? call.request.body, sizeBytes);
   let value = declared?.value ?? null;
   return {
-    sizeBytes,
+    sizeBytes: raw.sizeBytes,
+    sizeIsMax: raw.sizeIsMax,
     digests:
       (sha256 === null ? 0 : DIGEST.sha256) |
       (md5 === null ? 0 : DIGEST.md5) |
       (declared === null ? 0 : declared.algorithm.flag),
-    next: () => source.next(),
+    next: () => raw.next(),
     verify(digests) {
       if (sha256 !== null && Buffer.from(digests.sha256).toString("hex") !== sha256)
         throw new WireError(
@@ -59,7 +62,7 @@ export function requestBody(call: Call, declared: Declared | null = declaredChec
       if (md5 !== null && !md5.equals(digests.md5))
         throw new WireError("BadDigest", "The Content-MD5 you specified did not match what we received.");
       if (declared === null) return;
-      value ??= chunked?.trailers.get(declared.algorithm.header) ?? null;
+      value ??= raw.trailers?.get(declared.algorithm.header) ?? null;
       if (value === null) throw new WireError("BadRequest", "The announced checksum trailer is missing.");
       verifyChecksum(declared.algorithm, value, digests);
     },
@@ -67,21 +70,33 @@ export function requestBody(call: Call, declared: Declared | null = declaredChec
   };
 }
 
+function ownBody(call: Call): RawBody {
+  const { headers, body } = call.request;
+  const { payload } = call.identity;
+  const sizeBytes = bodySize(call);
+  if (payload.kind === "plain") return { sizeBytes, sizeIsMax: false, ...exactLength(body, sizeBytes) };
+  const chunked = new ChunkedReader({
+    source: body,
+    signer: payload.signed,
+    trailer: payload.trailer,
+    announced: announcedTrailers(headers.get("x-amz-trailer")),
+  });
+  return { sizeBytes, sizeIsMax: false, trailers: chunked.trailers, ...exactLength(chunked, sizeBytes) };
+}
+
 export function verifyChecksum(algorithm: ChecksumAlgorithm, value: string, digests: Digests): void {
   const given = rawChecksum(algorithm, value);
   if (!Buffer.from(given).equals(digests[algorithm.digest]))
-    throw new WireError(
-      "XAmzContentChecksumMismatch",
-      "The provided 'x-amz-checksum' header does not match what was computed.",
-    );
+    throw new WireError("BadDigest", `The ${algorithm.name} you specified did not match the calculated checksum.`);
 }
 
-function rawChecksum(algorithm: ChecksumAlgorithm, value: string): Uint8Array {
+/** Throws when the value is none of the algorithm. */
+export function rawChecksum(algorithm: ChecksumAlgorithm, value: string): Uint8Array {
   try {
     return checksumFromBase64(algorithm.name, value);
   } catch (cause) {
     if (cause instanceof ChecksumError)
-      throw new WireError("InvalidArgument", "Invalid checksum provided.", {}, { cause });
+      throw new WireError("BadDigest", `The ${algorithm.name} you specified is not one.`, {}, { cause });
     throw cause;
   }
 }
@@ -116,6 +131,16 @@ export function announcedTrailers(header: string | undefined): string[] {
     .split(",")
     .map((name) => name.trim().toLowerCase())
     .filter((name) => name !== "");
+}
+
+/** Does the client give a digest of its body, as some documents demand? */
+export function hasBodyDigest(call: Call): boolean {
+  const { headers } = call.request;
+  return (
+    headers.has("content-md5") ||
+    [...headers.keys()].some((name) => name.startsWith("x-amz-checksum-")) ||
+    announcedTrailers(headers.get("x-amz-trailer")).length > 0
+  );
 }
 
 export function contentMd5(header: string | undefined): Buffer | null {

@@ -38,6 +38,11 @@ export class RequestValues implements ConditionValues {
     return values;
   }
 
+  /** The same request as if it listed the bucket below this prefix. */
+  withPrefix(prefix: string): RequestValues {
+    return new RequestValues({ ...this.facts, query: new Map([["prefix", prefix]]) });
+  }
+
   /** Tags that came in a document, or as a form's field. */
   setRequestTags(tags: readonly (readonly [string, string])[]): void {
     this.requestTags = new Map(tags);

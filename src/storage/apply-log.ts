@@ -51,6 +51,8 @@ export interface ApplyParts {
 export class ApplyLog {
   /** Everything up to here is durable in the tree. */
   checkpointSequence: number;
+  /** Of the clock's elapsed time: when that was noted, for the metrics. */
+  checkpointMs: number;
   /** Keys written to or removed from the tree, for the metrics. */
   applied = 0;
   /** The tree takes nothing more; what removes goes on. Null = it does. */
@@ -67,6 +69,7 @@ export class ApplyLog {
 
   constructor(private readonly parts: ApplyParts) {
     this.checkpointSequence = parts.checkpoint;
+    this.checkpointMs = parts.clock.elapsedMs();
   }
 
   /** A commit was accepted: applying waits until there is none for a while. */
@@ -310,6 +313,7 @@ export class ApplyLog {
     const noted = await note.write(next);
     if (noted !== 0) return files.error("note the checkpoint", noted);
     this.checkpointSequence = sequence;
+    this.checkpointMs = this.parts.clock.elapsedMs();
     log.release(sequence);
     await images.release(sequence);
     return null;

@@ -91,6 +91,10 @@ export class CommitLog {
   get usedFraction(): number {
     return this.options.segments.usedBytes / this.options.segments.totalBytes;
   }
+  get size(): { readonly usedBytes: number; readonly totalBytes: number } {
+    const { usedBytes, totalBytes } = this.options.segments;
+    return { usedBytes, totalBytes };
+  }
   /** Null when the record is durable and absorbed. */
   async append(record: LogRecord, absorb: (placed: Placed) => void = NOTHING): Promise<DriveError | null> {
     const refusal = this.failure === null ? null : await this.options.health.refusal();

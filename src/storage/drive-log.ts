@@ -127,7 +127,7 @@ export class DriveLog {
     drive.health.end(
       new DriveError(
         "ReadOnly",
-        `${endpoint}: the commit log is damaged: ${end.value.damage}. The drive takes no writes; reads go on. Only if the other drives of its set are whole: stop sherd, empty the drive (or replace it) and start again, and they rebuild it; else copy what can be read first`,
+        `${endpoint}: the commit log is damaged: ${end.value.damage}. The drive takes no writes; reads go on. Stop sherd, run: sherd drive repair ${endpoint}, and start again: what is whole is kept, and the other drives bring the rest`,
       ),
     );
     return good(drive);
@@ -244,7 +244,8 @@ async function replay(options: DriveLogOptions, opened: Opened): Promise<DriveOu
   await changes?.retold(opened.isKnown && damage === null ? note.sequence + 1 : null);
   const recovery = new LogRecovery({ files, overlay, memory, images, changes, warn, isForeign });
   const end = await readLog(disk, segments, note, (found) => recovery.take(found));
-  if (typeof end === "number") return bad(files.error("read the commit log", end));
+  if (typeof end === "number")
+    return bad(files.error("read the commit log (with sherd stopped, sherd drive repair keeps what can be read)", end));
   const kept = changes?.after ?? 0;
   if (end.damage !== null || (end.segment !== null && kept > end.sequence))
     changes?.giveUp("its commit log is not whole");

@@ -58,12 +58,27 @@ export interface LocalDriveOptions {
   readonly warn: (message: string) => void;
 }
 
+export interface LogStats {
+  readonly usedBytes: number;
+  readonly totalBytes: number;
+  readonly usedFraction: number;
+  readonly syncs: number;
+  readonly records: number;
+  /** Keys brought into the tree so far, and those that only the log has. */
+  readonly applied: number;
+  readonly waiting: number;
+  readonly checkpointAgeSeconds: number;
+  readonly failures: number;
+  readonly isWritable: boolean;
+}
+
 export class LocalDrive implements Drive {
   readonly id: string;
   readonly endpoint: string;
   readonly upkeep: LocalUpkeep;
   private readonly disk: Disk;
   private readonly groupSync: GroupSync;
+  private readonly clock: Clock;
   /** Operation -> data directories that were staged and not yet given up. What a crash left is swept at the next start. */
   private readonly staged = new Map<string, Set<string>>();
 
@@ -84,6 +99,7 @@ export class LocalDrive implements Drive {
       read: (key) => this.read(key),
       isWanted: (op) => this.staged.has(op) || this.log.awaits(op),
     });
+    this.clock = options.clock;
   }
 
   /** Replays the commit log, puts away what a previous run staged, makes the system directories. */
@@ -128,14 +144,18 @@ export class LocalDrive implements Drive {
     return this.log.log.failure;
   }
   /** Figures of the commit log, for the metrics. */
-  logStats(): { syncs: number; records: number; applied: number; waiting: number; usedFraction: number } {
-    const { log, apply, overlay } = this.log;
+  logStats(): LogStats {
+    const { log, apply, overlay, health } = this.log;
     return {
+      ...log.size,
       syncs: log.syncs,
       records: log.records,
       applied: apply.applied,
       waiting: overlay.size,
       usedFraction: log.usedFraction,
+      checkpointAgeSeconds: (this.clock.elapsedMs() - apply.checkpointMs) / 1000,
+      failures: health.failures,
+      isWritable: health.failure === null,
     };
   }
 

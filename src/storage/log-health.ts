@@ -20,6 +20,8 @@ export interface LogHealthOptions {
 export class LogHealth {
   /** Why nothing is written; null = all is well. */
   failure: DriveError | null = null;
+  /** How often it failed, for the metrics. */
+  failures = 0;
   private attempt: (() => Promise<boolean>) | null = null;
   private attempting: Promise<void> | null = null;
   private attemptedMs = 0;
@@ -32,6 +34,7 @@ export class LogHealth {
   /** Nothing is written until the next start. */
   end(failure: DriveError): void {
     if (this.failure !== null && this.attempt === null) return;
+    this.failures++;
     this.failure = failure;
     this.attempt = null;
     this.stopTimer?.();
@@ -41,6 +44,7 @@ export class LogHealth {
   /** Nothing is written until `attempt` says that it can be. */
   suspend(failure: DriveError, attempt: () => Promise<boolean>): void {
     if (this.failure !== null) return;
+    this.failures++;
     this.failure = failure;
     this.attempt = attempt;
     this.attemptedMs = this.options.clock.elapsedMs();

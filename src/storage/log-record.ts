@@ -260,6 +260,15 @@ export function decodeRecord(bytes: Uint8Array, at: number): DecodedRecord | nul
   return new RecordReader(bytes.subarray(at, at + header.length)).read();
 }
 
+/** The key that a record with a wrong checksum may be of: for words, never to be believed. Null = it does not say. */
+export function guessKey(bytes: Uint8Array, at: number): string | null {
+  if (at + HEADER_BYTES > bytes.length) return null;
+  const length = new DataView(bytes.buffer, bytes.byteOffset + at, 4).getUint32(0, true);
+  if (length < HEADER_BYTES || at + length > bytes.length) return null;
+  const record = new RecordReader(bytes.subarray(at, at + length)).read()?.record;
+  return record !== undefined && "key" in record ? `${record.key.bucket}/${record.key.path}` : null;
+}
+
 class RecordReader {
   private readonly view: DataView;
   private readonly buffer: Buffer;

@@ -72,6 +72,12 @@ export class GroupSyncs {
   }
 }
 
+export function refuseUrls(endpoints: readonly string[]): void {
+  const url = endpoints.find((endpoint) => /^[a-z]+:\/\//i.test(endpoint));
+  if (url !== undefined)
+    throw new StartError("NoAccess", `${url}: several nodes are not there yet; give folders of this machine`);
+}
+
 interface Root {
   readonly endpoint: string;
   readonly path: string;

@@ -3,12 +3,14 @@
  * order for signatures, exact Content-Length, back pressure both ways, and answers `100-continue` only when the body is
  * first asked for. A response that cannot be finished destroys its connection. Bytes; milliseconds.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import type { ByteSink, ByteSource } from "../core/byte-stream.ts";
 import { OperatingError } from "../core/errors.ts";
 import type { CertificateFolder } from "./tls.ts";
 import { pauseSocketWithBody, tlsListener } from "./tls-listener.ts";
+
+const HEADER_CHECK_MS_MAX = 5_000;
 
 export class HttpError extends OperatingError<"ClientGone" | "BodyTimeout" | "CannotListen"> {}
 
@@ -31,8 +33,8 @@ export interface HttpRequest {
 export interface HttpResponder {
   /** Sends a whole response. `body` is not sent for HEAD, its length is. */
   send(status: number, headers: HeaderList, body: Uint8Array | string): Promise<void>;
-  /** Sends the head; the body of exactly `length` bytes follows through the sink, then `end`. */
-  start(status: number, headers: HeaderList, length: number): ByteSink;
+  /** Sends the head; the body of exactly `length` bytes (null = of any) follows through the sink, then `end`. */
+  start(status: number, headers: HeaderList, length: number | null): ByteSink;
   end(): Promise<void>;
   /** Breaks the connection: what was promised cannot be kept. */
   destroy(): void;
@@ -54,6 +56,12 @@ export interface HttpServerOptions {
   readonly headerBytesMax: number;
   /** A body that sends nothing for so long is given up. */
   readonly bodyIdleMs: number;
+  /** From the first byte of a request to the end of its headers: longer is answered 408. */
+  readonly headerMs: number;
+  /** A connection without a request is closed after so long. */
+  readonly idleMs: number;
+  /** Open at once; one more is closed at once. */
+  readonly connectionsMax: number;
   readonly handle: (exchange: HttpExchange) => Promise<void>;
   readonly failed: (error: unknown) => void;
 }
@@ -89,9 +97,16 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
     running.add(tracked);
   };
   const server = createServer(
-    { maxHeaderSize: options.headerBytesMax, requestTimeout: 0, headersTimeout: 60_000, keepAliveTimeout: 75_000 },
+    {
+      maxHeaderSize: options.headerBytesMax,
+      requestTimeout: 0,
+      headersTimeout: options.headerMs,
+      keepAliveTimeout: options.idleMs,
+      connectionsCheckingInterval: Math.min(options.headerMs, HEADER_CHECK_MS_MAX),
+    },
     onRequest,
   );
+  boundConnections(server, options.connectionsMax);
   server.on("checkContinue", (message, reply) => {
     // There is nothing to ask for. But botocore takes a final answer without it for that of its next request too, and hangs.
     if (message.headers["content-length"] === "0") reply.writeContinue();
@@ -124,6 +139,16 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
       return finished;
     },
   };
+}
+
+/** TLS connections too: they are handed to the server. */
+function boundConnections(server: Server, max: number): void {
+  let open = 0;
+  server.on("connection", (socket: Socket) => {
+    open++;
+    socket.once("close", () => open--);
+    if (open > max) socket.destroy();
+  });
 }
 
 function cannotListen({ host, port }: HttpServerOptions, error: unknown): HttpError {
@@ -325,7 +350,7 @@ class NodeResponder implements HttpResponder {
     return Promise.resolve();
   }
 
-  start(status: number, headers: HeaderList, length: number): ByteSink {
+  start(status: number, headers: HeaderList, length: number | null): ByteSink {
     this.head(status, headers, length);
     return { write: (bytes) => this.write(bytes) };
   }
@@ -340,11 +365,11 @@ class NodeResponder implements HttpResponder {
     this.message.socket?.destroy();
   }
 
-  private head(status: number, headers: HeaderList, length: number): void {
+  private head(status: number, headers: HeaderList, length: number | null): void {
     this.headSent = true;
     const flat: string[] = [];
     for (const [name, value] of headers) flat.push(name, value);
-    if (status !== 204 && status !== 304) flat.push("Content-Length", String(length));
+    if (length !== null && status !== 204 && status !== 304) flat.push("Content-Length", String(length));
     this.reply.writeHead(status, flat);
   }
 

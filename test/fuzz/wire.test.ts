@@ -48,6 +48,7 @@ const AUTH: AuthOptions = {
   identities: rootOnly("key", SECRET),
   region: "us-east-1",
   nowMs: () => NOW_MS,
+  signatureV2: true,
   signingKeys,
 };
 

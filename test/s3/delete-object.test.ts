@@ -83,5 +83,18 @@ test("conditions that do not hold keep the object", async () => {
   expect(
     await remove({ "if-match": etag, "x-amz-if-match-size": "5", "x-amz-if-match-last-modified-time": time }),
   ).toBe(204);
-  expect(await remove({ "if-match": "*" })).toBe(412);
+  // Conditions say what may be deleted: where nothing is, there is nothing to keep.
+  expect(await remove({ "if-match": "*" })).toBe(204);
+  expect(await remove({ "if-match": '"other"' })).toBe(204);
+});
+
+test("on a delete marker only If-Match: * holds", async () => {
+  await enableVersioning(s3, "bucket");
+  await s3.call("PUT", "/bucket/marked", { body: "1" });
+  await s3.call("DELETE", "/bucket/marked");
+  const remove = (headers: Record<string, string>): Promise<number> =>
+    s3.call("DELETE", "/bucket/marked", { headers }).then((a) => a.status);
+  expect(await remove({ "if-match": '"other"' })).toBe(412);
+  expect(await remove({ "x-amz-if-match-size": "1" })).toBe(412);
+  expect(await remove({ "if-match": "*" })).toBe(204);
 });

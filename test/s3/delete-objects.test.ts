@@ -42,9 +42,7 @@ test("without a digest, or with a wrong one, nothing goes", async () => {
     "BadDigest",
   );
   const crc = { "x-amz-checksum-crc32": "AAAAAA==" };
-  expect((await s3.call("POST", "/bucket", { query: "delete", body, headers: crc })).code).toBe(
-    "XAmzContentChecksumMismatch",
-  );
+  expect((await s3.call("POST", "/bucket", { query: "delete", body, headers: crc })).code).toBe("BadDigest");
   expect((await s3.call("HEAD", "/bucket/safe")).status).toBe(200);
 });
 

@@ -40,6 +40,8 @@ export interface S3Server {
   readonly host: string;
   readonly port: number;
   readonly root: string;
+  /** Ends the server's process without a word, and starts it again on the same port. */
+  restart(): Promise<void>;
   call(method: string, path: string, options?: Options): Promise<Answer>;
   /** Bytes as they are. */
   raw(...pieces: (string | Uint8Array)[]): Promise<Answer>;
@@ -49,13 +51,15 @@ export interface S3Server {
 export async function startServer(environment: Readonly<Record<string, string>> = {}): Promise<S3Server> {
   const root = mkdtempSync(join(tmpdir(), "sherd-s3-"));
   const main = join(import.meta.dir, "../../src/main.ts");
-  const server = Bun.spawn([process.execPath, main, "server", "--json", "--address", "127.0.0.1:0", "./d{1...4}"], {
-    cwd: root,
-    env: { ...process.env, SHERD_ROOT_USER: KEYS.user, SHERD_ROOT_PASSWORD: KEYS.secret, ...environment },
-    stdout: "pipe",
-    stdin: "ignore",
-    stderr: "inherit",
-  });
+  const spawn = (address: string) =>
+    Bun.spawn([process.execPath, main, "server", "--json", "--address", address, "./d{1...4}"], {
+      cwd: root,
+      env: { ...process.env, SHERD_ROOT_USER: KEYS.user, SHERD_ROOT_PASSWORD: KEYS.secret, ...environment },
+      stdout: "pipe",
+      stdin: "ignore",
+      stderr: "inherit",
+    });
+  let server = spawn("127.0.0.1:0");
   const port = await portOf(server.stdout);
   const at = { host: "127.0.0.1", port };
   return {
@@ -63,6 +67,12 @@ export async function startServer(environment: Readonly<Record<string, string>> 
     root,
     call: (method, path, options = {}) => call(at, method, path, options),
     raw: async (...pieces) => shown(await exchange(at, pieces)),
+    async restart() {
+      server.kill("SIGKILL");
+      await server.exited;
+      server = spawn(`127.0.0.1:${port}`);
+      await portOf(server.stdout);
+    },
     async stop() {
       server.kill("SIGTERM");
       const code = await server.exited;

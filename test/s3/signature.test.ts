@@ -102,7 +102,7 @@ test("two ways of signing at once, and ways that are none, are refused", async (
   expect([both.status, both.code]).toEqual([400, "InvalidRequest"]);
   expect((await get("Basic YTpi")).code).toBe("InvalidRequest");
   expect([(await get("Bearer abc")).status, (await get("Bearer abc")).code]).toEqual([403, "AccessDenied"]);
-  expect((await get("AWS key:signature")).code).toBe("NotImplemented");
+  expect((await get("AWS key:signature")).code).toBe("AccessDenied");
   for (const junk of [
     "AWS4-HMAC-SHA256",
     "AWS4-HMAC-SHA256 junk",

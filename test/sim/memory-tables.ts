@@ -1,5 +1,9 @@
-/** OrderedTables in memory: what a process left is gone at a crash, as a rebuildable cache may be. Damage and failures on demand. */
+/**
+ * OrderedTables in memory. `afterCrash` is what a power cut leaves of them: the batches that a sync covered and a prefix of
+ * those after it (a write-ahead log's checksums chain), or the table before it was made anew, or none. Damage on demand.
+ */
 import { SortedMap } from "../../src/core/sorted-map.ts";
+import type { Rng } from "../../src/sys/rng.ts";
 import {
   type OrderedTable,
   type TableBatch,
@@ -14,6 +18,15 @@ interface Content {
   groups: Map<string, SortedMap<TableChange>>;
   sums: Map<string, Map<number, number>>;
   notes: Map<string, string>;
+  /** Every batch since it was made, and how many of them a sync covered; null = not even that it was made. */
+  readonly batches: TableBatch[];
+  synced: number | null;
+  /** What it took the place of. */
+  readonly before: Content | null;
+}
+
+function emptyContent(before: Content | null): Content {
+  return { groups: new Map(), sums: new Map(), notes: new Map(), batches: [], synced: null, before };
 }
 
 export class MemoryTables implements Tables {
@@ -28,12 +41,41 @@ export class MemoryTables implements Tables {
   }
   create(path: string): Promise<OrderedTable> {
     this.damaged.delete(path);
-    const content = { groups: new Map(), sums: new Map(), notes: new Map() };
+    const content = emptyContent(this.files.get(path) ?? null);
     this.files.set(path, content);
     return Promise.resolve(new MemoryTable(content, () => this.damaged.has(path) || this.files.get(path) !== content));
   }
   close(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** What has been written until now of the tables below a mount; call the result when its sync is done. */
+  syncing(mount: string): () => void {
+    const covered = [...this.files].filter(([path]) => path.startsWith(`${mount}/`));
+    const counts = covered.map(([, content]) => content.batches.length);
+    return () => {
+      for (const [i, [, content]] of covered.entries())
+        content.synced = Math.max(content.synced ?? 0, counts[i] as number);
+    };
+  }
+
+  /** What the next process finds after a power cut. */
+  afterCrash(rng: Rng): MemoryTables {
+    const after = new MemoryTables();
+    for (const [path, content] of this.files) {
+      let left: Content | null = content;
+      while (left !== null && left.synced === null && rng.next() < 0.5) left = left.before;
+      if (left === null) continue;
+      const unsynced = left.batches.length - (left.synced ?? 0);
+      const count = (left.synced ?? 0) + Math.floor(rng.next() * (unsynced + 1));
+      const fresh = emptyContent(null);
+      const table = new MemoryTable(fresh, () => false);
+      for (const batch of left.batches.slice(0, count)) table.take(batch);
+      fresh.synced = count;
+      after.files.set(path, fresh);
+      if (rng.next() < 0.05) after.damaged.add(path);
+    }
+    return after;
   }
 }
 
@@ -70,6 +112,11 @@ class MemoryTable implements OrderedTable {
   async write(batch: TableBatch): Promise<void> {
     await Promise.resolve();
     this.demand();
+    this.take(batch);
+  }
+
+  take(batch: TableBatch): void {
+    this.content.batches.push(batch);
     for (const group of batch.dropped) {
       this.content.groups.delete(group);
       this.content.sums.delete(group);
@@ -99,6 +146,7 @@ class MemoryTable implements OrderedTable {
   async sync(): Promise<void> {
     await Promise.resolve();
     this.demand();
+    this.content.synced = this.content.batches.length;
   }
   check(): Promise<boolean> {
     return Promise.resolve(!this.isDamaged());

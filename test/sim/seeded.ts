@@ -55,6 +55,9 @@ export class SimulatedClock implements Clock {
     });
     await promise;
   }
+  yieldNow(): Promise<void> {
+    return Promise.resolve();
+  }
   after(ms: number, run: () => void): () => void {
     const timer = { at: this.ms + ms, run };
     this.timers.add(timer);

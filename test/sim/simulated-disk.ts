@@ -155,8 +155,10 @@ export class SimulatedDisk implements Disk {
   /** Changes one byte of a file behind everybody's back. */
   damage(path: string, offset: number): void {
     const { files, names } = this.locate(path);
-    const { bytes } = files.find(names);
-    bytes[offset] = (bytes[offset] as number) ^ 1;
+    const { bytes, durableBytes } = files.find(names);
+    const flipped = (bytes[offset] as number) ^ 1;
+    bytes[offset] = flipped;
+    if (offset < durableBytes.length) durableBytes[offset] = flipped;
   }
   /** Cuts a file short behind everybody's back. */
   cut(path: string, bytes: number): void {

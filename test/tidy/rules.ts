@@ -32,7 +32,7 @@ export const IMPORT_TABLE: Readonly<Record<string, readonly string[]>> = {
   object: ["core", "sys", "observe", "codec", "kms", "cluster", "erasure", "bucket"],
   background: ["core", "sys", "observe", "storage", "cluster", "erasure", "bucket", "object"],
   s3: ["core", "sys", "observe", "codec", "bucket", "object", "iam"],
-  admin: ["core", "sys", "observe", "kms", "cluster", "erasure", "bucket", "object", "iam", "background"],
+  admin: ["core", "sys", "observe", "codec", "kms", "cluster", "erasure", "bucket", "object", "iam", "background"],
   console: ["core", "sys"],
 };
 

@@ -99,6 +99,9 @@ describe("values", () => {
       rootPassword: "minioadmin",
       domains: [],
       region: "",
+      objectOwnership: "BucketOwnerEnforced",
+      signatureV2: true,
+      corsOrigins: ["*"],
       standardClass: "",
       reducedClass: "",
       storageClassOptimize: "availability",
@@ -115,9 +118,17 @@ describe("values", () => {
       staleUploadMs: 86_400_000,
       restore: null,
       drop: null,
+      connectionsMax: 16_384,
+      headerMs: 30_000,
+      idleMs: 75_000,
+      bodyIdleMs: 60_000,
       drainTimeoutMs: 30_000,
+      logSizeBytes: 67_108_864,
+      dryRun: false,
       rootIsDefault: true,
       ignoredEnvironment: [],
+      kmsSecretKey: null,
+      identityEnvironment: new Map(),
     });
   });
 
@@ -162,6 +173,11 @@ describe("values", () => {
     expect(serverOptions(["--address", text]).address).toEqual({ host, port });
   });
 
+  test("the size of the commit logs", () => {
+    expect(serverOptions(["--log-size", "1GiB"]).logSizeBytes).toBe(2 ** 30);
+    expect(serverOptions([], { SHERD_LOG_SIZE: "100MB" }).logSizeBytes).toBe(100_000_000);
+  });
+
   test.each([
     ["1m30s", 90_000],
     ["500ms", 500],
@@ -177,6 +193,9 @@ describe("values", () => {
     ["--codec-tier", "sse9", "expected auto, portable, avx2, avx512 or neon"],
     ["--codec-threads", "-1", "expected a whole number from 0 to 256"],
     ["--shutdown-timeout", "30", "expected a duration"],
+    ["--log-size", "32MiB", "expected a size from 48MiB to 4GiB"],
+    ["--log-size", "5GiB", "expected a size from 48MiB to 4GiB"],
+    ["--log-size", "much", "expected a size from 48MiB to 4GiB"],
   ])("%s %s is refused: %s", (flag, value, message) => {
     expect(refusal(["server", flag, ...(value === null ? [] : [value]), "./d1"])).toContain(message);
   });
@@ -205,8 +224,8 @@ describe("refusals", () => {
   });
 
   test("an unknown MINIO_ variable is reported as having no effect", () => {
-    const options = serverOptions([], { MINIO_KMS_SECRET_KEY: "k:v", MINIO_NOTIFY_WEBHOOK_ENABLE_T1: "on", HOME: "/" });
-    expect(options.ignoredEnvironment).toEqual(["MINIO_KMS_SECRET_KEY", "MINIO_NOTIFY_WEBHOOK_ENABLE_T1"]);
+    const options = serverOptions([], { MINIO_ETCD_ENDPOINTS: "e", MINIO_NOTIFY_WEBHOOK_ENABLE_T1: "on", HOME: "/" });
+    expect(options.ignoredEnvironment).toEqual(["MINIO_ETCD_ENDPOINTS", "MINIO_NOTIFY_WEBHOOK_ENABLE_T1"]);
   });
 
   test("what Kubernetes sets for a service called sherd is no option", () => {

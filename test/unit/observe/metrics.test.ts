@@ -58,6 +58,20 @@ const SOURCES: MetricSources = {
     writes: { lentBytes: 65536, capacityBytes: 1e8 },
     reads: { lentBytes: 0, capacityBytes: 1e8 },
   }),
+  commitLogs: () => [
+    {
+      endpoint: "/d1",
+      usedBytes: 7e6,
+      totalBytes: 67_108_864,
+      records: 640,
+      syncs: 40,
+      applied: 500,
+      waiting: 140,
+      checkpointAgeSeconds: 2.5,
+      failures: 1,
+      isWritable: false,
+    },
+  ],
   groupSyncs: () => ({ syncs: 8, served: 80 }),
 };
 
@@ -69,6 +83,7 @@ function handClock(): Clock & { advance(ms: number, late: number): void } {
     nowMs: () => 1_000_000 + now,
     nowNs: () => BigInt(now) * 1_000_000n,
     elapsedMs: () => now,
+    yieldNow: () => Promise.resolve(),
     sleep: () => Promise.resolve(),
     after(ms, run) {
       timers.set(run, now + ms);
@@ -146,6 +161,12 @@ test("the node tells its drives, its process and what is ours; what is unknown i
   expect(samples.has("minio_node_process_virtual_memory_bytes")).toBe(false);
   expect(samples.get("minio_heal_objects_heal_total")).toBe(10);
   expect(samples.get("sherd_group_sync_callers_total")).toBe(80);
+  const log = (what: string): number | undefined => samples.get(`sherd_commit_log_${what}{drive="/d1"}`);
+  expect([log("used_bytes"), log("size_bytes"), log("records_total"), log("syncs_total")]).toEqual([
+    7e6, 67_108_864, 640, 40,
+  ]);
+  expect([log("unapplied_keys"), log("applied_keys_total"), log("checkpoint_age_seconds")]).toEqual([140, 500, 2.5]);
+  expect([log("failures_total"), log("writable")]).toEqual([1, 0]);
   expect(samples.get('minio_software_version_info{version="0.1.0"}')).toBe(1);
 });
 

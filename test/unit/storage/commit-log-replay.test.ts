@@ -104,7 +104,7 @@ test("damage in the middle stops writes and says what to do; reads and the log i
   const again = await openDrive(damaged, { warn: (message) => warnings.push(message) });
   expect(again.writeFailure?.code).toBe("ReadOnly");
   expect(warnings.join()).toContain("damaged");
-  expect(warnings.join()).toContain("empty the drive (or replace it)");
+  expect(warnings.join()).toContain(`sherd drive repair ${ROOT}`);
   expect((await again.commit(keyOf("key9"), put(90n, "x"), terms(90n))).ok).toBe(false);
   expect(await tagAt(again, "key1")).toBe("t1");
   await again.close();

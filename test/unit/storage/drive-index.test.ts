@@ -30,6 +30,8 @@ interface Place {
   readonly warnings: string[];
   /** Keys in the tree. */
   readonly keys: Set<string>;
+  /** Of the process: what a killed one had put off never runs. */
+  life: { isOver: boolean };
   looks: number;
 }
 
@@ -38,13 +40,14 @@ async function newPlace(name: string, keys: readonly string[]): Promise<Place> {
   mkdirSync(`${root}/.minio.sys/sherd`, { recursive: true });
   const disk = SimulatedDisk.create(codec, 1, [root]);
   await disk.run([step.mkdirPath(`${root}/.minio.sys/tmp`, root)]);
-  return { root, disk, warnings: [], keys: new Set(keys), looks: 0 };
+  return { root, disk, warnings: [], keys: new Set(keys), life: { isOver: false }, looks: 0 };
 }
 
 function indexAt(place: Place): DriveIndex {
-  const { root, disk, warnings } = place;
+  const { root, disk, warnings, life } = place;
+  const mortal: Clock = { ...clock, after: (ms, run) => clock.after(ms, () => (life.isOver ? undefined : run())) };
   return new DriveIndex({
-    ...{ tables, clock, disk, root, endpoint: root, summaries: new SummaryCache() },
+    ...{ tables, clock: mortal, disk, root, endpoint: root, summaries: new SummaryCache() },
     warn: (message) => warnings.push(message),
     newIdentity: () => seededRng(warnings.length + place.looks + 1).uuid(),
     tree: {
@@ -77,6 +80,10 @@ async function begun(place: Place, retold: number | null = null): Promise<DriveI
   await index.retold(retold);
   await index.begin();
   return index;
+}
+function kill(place: Place): void {
+  place.life.isOver = true;
+  place.life = { isOver: false };
 }
 function put(place: Place, index: DriveIndex, sequence: number, key: string): void {
   place.keys.add(key);
@@ -131,13 +138,16 @@ test("what a crash left is believed only if what it missed is told again", async
   await first.settled();
   for (let i = 1; i <= 5; i++) put(place, first, i, `k${i}`);
   await first.keep(5);
-  put(place, first, 6, "k6"); // and now it is killed
+  put(place, first, 6, "k6");
+  kill(place);
   const { looks } = place;
 
   const told = await begun(place, 6);
   expect([place.looks, told.after <= 6 && told.after >= 5]).toEqual([looks, true]);
   for (let i = told.after + 1; i <= 6; i++) put(place, told, i, `k${i}`);
   expect(keysOf(told)).toEqual(["a", "k1", "k2", "k3", "k4", "k5", "k6"]);
+
+  kill(place);
 
   const late = await begun(place, 90);
   await late.settled();
