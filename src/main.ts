@@ -12,6 +12,7 @@ import { storageClassesOf } from "./config/storage-class.ts";
 import { OperatingError } from "./core/errors.ts";
 import { createLog, type Log } from "./observe/log.ts";
 import { healDrivesLogged } from "./background/drive-healer.ts";
+import { quarantineCommand } from "./background/quarantine-report.ts";
 import { measureCodec } from "./codec/speed.ts";
 import { openStore, type Outside, startServer, VERSION } from "./server.ts";
 import { LOG_DEFAULTS } from "./storage/drive-log.ts";
@@ -51,6 +52,9 @@ async function main(): Promise<void> {
     case "drive flush":
       await flush(command);
       return;
+    case "quarantine":
+      await quarantine(command);
+      return;
     case "drive repair":
       await repair(command);
       return;
@@ -59,7 +63,7 @@ async function main(): Promise<void> {
   }
 }
 
-type OnDrives = Extract<Command, { name: "server" | "plan" | "heal" | "drive flush" | "drive repair" }>;
+type OnDrives = Extract<Command, { name: "server" | "plan" | "heal" | "quarantine" | "drive flush" | "drive repair" }>;
 
 function outsideOf(options: ServerOptions): Outside & { readonly log: Log } {
   const clock = realClock();
@@ -138,6 +142,15 @@ async function flush({ options, endpoints }: OnDrives): Promise<void> {
   await store.close();
   if (left.length === 0) outside.log.info("flushed", { drives: endpoints.length });
   exitFlushed(left.length === 0 ? 0 : 1);
+}
+
+async function quarantine({ options, endpoints }: OnDrives): Promise<void> {
+  holdProcess();
+  const store = await openStore(options, endpoints, outsideOf({ ...options, quiet: true }));
+  const { text, failed } = await quarantineCommand(store.pools, options);
+  process.stdout.write(text);
+  await store.close();
+  exitFlushed(failed ? 1 : 0);
 }
 
 /** Damaged commit logs, one drive after the other: one that fails ends no other's repair. Exit 1 when a damaged one is left. */

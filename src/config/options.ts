@@ -6,6 +6,7 @@
  */
 import type { z } from "zod";
 import { nearestName } from "./nearest-name.ts";
+import { type OptionRow, row } from "./option-row.ts";
 import {
   anyText,
   domainList,
@@ -22,25 +23,7 @@ import {
   originList,
   textOfLength,
 } from "./option-values.ts";
-
-interface OptionRow<Schema extends z.ZodType = z.ZodType> {
-  /** Without the dashes; null: no flag (secrets do not belong in a process list). */
-  readonly flag: string | null;
-  /** Without `SHERD_`; the alias is the same with `MINIO_`. */
-  readonly env: string;
-  /** More `MINIO_*` names for it. */
-  readonly aliases?: readonly string[];
-  readonly schema: Schema;
-  /** As text, parsed like one that was given. */
-  readonly fallback: string;
-  /** What help shows for the value; null: a switch. */
-  readonly value: string | null;
-  readonly help: string;
-  /** Never printed back. */
-  readonly secret?: boolean;
-}
-
-const row = <Schema extends z.ZodType>(definition: OptionRow<Schema>): OptionRow<Schema> => definition;
+import { UPKEEP_OPTIONS } from "./upkeep-options.ts";
 
 const OPTIONS = {
   address: row({
@@ -233,6 +216,23 @@ const OPTIONS = {
     value: "jwt|public",
     help: "whether the metrics paths need a bearer token",
   }),
+  ...UPKEEP_OPTIONS,
+  restore: row({
+    flag: "restore",
+    env: "RESTORE",
+    schema: optionalText,
+    fallback: "",
+    value: "ID",
+    help: "for `sherd quarantine`: give this version back",
+  }),
+  drop: row({
+    flag: "drop",
+    env: "DROP",
+    schema: optionalText,
+    fallback: "",
+    value: "ID",
+    help: "for `sherd quarantine`: remove this version for good",
+  }),
   connectionsMax: row({
     flag: null,
     env: "CONNECTIONS_MAX",
@@ -311,7 +311,7 @@ interface OnDrives {
 }
 
 export type Command =
-  | ({ readonly name: "server" | "plan" | "heal" | "drive flush" | "drive repair" } & OnDrives)
+  | ({ readonly name: "server" | "plan" | "heal" | "quarantine" | "drive flush" | "drive repair" } & OnDrives)
   | { readonly name: "codec"; readonly options: ServerOptions }
   | { readonly name: "help"; readonly text: string }
   | { readonly name: "version" }
@@ -327,6 +327,7 @@ const COMMANDS = {
   plan: "show pools, sets, parity and usable bytes of these drives; writes nothing",
   heal: "rebuild what is missing or damaged on these drives",
   "drive flush": "after a crash: bring what the commit logs hold into MinIO's layout, without serving",
+  quarantine: "list versions that were set aside because too few drives have them; --restore ID gives one back",
   "drive repair": "with the server stopped: make a damaged commit log of these drives usable; --dry-run only looks",
   codec: "show the instruction set and the speed of this CPU",
 } as const;
@@ -495,6 +496,7 @@ function readCommand(argv: readonly string[], env: Environment): Command {
     case "server":
     case "plan":
     case "heal":
+    case "quarantine":
       return { name, options: readOptions(given, env), endpoints: endpointsOf(name, rest, env) };
     case "drive": {
       const [what, ...drives] = rest;

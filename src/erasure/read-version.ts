@@ -81,8 +81,12 @@ async function lookAgain(set: ErasureSet, first: KeyReading, how: Ask): Promise<
 /** Drives that hold data shards first, so that an inline object comes with its metadata. */
 function readOrder(set: ErasureSet, key: ObjectPath): number[] {
   const dist = set.distribution(key);
-  const usable = (i: number): number =>
-    set.drives[i] == null ? 1000 : set.drives[i].state !== "ok" ? 100 : set.rebuilding.has(i) ? 50 : 0;
+  const behind = set.debt?.behind(key) ?? null;
+  const usable = (i: number): number => {
+    if (set.drives[i] == null) return 1000;
+    if (set.drives[i].state !== "ok" || behind?.has(i) === true) return 100;
+    return set.rebuilding.has(i) ? 50 : 0;
+  };
   return dist.map((_, i) => i).sort((a, b) => usable(a) + (dist[a] as number) - (usable(b) + (dist[b] as number)));
 }
 
@@ -169,14 +173,16 @@ function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[
       { key, stamp: verdict.stamp.toString() },
     );
   const metas: (XlMeta | null | undefined)[] = [];
+  const behind = set.debt?.behind(key) ?? null; // a drive that returns must not decide by what it slept through
   const views: View[] = [];
   let highest = 0n;
   for (const [i, state] of states.entries()) {
     if (state === undefined) continue;
-    const behind = state.prev !== null && verdict.rollBack.has(state.stamp);
-    const meta = decode(behind ? state.prev.meta : state.meta);
+    const isTakenBack = state.prev !== null && verdict.rollBack.has(state.stamp);
+    const meta = decode(isTakenBack ? state.prev.meta : state.meta);
     metas[i] = meta ?? null;
-    if (meta !== undefined) views.push({ drive: i, stamp: state.stamp, inDoubt: state.prev !== null, meta });
+    const isBehind = behind?.has(i) === true;
+    if (meta !== undefined) views.push({ drive: i, stamp: state.stamp, inDoubt: state.prev !== null, isBehind, meta });
     if (state.stamp > highest) highest = state.stamp;
     if (state.promised > highest) highest = state.promised;
   }
