@@ -44,7 +44,6 @@ const clock: Clock = {
   nowNs: () => BigInt(nowMs) * 1_000_000n,
   elapsedMs: () => nowMs,
   sleep: () => Promise.resolve(),
-  yieldNow: () => Promise.resolve(),
   after: () => () => undefined,
   yieldNow: () => Promise.resolve(),
 };
