@@ -14,7 +14,6 @@ import { layoutPools, type PoolLayout } from "./config/endpoints.ts";
 import type { ServerOptions } from "./config/options.ts";
 import { storageClassesOf } from "./config/storage-class.ts";
 import { BlockPool } from "./core/block-pool.ts";
-import { QuorumError } from "./core/quorum-error.ts";
 import { BackgroundWork } from "./erasure/background-work.ts";
 import type { DamageReport } from "./erasure/damage.ts";
 import { DigestLanes } from "./erasure/digest-lanes.ts";
