@@ -28,13 +28,13 @@ import { resolveAll } from "./erasure/resolve-doubt.ts";
 import { type OpenedIdentities, openIdentities } from "./admin/open-identities.ts";
 import type { AdminOptions } from "./admin/serve.ts";
 import { serveAside } from "./admin/serve-aside.ts";
-import { BuiltinKms } from "./kms/builtin-kms.ts";
 import type { Kms } from "./kms/kms.ts";
-import type { ObjectContext } from "./object/context.ts";
+import { openKms } from "./kms/open-kms.ts";
+import { CompletedUploads, type ObjectContext } from "./object/context.ts";
+import { newTransforms } from "./object/transforms.ts";
 import { errorCodeOf, errorMessageOf, errorStatusOf } from "./s3/error-reply.ts";
 import { signedCall } from "./s3/signed-call.ts";
 import type { AuthOptions } from "./s3/authenticate.ts";
-import { CompletedUploads } from "./object/context.ts";
 import { EventLoopLag } from "./observe/event-loop-lag.ts";
 import type { Log } from "./observe/log.ts";
 import { Metrics } from "./observe/metrics.ts";
@@ -49,7 +49,7 @@ import { LOG_DEFAULTS } from "./storage/drive-log.ts";
 import { flushDrives } from "./storage/flush-drives.ts";
 import { GuardedDrive } from "./storage/guarded-drive.ts";
 import type { LocalDrive } from "./storage/local-drive.ts";
-import { GroupSyncs, type OpenedPool, openPool, refuseUrls, StartError } from "./storage/open-pool.ts";
+import { GroupSyncs, type OpenedPool, openPool, refuseUrls } from "./storage/open-pool.ts";
 import { SummaryCache } from "./storage/version-summary.ts";
 import type { HttpServerOptions, RunningServer } from "./sys/http.ts";
 import { startHttpServer } from "./sys/http.ts";
@@ -292,6 +292,26 @@ function markReplaced(
   return [...found];
 }
 
+function objectContext(
+  options: ServerOptions,
+  store: OpenedStore,
+  kms: Kms | null,
+  { clock, rng }: Outside,
+): ObjectContext {
+  const { codec, pool, resources } = store;
+  const means = { codec, jobs: pool, rng: resources.rng, lanes: resources.digests, kms };
+  return {
+    store: store.pools,
+    buckets: new BucketCatalog(store.pools, clock),
+    codec,
+    clock,
+    rng,
+    region: options.region,
+    completed: new CompletedUploads(),
+    transforms: newTransforms(means, options),
+  };
+}
+
 export interface RunningSherd {
   readonly url: string;
   /** What an administrator asked for over the network. */
@@ -311,13 +331,12 @@ export async function startServer(
   const store = await openStore(options, endpoints, outside);
   const { pools, codec } = store;
   const lag = new EventLoopLag(clock);
-  const buckets = new BucketCatalog(pools, clock);
-  const objects = objectsOf(options, store, buckets, outside);
+  const kms = await openKms(options, { codec, rng });
+  const objects = objectContext(options, store, kms, outside);
   const host = `${options.address.host === "" ? "127.0.0.1" : options.address.host}:${options.address.port}`;
   const served = new ClientLoad();
   const upkeep = upkeepOf(options, store, outside, { served, lag });
   const metrics = new Metrics({ sources: metricSources(store, upkeep), clock, lag, server: host, version: VERSION });
-  const kms = builtinKms(options, codec, rng);
   const identities = await openIdentities({ pools, codec, clock, rng, log, kms, options });
   const nextRequestId = requestIds(rng);
   const auth: AuthOptions = {
@@ -407,20 +426,13 @@ function s3Handler(parts: {
       serveAside(exchange, {
         pools,
         metrics,
+        kms: objects.transforms.kms,
         isPublic: options.metricsAuth === "public",
         secretOf: identities.metricsSecretOf,
         nowMs: () => clock.nowMs(),
         admin,
       }),
   });
-}
-
-function builtinKms(options: ServerOptions, codec: Codec, rng: Rng): Kms | null {
-  if (options.kmsSecretKey === null) return null;
-  const kms = BuiltinKms.parse(options.kmsSecretKey, { codec, rng });
-  if (kms === null)
-    throw new StartError("NoAccess", "MINIO_KMS_SECRET_KEY is not of the form <id>:<base64 of 32 bytes>");
-  return kms;
 }
 
 function adminOptions(parts: {
@@ -505,12 +517,6 @@ async function stopAll(parts: {
   await parts.upkeep.stop();
   await parts.store.close();
   return finished;
-}
-
-function objectsOf(options: ServerOptions, store: OpenedStore, buckets: BucketCatalog, { clock, rng }: Outside) {
-  const { pools, codec } = store;
-  const { region } = options;
-  return { store: pools, buckets, codec, clock, rng, region, completed: new CompletedUploads() };
 }
 
 function upkeepOf(

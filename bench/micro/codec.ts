@@ -4,9 +4,10 @@
  */
 import { bench, do_not_optimize, run } from "mitata";
 import { DIGEST, Digest } from "../../src/codec/checksum.ts";
+import { sealedSize, StreamKey } from "../../src/codec/dare.ts";
 import { type Codec, loadCodec, TIER_NAMES } from "../../src/codec/native.ts";
 import { NativePool } from "../../src/codec/pool.ts";
-import { step } from "../../src/sys/disk.ts";
+import { s2Room, step } from "../../src/sys/disk.ts";
 
 const MIB = 1024 * 1024;
 const HASH_BYTES = 32;
@@ -93,6 +94,41 @@ function digestCases(codec: Codec): Case[] {
   ];
 }
 
+/** What encryption and compression add, a block at a time. */
+function protectionCases(codec: Codec): Case[] {
+  const plain = slots(MIB);
+  for (let i = 0; i < MIB; i++) plain[i] = 97 + ((i * i + (i >> 7)) % 23) * (i % 61 < 40 ? 1 : 0);
+  const sealed = slots(sealedSize(MIB));
+  const out = slots(s2Room(MIB));
+  const nonce = new Uint8Array(12);
+  const address = (bytes: Uint8Array): number => codec.ptr(bytes);
+  const ciphers = (["AES-256-GCM", "ChaCha20-Poly1305"] as const).flatMap((cipher): Case[] => {
+    const writer = StreamKey.of(new Uint8Array(32), { cipher, nonce });
+    const seal = (): number =>
+      codec.symbols.sherd_dare_seal(address(writer.memory), address(plain), MIB, address(sealed), 0, 1);
+    const open = (): number => {
+      seal(); // opened in another place, so that it can be opened again
+      using reader = StreamKey.of(new Uint8Array(32), null);
+      return codec.symbols.sherd_dare_open(address(reader.memory), address(sealed), sealed.length, address(out), 0, 1);
+    };
+    return [
+      { name: `${cipher}: encrypt 1 MiB`, bytes: MIB, bars: null, run: seal },
+      { name: `${cipher}: encrypt and decrypt 1 MiB`, bytes: MIB, bars: null, run: open },
+    ];
+  });
+  const compress = (): number => Number(codec.symbols.sherd_s2_chunk(address(plain), MIB, address(out)));
+  const chunk = slots(s2Room(MIB));
+  const size = Number(codec.symbols.sherd_s2_chunk(address(plain), MIB, address(chunk)));
+  const crc = new DataView(chunk.buffer, chunk.byteOffset).getUint32(4, true);
+  const decompress = (): number =>
+    Number(codec.symbols.sherd_s2_decode(address(chunk) + 8, size - 8, address(sealed), MIB, crc));
+  return [
+    ...ciphers,
+    { name: `S2: compress 1 MiB to ${Math.round((size * 100) / MIB)} %`, bytes: MIB, bars: null, run: compress },
+    { name: "S2: decompress it", bytes: MIB, bars: null, run: decompress },
+  ];
+}
+
 /** Nanoseconds a call, the best of several rounds: other work on the machine only ever adds. */
 function nanoseconds(work: () => unknown): number {
   let calls = 1;
@@ -123,7 +159,8 @@ const lower = [3, 2, 1]
   .filter((tier) => tier < codec.tier)
   .map((tier) => loadCodec({ tier }))
   .filter(({ tier }, i, all) => tier > 0 && all.findIndex((c) => c.tier === tier) === i);
-const cases = [...codingCases(codec), ...digestCases(codec)];
+const casesOf = (each: Codec): Case[] => [...codingCases(each), ...digestCases(each), ...protectionCases(each)];
+const cases = casesOf(codec);
 for (const { name, run: work } of cases) bench(name, work);
 const pool = new NativePool(codec, { threads: 2, threadsMax: 8 });
 const nothing = [step.stat("/")];
@@ -135,5 +172,5 @@ bench("pool: 32 tasks in flight", async () => {
 });
 await run();
 summarize(codec, cases);
-for (const each of lower) summarize(each, [...codingCases(each), ...digestCases(each)]);
+for (const each of lower) summarize(each, casesOf(each));
 process.exit(0);

@@ -1,6 +1,7 @@
 /** What lies under /minio/ and is not S3: health, metrics, the admin API. Source: s3-api.md §6, admin API §1. */
 import { clusterHealth } from "../erasure/health.ts";
 import type { Pools } from "../erasure/pools.ts";
+import type { Kms } from "../kms/kms.ts";
 import { type Metrics, metricsKindOf } from "../observe/metrics.ts";
 import { bearerIsValid } from "../observe/prometheus-auth.ts";
 import type { HttpExchange } from "../sys/http.ts";
@@ -9,6 +10,7 @@ import { type AdminOptions, isAdminPath, serveAdmin } from "./serve.ts";
 export interface Aside {
   readonly pools: Pools;
   readonly metrics: Metrics;
+  readonly kms: Kms | null;
   readonly isPublic: boolean;
   readonly secretOf: (accessKey: string) => string | undefined;
   readonly nowMs: () => number;
@@ -42,7 +44,12 @@ export async function serveAside(exchange: HttpExchange, aside: Aside): Promise<
     }
     return false;
   }
-  const answer = health(rawPath.slice("/minio/health/".length), aside.pools);
+  const what = rawPath.slice("/minio/health/".length);
+  if (what === "ready" && aside.kms !== null && !(await aside.kms.status()).endpoints.some((e) => e.online)) {
+    await exchange.response.send(503, [], "");
+    return true;
+  }
+  const answer = health(what, aside.pools);
   if (answer === null) return false;
   await exchange.response.send(answer.status, answer.headers, "");
   return true;

@@ -33,6 +33,10 @@ const SYMBOLS = {
   sherd_aead_open: { args: [P, P, U, P, U, P], returns: i32 },
   sherd_dare_seal: { args: [P, P, U, P, u32, u32], returns: i32 },
   sherd_dare_open: { args: [P, P, U, P, u32, u32], returns: i32 },
+  sherd_s2_decode: { args: [P, U, P, U, u32], returns: FFIType.i64_fast },
+  sherd_s2_check: { args: [P, U, u32], returns: i32 },
+  sherd_s2_room: { args: [U], returns: U },
+  sherd_s2_chunk: { args: [P, U, P], returns: FFIType.i64_fast },
   sherd_pool_start: { args: [u32, u32, P], returns: i32 },
   sherd_pool_submit: { args: [P, u32], returns: VOID },
   sherd_pool_drain: { args: [P, u32], returns: u32 },
@@ -73,6 +77,10 @@ export interface CodecSymbols {
   sherd_aead_open(stream: number, aad: number, aadBytes: number, data: number, bytes: number, out: number): number;
   sherd_dare_seal(stream: number, data: number, bytes: number, out: number, first: number, last: number): number;
   sherd_dare_open(stream: number, data: number, bytes: number, out: number, first: number, last: number): number;
+  sherd_s2_decode(block: number, bytes: number, out: number, room: number, crc: number): Int;
+  sherd_s2_check(data: number, bytes: number, crc: number): number;
+  sherd_s2_room(bytes: number): Int;
+  sherd_s2_chunk(data: number, bytes: number, out: number): Int;
   sherd_pool_start(threads: number, threadsMax: number, wake: number): number;
   sherd_pool_submit(tasks: number, count: number): void;
   sherd_pool_drain(ids: number, max: number): number;

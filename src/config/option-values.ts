@@ -47,6 +47,15 @@ export const anyText = z.string();
 /** A text or null when it is empty. */
 export const optionalText = z.string().transform((text): string | null => (text === "" ? null : text));
 
+/** Words separated by commas; "*" alone stands for all and gives none. */
+export const wordList = parsedAs<readonly string[]>("words separated by commas", (text) => {
+  const words = text
+    .split(",")
+    .map((word) => word.trim())
+    .filter((word) => word !== "");
+  return { value: words.includes("*") ? [] : words };
+});
+
 export function textOfLength(min: number) {
   return z.string().min(min, `expected at least ${min} characters`);
 }

@@ -24,6 +24,7 @@ import {
   textOfLength,
 } from "./option-values.ts";
 import { UPKEEP_OPTIONS } from "./upkeep-options.ts";
+import { PROTECTION_OPTIONS } from "./protection-options.ts";
 
 const OPTIONS = {
   address: row({
@@ -92,15 +93,6 @@ const OPTIONS = {
     fallback: "minioadmin",
     value: "SECRET",
     help: "secret key of the administrator",
-    secret: true,
-  }),
-  kmsSecretKey: row({
-    flag: null,
-    env: "KMS_SECRET_KEY",
-    schema: optionalText,
-    fallback: "",
-    value: "ID:BASE64",
-    help: "builtin master key: seals identities and configuration; 32 bytes",
     secret: true,
   }),
   domains: row({
@@ -233,6 +225,7 @@ const OPTIONS = {
     value: "ID",
     help: "for `sherd quarantine`: remove this version for good",
   }),
+  ...PROTECTION_OPTIONS,
   connectionsMax: row({
     flag: null,
     env: "CONNECTIONS_MAX",

@@ -310,18 +310,23 @@ export class Pools implements Store {
   async stage(request: StageRequest): Promise<Staged> {
     const path = pathOf(request.bucket, request.key);
     const pinned = request.upload === undefined ? null : this.uploads.placeOf(request.upload);
-    const set = pinned?.set ?? (await this.setForWrite(path, request.sizeBytes));
+    const clientBytes = request.clientBytes?.() ?? request.sizeBytes ?? 0;
+    const set = pinned?.set ?? (await this.setForWrite(path, clientBytes));
     const parity = pinned?.parity ?? set.parityFor(request.bucket, request.storageClass);
     const shards = await stageShards(set, {
       body: request.body,
       sizeBytes: request.sizeBytes,
       sizeIsMax: request.sizeIsMax === true,
+      clientBytes: request.clientBytes ?? null,
       digests: request.digests,
       parity,
       dist: pinned?.dist ?? set.distribution(path),
       part: pinned === null ? 1 : pinned.nextPart,
       dataDir: pinned?.dataDir ?? set.resources.rng.uuid(),
-      inlineAllowed: request.inline !== "never" && request.sizeIsMax !== true && inlineFits(set, request, parity),
+      inlineAllowed:
+        request.inline !== "never" &&
+        request.sizeIsMax !== true &&
+        inlineFits(set, request.inline, clientBytes, parity),
       isPart: pinned !== null,
       signal: request.signal,
     });
@@ -491,10 +496,10 @@ export class Pools implements Store {
 }
 
 /** on-disk-format.md §5.9: by the shard's size, an eighth of the limit in versioned buckets. */
-function inlineFits(set: ErasureSet, request: StageRequest, parity: number): boolean {
+function inlineFits(set: ErasureSet, inline: StageRequest["inline"], clientBytes: number, parity: number): boolean {
   const k = set.size - parity;
-  const blocks = Math.floor(request.sizeBytes / 1048576);
-  const shardBytes = blocks * Math.ceil(1048576 / k) + Math.ceil((request.sizeBytes - blocks * 1048576) / k);
+  const blocks = Math.floor(clientBytes / 1048576);
+  const shardBytes = blocks * Math.ceil(1048576 / k) + Math.ceil((clientBytes - blocks * 1048576) / k);
   const limit = set.resources.inlineBytesMax;
-  return shardBytes <= (request.inline === "versioned" ? Math.floor(limit / 8) : limit);
+  return shardBytes <= (inline === "versioned" ? Math.floor(limit / 8) : limit);
 }

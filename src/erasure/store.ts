@@ -17,6 +17,8 @@ export interface StoredPart {
   /** Stored bytes (equal to actualBytes unless compressed or encrypted). */
   readonly sizeBytes: number;
   readonly actualBytes: number;
+  /** Index of a compressed part's stream, as stored. */
+  readonly index?: Uint8Array | null;
 }
 
 /** A version that a quorum of drives agrees on. */
@@ -52,6 +54,7 @@ export interface VersionReader extends AsyncDisposable {
 
 /** Shards of one part, synced on the drives (or in memory when inline), not visible. Dispose undoes what was not committed. */
 export interface Staged extends AsyncDisposable {
+  /** As stored. */
   readonly sizeBytes: number;
   readonly digests: StagedDigests;
   /** Opaque to callers. */
@@ -70,9 +73,12 @@ export interface StageRequest {
   readonly bucket: string;
   readonly key: string;
   readonly body: ByteSource;
-  readonly sizeBytes: number;
-  /** The body may be shorter than that. */
+  /** null = known at the end; then the body gives blocks of 1 MiB, the last one shorter. */
+  readonly sizeBytes: number | null;
+  /** The body may be shorter than the client said, so that it is no inline one; where `sizeBytes` is a number, that is the most. */
   readonly sizeIsMax?: boolean;
+  /** What the client sent, if that is not what is stored; before the body's end the most that it may be. It decides about inline. */
+  readonly clientBytes?: () => number;
   /** Digest flags of codec.h; MD5 is 1. */
   readonly digests: number;
   /** "STANDARD" or "REDUCED_REDUNDANCY": decides parity. */

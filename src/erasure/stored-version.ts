@@ -59,6 +59,7 @@ export function storedVersion(reading: KeyReading, merged: MergedVersion, place:
     number,
     sizeBytes: body.partSizes[i] ?? 0,
     actualBytes: body.partActualSizes[i] ?? body.partSizes[i] ?? 0,
+    index: body.partIndices?.[i] ?? null,
   }));
   return {
     ...common,

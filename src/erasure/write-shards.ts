@@ -32,7 +32,9 @@ export interface StagedShards {
   readonly m: number;
   /** dist[i] = shard number of the drive at position i. */
   readonly dist: readonly number[];
+  /** As stored. */
   readonly sizeBytes: number;
+  readonly clientBytes: number;
   readonly digests: DigestResult;
   /** By shard number - 1: the stream for xl.meta; null = staged as files. */
   readonly inline: readonly Uint8Array[] | null;
@@ -44,9 +46,12 @@ export interface StagedShards {
 
 export interface StageOptions {
   readonly body: ByteSource;
-  readonly sizeBytes: number;
+  /** null = known at the end; then the body gives whole blocks, the last one shorter. */
+  readonly sizeBytes: number | null;
   /** The body may be shorter than that; then it is no inline one. */
   readonly sizeIsMax: boolean;
+  /** Asked at the body's end; null = what is stored. */
+  readonly clientBytes: (() => number) | null;
   readonly digests: number;
   readonly parity: number;
   readonly dist: readonly number[];
@@ -69,36 +74,46 @@ export async function stageShards(set: ErasureSet, options: StageOptions): Promi
     k,
     m: options.parity,
     dist: options.dist,
-    sizeBytes: options.sizeBytes,
   };
   if (options.inlineAllowed || (options.sizeBytes === 0 && !options.isPart)) {
     const content = await readWhole(options.body, options.sizeBytes, digest, set);
-    if (options.sizeBytes === 0) return inlineShards(base, digest, new Array<Uint8Array>(set.size).fill(EMPTY));
     const coding = { k, m: options.parity, blockBytes: BLOCK_BYTES };
-    return inlineShards(base, digest, encodeInline(set.resources.codec, content, coding));
+    const inline = content.length === 0 ? emptyOnEach(set) : encodeInline(set.resources.codec, content, coding);
+    return inlineShards(sized(base, options, content.length), digest, inline);
   }
   const files = new ShardFiles(set, op, options);
-  let { sizeBytes } = options;
+  let sizeBytes = 0;
   try {
     if (options.sizeBytes === 0) {
       assert((await options.body.next()) === null, "an empty body is empty");
-      await files.writeOnly(() => EMPTY);
     } else sizeBytes = await streamBlocks(set, files, { k, m: options.parity, digest, options });
+    if (sizeBytes === 0 && options.isPart) await files.writeOnly(() => EMPTY);
     await files.close();
   } catch (error) {
     await files.discard();
     throw error;
   }
-  if (sizeBytes === 0 && !options.isPart)
-    return inlineShards({ ...base, sizeBytes }, digest, new Array<Uint8Array>(set.size).fill(EMPTY));
+  if (sizeBytes === 0 && !options.isPart) return inlineShards(sized(base, options, 0), digest, emptyOnEach(set));
   return {
-    ...base,
-    sizeBytes,
+    ...sized(base, options, sizeBytes),
     digests: digest.final(),
     inline: null,
     holders: files.holders(),
     discard: () => files.discard(),
   };
+}
+
+function emptyOnEach(set: ErasureSet): Uint8Array[] {
+  return new Array<Uint8Array>(set.size).fill(EMPTY);
+}
+
+/** With the sizes, which are known at the body's end. */
+function sized<Base>(
+  base: Base,
+  { clientBytes }: StageOptions,
+  sizeBytes: number,
+): Base & { sizeBytes: number; clientBytes: number } {
+  return { ...base, sizeBytes, clientBytes: clientBytes?.() ?? sizeBytes };
 }
 
 /** Shards that stay in memory, and go into xl.meta. */
@@ -111,7 +126,13 @@ function inlineShards(
   return { ...base, digests: digest.final(), inline, holders, discard: () => Promise.resolve() };
 }
 
-async function readWhole(body: ByteSource, sizeBytes: number, digest: Digest, set: ErasureSet): Promise<Uint8Array> {
+async function readWhole(
+  body: ByteSource,
+  sizeBytes: number | null,
+  digest: Digest,
+  set: ErasureSet,
+): Promise<Uint8Array> {
+  if (sizeBytes === null) return await readToEnd(body);
   const content = new Uint8Array(new ArrayBuffer(Math.max(sizeBytes, 1024))).subarray(0, sizeBytes);
   let at = 0;
   for (let chunk = await body.next(); chunk !== null; chunk = await body.next()) {
@@ -122,6 +143,20 @@ async function readWhole(body: ByteSource, sizeBytes: number, digest: Digest, se
   assert(at === sizeBytes, "a body is no shorter than it says");
   if (sizeBytes > DIGEST_INLINE_BYTES) await set.resources.jobs.run([step.digest(digest.state, content)]);
   else if (sizeBytes > 0) digest.update(content);
+  return content;
+}
+
+/** A body of unknown size; its digests are somebody else's. */
+async function readToEnd(body: ByteSource): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for (let chunk = await body.next(); chunk !== null; chunk = await body.next()) chunks.push(new Uint8Array(chunk));
+  const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  const content = new Uint8Array(new ArrayBuffer(Math.max(bytes, 1024))).subarray(0, bytes);
+  let at = 0;
+  for (const chunk of chunks) {
+    content.set(chunk, at);
+    at += chunk.length;
+  }
   return content;
 }
 
@@ -229,20 +264,26 @@ interface Coding {
   readonly options: StageOptions;
 }
 
-/** Returns the body's length. */
+/** Returns the stored bytes. */
 async function streamBlocks(set: ErasureSet, files: ShardFiles, coding: Coding): Promise<number> {
   const { options } = coding;
-  const only = options.sizeBytes <= BLOCK_BYTES && !options.sizeIsMax;
-  let total = 0;
+  const only = options.sizeBytes !== null && options.sizeBytes <= BLOCK_BYTES && !options.sizeIsMax;
   let coded = Promise.resolve(); // code and append, in block order
   let hashed = Promise.resolve(); // MD5 and others, in block order
   const inFlight: Promise<void>[] = [];
   let chunk: Uint8Array | null = null;
-  using lane = set.resources.digests.join(coding.digest.state);
+  let stored = 0;
+  let hasEnded = false; // sooner than it might
+  using lane = options.digests === 0 ? null : set.resources.digests.join(coding.digest.state);
   try {
-    for (let left = options.sizeBytes, fileBytes = 0; left > 0; ) {
-      const bytes = Math.min(left, BLOCK_BYTES);
-      chunk = await firstBytes(options.body, chunk, Math.min(bytes, FIRST_BYTES));
+    for (let fileBytes = 0; !hasEnded && stored < (options.sizeBytes ?? Number.POSITIVE_INFINITY); ) {
+      let bytes = Math.min((options.sizeBytes ?? Number.POSITIVE_INFINITY) - stored, BLOCK_BYTES);
+      if (options.sizeBytes === null) {
+        chunk = await options.body.next();
+        if (chunk === null) break;
+        bytes = chunk.length;
+        assert(bytes <= BLOCK_BYTES, "a body of unknown size gives blocks");
+      } else chunk = await firstBytes(options.body, chunk, Math.min(bytes, FIRST_BYTES));
       const block = await BlockInSlots.acquire(set, coding.k, { bytes, lead: fileBytes % PAGE_BYTES });
       try {
         chunk = await block.fill(options.body, chunk, options.sizeIsMax);
@@ -252,25 +293,27 @@ async function streamBlocks(set: ErasureSet, files: ShardFiles, coding: Coding):
       }
       if (block.bytes === 0) {
         block.release();
+        hasEnded = true;
         break;
       }
-      hashed = after(hashed, () => block.digest(lane));
+      if (lane !== null) hashed = after(hashed, () => block.digest(lane));
       coded = after(coded, () => block.encodeAndWrite(files, coding, only));
       inFlight.push(Promise.all([settled(hashed), settled(coded)]).then(() => block.release()));
-      total += block.bytes;
-      left = block.bytes < bytes ? 0 : left - bytes;
+      stored += block.bytes;
+      hasEnded = block.bytes < bytes;
       fileBytes += block.frameBytes;
       while (inFlight.length >= BLOCKS_IN_FLIGHT) await inFlight.shift();
       options.signal.throwIfAborted();
     }
-    assert(chunk === null && (await options.body.next()) === null, "a body is no longer than it says");
+    if (options.sizeBytes !== null)
+      assert(chunk === null && (await options.body.next()) === null, "a body is no longer than it says");
   } finally {
-    lane[Symbol.dispose](); // nobody waits for more of this body
+    lane?.[Symbol.dispose](); // nobody waits for more of this body
     await Promise.all(inFlight); // buffers are held until every drive is done with them
   }
   await hashed;
   await coded;
-  return total;
+  return stored;
 }
 
 /** At least `wanted` bytes, if the body has them: a client that sends next to nothing must not hold a block. */

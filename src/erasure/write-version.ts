@@ -84,7 +84,7 @@ export function putStaged(
     m: staged.m,
     dist: staged.dist,
     sizeBytes: staged.sizeBytes,
-    parts: [{ number: 1, sizeBytes: staged.sizeBytes, actualBytes: staged.sizeBytes }],
+    parts: [{ number: 1, sizeBytes: staged.sizeBytes, actualBytes: staged.clientBytes }],
   };
   return putChange(object, (position) => {
     const { inline } = staged;

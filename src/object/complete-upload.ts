@@ -15,14 +15,16 @@ import type { UploadPart } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
 import { expiryOfNew } from "./expiry.ts";
+import { etagForConditions } from "./known-etag.ts";
 import { checkKey } from "./names.ts";
 import { demandReplaceable, readsForWrite } from "./object-lock.ts";
 import { CHECKSUM_KEY, CHECKSUM_TYPE_KEY, uploadChecksum, uploadOf } from "./multipart.ts";
 import { demandConditions, NULL_VERSION, OBJECT_BYTES_MAX } from "./put-object.ts";
 import { demandRoom } from "./quota.ts";
 import type { Checksum, ChecksumType, CompleteUploadRequest, PutObjectResult } from "./types.ts";
-import { ACTUAL_SIZE_KEY, CRC_KEY } from "./version-info.ts";
-import { encodeChecksumRecords } from "../codec/checksum.ts";
+import { encryptionInfo } from "./content.ts";
+import { completionCoding, shownPartEtags } from "./upload-coding.ts";
+import { ACTUAL_SIZE_KEY } from "./version-info.ts";
 
 const PART_BYTES_MIN = 5 * 1024 * 1024;
 
@@ -33,7 +35,14 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
   if (before !== undefined) return before; // drives may still show the upload for a moment
   const state = await uploadOf(ctx, request);
   const declared = uploadChecksum(state);
-  const parts = pickParts(request, await ctx.store.listParts(state.ref), declared);
+  const stored = await ctx.store.listParts(state.ref);
+  const shown = await shownPartEtags(ctx, state, stored);
+  const parts = pickParts(
+    request,
+    stored.map((part, i) => ({ ...part, etag: shown[i] as string })),
+    declared,
+  );
+
   const sizeBytes = parts.reduce((sum, p) => sum + p.actualBytes, 0);
   if (sizeBytes > OBJECT_BYTES_MAX)
     throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
@@ -51,7 +60,9 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
   metaUsr.set("etag", etag);
   const metaSys = new Map(state.metaSys);
   metaSys.set(ACTUAL_SIZE_KEY, new TextEncoder().encode(String(sizeBytes)));
-  if (record !== null) metaSys.set(CRC_KEY, encodeChecksumRecords([record]));
+  using coding = await completionCoding(ctx, state, request.customerKey);
+  for (const [name, value] of coding?.crcEntry(ctx, record) ?? []) metaSys.set(name, value);
+  const etagOf = await etagForConditions(ctx, request, request.conditions);
   const committed = await ctx.store.completeUpload({
     ref: state.ref,
     versionId: state.versionId,
@@ -59,7 +70,7 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
     metaUsr,
     metaSys,
     check(current, versionOf) {
-      demandConditions(request.conditions, current);
+      demandConditions(request.conditions, current, etagOf);
       demandReplaceable(ctx, state.versionId, versionOf);
     },
     readsLatest: readsForWrite(bucket, state.versionId, request.conditions) !== "none",
@@ -74,6 +85,7 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
     versionId: state.versionId === NULL_VERSION ? null : state.versionId,
     modTimeNs: committed.modTimeNs,
     checksum,
+    encryption: encryptionInfo(state.metaSys, undefined),
     expiry: expiryOfNew(bucket, request.key, {
       sizeBytes,
       tagging: metaUsr.get("X-Amz-Tagging") ?? "",

@@ -6,6 +6,7 @@ import type { Clock } from "../sys/clock.ts";
 import type { Rng } from "../sys/rng.ts";
 import { ObjectError } from "./errors.ts";
 import { checkBucketName } from "./names.ts";
+import type { Transforms } from "./transforms.ts";
 import type { PutObjectResult } from "./types.ts";
 
 export interface ObjectContext {
@@ -14,6 +15,7 @@ export interface ObjectContext {
   readonly codec: Codec;
   readonly clock: Clock;
   readonly rng: Rng;
+  readonly transforms: Transforms;
   /** "" = unset. */
   readonly region: string;
   /** Uploads completed lately, so that a repeated Complete gets its first answer. */
@@ -39,19 +41,6 @@ interface UploadName {
 /** An upload id means something only together with its key. */
 function nameOf({ bucket, key, uploadId }: UploadName): string {
   return `${bucket}/${key}\0${uploadId}`;
-}
-
-/**
- * The bucket of a new version. Settings that MinIO left and this release cannot honour refuse the write: data must not be
- * stored in the clear where encryption was ordered.
- */
-export async function bucketForWrite(ctx: ObjectContext, name: string): Promise<Bucket> {
-  const bucket = await bucketOf(ctx, name);
-  if (bucket.metadata.documents.encryption.length > 0)
-    throw new ObjectError("NotImplemented", "The bucket has default encryption, which this release cannot do.", {
-      bucket: name,
-    });
-  return bucket;
 }
 
 /** The bucket, or NoSuchBucket. */

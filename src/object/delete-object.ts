@@ -4,6 +4,7 @@ import { modeOf } from "../bucket/versioning.ts";
 import type { StoredVersion } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
+import { type EtagOf, etagForConditions } from "./known-etag.ts";
 import { checkKey } from "./names.ts";
 import { demandReplaceable, locked } from "./object-lock.ts";
 import { hasWriteConditions, judgeWrite } from "./precondition.ts";
@@ -15,13 +16,14 @@ export async function deleteObject(ctx: ObjectContext, request: DeleteObjectRequ
   checkKey(request.key);
   const bucket = await bucketOf(ctx, request.bucket);
   const mode = modeOf(bucket.versioning, request.key);
-  if (request.versionId !== undefined) return await deleteVersion(ctx, request, request.versionId);
+  const etagOf = await etagForConditions(ctx, request, request.conditions, request.versionId);
+  if (request.versionId !== undefined) return await deleteVersion(ctx, request, request.versionId, etagOf);
   if (mode === "unversioned" || request.key.endsWith("/")) {
     await ctx.store.commit({
       ...target(request),
       reads: hasWriteConditions(request.conditions) ? "latest" : { versionId: NULL_VERSION },
       decide(current) {
-        demandDeletable(request.conditions, current);
+        demandDeletable(request.conditions, current, etagOf);
         if (current === null) return null;
         demandUnlocked(ctx, request, current);
         return { kind: "delete-version", versionId: current.versionId };
@@ -34,7 +36,7 @@ export async function deleteObject(ctx: ObjectContext, request: DeleteObjectRequ
     ...target(request),
     reads: "latest",
     decide(current, versionOf) {
-      demandDeletable(request.conditions, current);
+      demandDeletable(request.conditions, current, etagOf);
       demandReplaceable(ctx, versionId, versionOf);
       return { kind: "delete-marker", versionId };
     },
@@ -46,13 +48,14 @@ async function deleteVersion(
   ctx: ObjectContext,
   request: DeleteObjectRequest,
   versionId: string,
+  etagOf: EtagOf,
 ): Promise<DeleteObjectResult> {
   let wasMarker = false;
   await ctx.store.commit({
     ...target(request),
     reads: { versionId },
     decide(current) {
-      demandDeletable(request.conditions, current);
+      demandDeletable(request.conditions, current, etagOf);
       if (current === null) return null;
       demandUnlocked(ctx, request, current);
       wasMarker = current.isDeleteMarker;
@@ -75,12 +78,12 @@ function demandUnlocked(ctx: ObjectContext, request: DeleteObjectRequest, curren
  * Conditions say what may be deleted: where nothing is, they do not fail (AWS). A delete marker is something, but has no tag,
  * size or time to match.
  */
-function demandDeletable(conditions: Conditions, current: StoredVersion | null): void {
+function demandDeletable(conditions: Conditions, current: StoredVersion | null, etagOf: EtagOf): void {
   if (current === null || (current.isDeleteMarker && isAnything(conditions))) return;
   const asksMore = conditions.ifMatchSizeBytes !== undefined || conditions.ifMatchModTimeMs !== undefined;
   const found = current.isDeleteMarker
     ? null
-    : { etag: current.metaUsr.get("etag") ?? "", modTimeMs: modTimeMs(current), sizeBytes: actualSize(current) };
+    : { etag: etagOf(current), modTimeMs: modTimeMs(current), sizeBytes: actualSize(current) };
   if ((asksMore && current.isDeleteMarker) || judgeWrite(conditions, found) !== "go")
     throw new ObjectError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.");
 }

@@ -34,7 +34,12 @@ export type ObjectErrorCode =
   | "NoSuchLock"
   | "QuotaExceeded"
   | "MethodNotAllowed"
-  | "NotImplemented";
+  | "NotImplemented"
+  | "WrongKey"
+  | "ObjectTampered"
+  | "KmsNotConfigured"
+  | "KmsKeyNotFound"
+  | "KmsUnavailable";
 
 export class ObjectError extends OperatingError<ObjectErrorCode> {}
 

@@ -4,7 +4,7 @@ import { expiryOf, hasExpiration } from "../bucket/lifecycle.ts";
 import { compareKeys } from "../core/key-order.ts";
 import type { ListedKey } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
-
+import { withShownEtags } from "./listed-etags.ts";
 import { isPrefix } from "./names.ts";
 import { hasObjectLock } from "./object-lock.ts";
 import type {
@@ -19,10 +19,11 @@ export async function listObjects(ctx: ObjectContext, request: ListObjectsReques
   const bucket = await bucketOf(ctx, request.bucket);
   if (!isPrefix(request.prefix)) return { objects: [], commonPrefixes: [], isTruncated: false, nextAfter: "" };
   const page = await ctx.store.list({ ...request, inclusive: false, limit: request.maxKeys, allVersions: false });
+  const objects = alive(ctx, bucket, page.entries).flatMap(({ key, versions }) =>
+    versions.map((version) => ({ key, isLatest: true, version })),
+  );
   return {
-    objects: alive(ctx, bucket, page.entries).flatMap(({ key, versions }) =>
-      versions.map((version) => ({ key, isLatest: true, version })),
-    ),
+    objects: await withShownEtags(ctx, request.bucket, objects),
     commonPrefixes: page.commonPrefixes,
     isTruncated: page.isTruncated,
     nextAfter: page.next,
@@ -46,6 +47,11 @@ function alive(ctx: ObjectContext, bucket: Bucket, entries: readonly ListedKey[]
 }
 
 export async function listVersions(ctx: ObjectContext, request: ListVersionsRequest): Promise<ListVersionsResult> {
+  const page = await versionsPage(ctx, request);
+  return { ...page, versions: await withShownEtags(ctx, request.bucket, page.versions) };
+}
+
+async function versionsPage(ctx: ObjectContext, request: ListVersionsRequest): Promise<ListVersionsResult> {
   await bucketOf(ctx, request.bucket);
   const { maxKeys, keyMarker, versionIdMarker } = request;
   if (!isPrefix(request.prefix))

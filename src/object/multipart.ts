@@ -9,12 +9,13 @@ import {
   DIGEST,
 } from "../codec/checksum.ts";
 import type { StagedDigests, UploadPart, UploadState } from "../erasure/store.ts";
-import { bucketForWrite, bucketOf, type ObjectContext } from "./context.ts";
+import { bucketOf, type ObjectContext } from "./context.ts";
 import { openSource } from "./copy-object.ts";
 import { ObjectError } from "./errors.ts";
 import { checkKey } from "./names.ts";
+import { type Coding, newCoding, type StagedContent, stageContent } from "./new-coding.ts";
 import { lockOfNewVersion } from "./object-lock.ts";
-import { pipeVersion } from "./pipe-version.ts";
+import { pipeContent } from "./pipe-content.ts";
 import { NULL_VERSION, OBJECT_BYTES_MAX } from "./put-object.ts";
 import type {
   CreateUploadRequest,
@@ -25,11 +26,13 @@ import type {
   ListUploadsResult,
   ObjectTarget,
   PartInfo,
+  StoredPartInfo,
   UploadInfo,
   UploadPartCopyRequest,
   UploadPartCopyResult,
   UploadPartRequest,
 } from "./types.ts";
+import { shownPartEtags, uploadCoding } from "./upload-coding.ts";
 import { userMetadata } from "./version-info.ts";
 
 export const CHECKSUM_KEY = "x-minio-multipart-checksum";
@@ -39,7 +42,7 @@ const PARTS_READ_MIN = 64;
 
 export async function createUpload(ctx: ObjectContext, request: CreateUploadRequest): Promise<CreateUploadResult> {
   checkKey(request.key);
-  const bucket = await bucketForWrite(ctx, request.bucket);
+  const bucket = await bucketOf(ctx, request.bucket);
   const { checksumAlgorithm } = request;
   const checksumType = typeOf(checksumAlgorithm, request.checksumType);
   const metaUsr = userMetadata(new Map([...request.metadata, ...lockOfNewVersion(ctx, bucket, request.lock)]), {
@@ -52,16 +55,28 @@ export async function createUpload(ctx: ObjectContext, request: CreateUploadRequ
     metaUsr.set(CHECKSUM_TYPE_KEY, checksumType);
   }
   const versionId = modeOf(bucket.versioning, request.key) === "enabled" ? ctx.rng.uuid() : NULL_VERSION;
+  using coding = await newCoding(
+    ctx,
+    {
+      place: request,
+      bucket,
+      contentType: metaUsr.get("content-type") ?? "",
+      sizeBytes: 0,
+      encryption: request.encryption,
+    },
+    true,
+  );
   const state = await ctx.store.createUpload({
     bucket: request.bucket,
     key: request.key,
     versionId,
     storageClass: request.storageClass,
     metaUsr,
-    metaSys: request.internal ?? new Map(),
+    metaSys: new Map([...(request.internal ?? []), ...coding.metaSys]),
   });
   const abort = abortOf(bucket.lifecycle, request.key, Number(state.initiatedNs / 1_000_000n));
-  return { uploadId: state.ref.uploadId, checksumAlgorithm, checksumType, abort };
+  const { encryption } = coding;
+  return { uploadId: state.ref.uploadId, checksumAlgorithm, checksumType, encryption, abort };
 }
 
 function typeOf(algorithm: ChecksumName | null, asked: ChecksumType | null): ChecksumType | null {
@@ -108,7 +123,7 @@ export function uploadChecksum(
   };
 }
 
-export async function uploadPart(ctx: ObjectContext, request: UploadPartRequest): Promise<PartInfo> {
+export async function uploadPart(ctx: ObjectContext, request: UploadPartRequest): Promise<StoredPartInfo> {
   checkPartNumber(request.partNumber);
   const state = await uploadOf(ctx, request);
   const { body } = request;
@@ -116,18 +131,24 @@ export async function uploadPart(ctx: ObjectContext, request: UploadPartRequest)
     throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
   const declared = uploadChecksum(state);
 
-  await using staged = await ctx.store.stage({
-    bucket: request.bucket,
-    key: request.key,
-    body,
-    sizeBytes: body.sizeBytes,
-    digests: body.digests | DIGEST.md5,
-    storageClass: "STANDARD",
-    inline: "never",
-    signal: request.signal,
-    upload: state.ref,
-  });
-  body.verify(staged.digests);
+  using coding = await uploadCoding(ctx, state, request.customerKey);
+  await using content = await stageContent(
+    ctx,
+    {
+      bucket: request.bucket,
+      key: request.key,
+      body,
+      sizeBytes: body.sizeBytes,
+      digests: body.digests | DIGEST.md5,
+      storageClass: "STANDARD",
+      inline: "never",
+      signal: request.signal,
+      upload: state.ref,
+    },
+    coding,
+    request.partNumber,
+  );
+  body.verify(content.digests);
   const given = body.checksum();
   if (declared !== null && given?.algorithm !== declared.algorithm) {
     throw new ObjectError(
@@ -135,7 +156,15 @@ export async function uploadPart(ctx: ObjectContext, request: UploadPartRequest)
       `The upload was created with ${declared.algorithm} checksums, the part has ${given?.algorithm ?? "none"}.`,
     );
   }
-  return await storePart(ctx, state, staged, { number: request.partNumber, checksum: given });
+  return await storePart(
+    ctx,
+    { state, content, coding },
+    {
+      number: request.partNumber,
+      sizeBytes: body.sizeBytes,
+      checksum: given,
+    },
+  );
 }
 
 function checksumFrom(algorithm: ChecksumName, digests: StagedDigests): string {
@@ -144,27 +173,27 @@ function checksumFrom(algorithm: ChecksumName, digests: StagedDigests): string {
 
 async function storePart(
   ctx: ObjectContext,
-  state: UploadState,
-  staged: Parameters<ObjectContext["store"]["putPart"]>[1],
-  part: { readonly number: number; readonly checksum: PartInfo["checksum"] },
-): Promise<PartInfo> {
-  const etag = Buffer.from(staged.digests.md5).toString("hex");
+  { state, content, coding }: { state: UploadState; content: StagedContent; coding: Coding },
+  part: { readonly number: number; readonly sizeBytes: number; readonly checksum: PartInfo["checksum"] },
+): Promise<StoredPartInfo> {
+  const etag = coding.etag(ctx, content.digests.md5);
   const checksums = new Map(
     part.checksum === null ? [] : [[part.checksum.algorithm as string, part.checksum.value] as const],
   );
-  const stored = await ctx.store.putPart(state.ref, staged, {
+  const stored = await ctx.store.putPart(state.ref, content.staged, {
     number: part.number,
-    etag,
-    sizeBytes: staged.sizeBytes,
-    actualBytes: staged.sizeBytes,
+    etag: etag.stored,
+    sizeBytes: content.staged.sizeBytes,
+    actualBytes: part.sizeBytes,
     checksums,
   });
   return {
     partNumber: part.number,
-    etag,
-    sizeBytes: staged.sizeBytes,
+    etag: etag.shown,
+    sizeBytes: part.sizeBytes,
     modTimeNs: stored.modTimeNs,
     checksum: part.checksum,
+    encryption: coding.encryption,
   };
 }
 
@@ -184,22 +213,37 @@ export async function uploadPartCopy(
     });
   const length = range.last - range.first + 1;
   const declared = uploadChecksum(state);
-  await using staged = await ctx.store.stage({
-    bucket: request.bucket,
-    key: request.key,
-    body: pipeVersion(source.reader, range.first, length),
-    sizeBytes: length,
-    digests: DIGEST.md5 | (declared === null ? 0 : checksumAlgorithmOf(declared.algorithm).flag),
-    storageClass: "STANDARD",
-    inline: "never",
-    signal: request.signal,
-    upload: state.ref,
-  });
+  using coding = await uploadCoding(ctx, state, request.customerKey);
+  await using piped = pipeContent(source.content, range.first, length);
+  await using content = await stageContent(
+    ctx,
+    {
+      bucket: request.bucket,
+      key: request.key,
+      body: piped,
+      sizeBytes: length,
+      digests: DIGEST.md5 | (declared === null ? 0 : checksumAlgorithmOf(declared.algorithm).flag),
+      storageClass: "STANDARD",
+      inline: "never",
+      signal: request.signal,
+      upload: state.ref,
+    },
+    coding,
+    request.partNumber,
+  );
   const checksum =
     declared === null
       ? null
-      : { algorithm: declared.algorithm, value: checksumFrom(declared.algorithm, staged.digests) };
-  const part = await storePart(ctx, state, staged, { number: request.partNumber, checksum });
+      : { algorithm: declared.algorithm, value: checksumFrom(declared.algorithm, content.digests) };
+  const part = await storePart(
+    ctx,
+    { state, content, coding },
+    {
+      number: request.partNumber,
+      sizeBytes: length,
+      checksum,
+    },
+  );
   return { ...part, sourceVersionId: source.info.versionId === NULL_VERSION ? null : source.info.versionId };
 }
 
@@ -216,8 +260,9 @@ export async function listParts(ctx: ObjectContext, request: ListPartsRequest): 
   const after = await partsAfter(ctx, state, request.partNumberMarker, request.maxParts + 1);
   const page = after.slice(0, request.maxParts);
   const declared = uploadChecksum(state);
+  const shown = await shownPartEtags(ctx, state, page);
   return {
-    parts: page.map((part) => partInfo(part, declared?.algorithm ?? null)),
+    parts: page.map((part, i) => ({ ...partInfo(part, declared?.algorithm ?? null), etag: shown[i] as string })),
     isTruncated: after.length > page.length,
     nextPartNumberMarker: page.at(-1)?.number ?? 0,
     storageClass: state.metaUsr.get("x-amz-storage-class") ?? "STANDARD",

@@ -2,64 +2,67 @@
  * PutObject: stage, verify, lock, commit. Owns the order of these and nothing else. The body is staged before the lock, so
  * that a slow client never holds one. On any error nothing is visible.
  */
-import { checksumFromBase64, DIGEST } from "../codec/checksum.ts";
+import { type ChecksumName, type ChecksumRecord, checksumFromBase64, DIGEST } from "../codec/checksum.ts";
+import type { Bucket } from "../bucket/catalog.ts";
 import { modeOf } from "../bucket/versioning.ts";
 import type { StoredVersion } from "../erasure/store.ts";
-import { bucketForWrite, type ObjectContext } from "./context.ts";
+import { bucketOf, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
 import { expiryOfNew } from "./expiry.ts";
+import { type EtagOf, etagForConditions } from "./known-etag.ts";
 import { checkKey } from "./names.ts";
+import { newCoding, stageContent } from "./new-coding.ts";
 import { demandLockable, demandReplaceable, lockOfNewVersion, readsForWrite } from "./object-lock.ts";
 import { judgeWrite } from "./precondition.ts";
 import { demandRoom } from "./quota.ts";
 import type { Checksum, Conditions, PutObjectRequest, PutObjectResult } from "./types.ts";
-import { crcEntry, modTimeMs, userMetadata } from "./version-info.ts";
+import { modTimeMs, userMetadata } from "./version-info.ts";
 
 export const OBJECT_BYTES_MAX = 5 * 2 ** 40;
 export const NULL_VERSION = "null";
 
 export async function putObject(ctx: ObjectContext, request: PutObjectRequest): Promise<PutObjectResult> {
   checkKey(request.key);
-  const bucket = await bucketForWrite(ctx, request.bucket);
+  const bucket = await bucketOf(ctx, request.bucket);
+  await demandAdmissible(ctx, bucket, request);
   const { body } = request;
-  if (body.sizeBytes > OBJECT_BYTES_MAX)
-    throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
-  demandLockable(bucket, request.lock);
-  await demandRoom(ctx, bucket, body.sizeBytes);
   const mode = modeOf(bucket.versioning, request.key);
-  await using staged = await ctx.store.stage({
-    bucket: request.bucket,
-    key: request.key,
-    body,
+  using coding = await newCoding(ctx, {
+    place: request,
+    bucket,
+    contentType: request.metadata.get("content-type") ?? "",
     sizeBytes: body.sizeBytes,
-    sizeIsMax: body.sizeIsMax === true,
-    digests: body.digests | DIGEST.md5,
-    storageClass: request.storageClass,
-    inline: mode === "enabled" ? "versioned" : "unversioned",
-    signal: request.signal,
+    encryption: request.encryption,
   });
-  body.verify(staged.digests);
-  const etag = Buffer.from(staged.digests.md5).toString("hex");
+  await using content = await stageContent(
+    ctx,
+    {
+      bucket: request.bucket,
+      key: request.key,
+      body,
+      sizeBytes: body.sizeBytes,
+      sizeIsMax: body.sizeIsMax === true,
+      digests: body.digests | DIGEST.md5,
+      storageClass: request.storageClass,
+      inline: mode === "enabled" ? "versioned" : "unversioned",
+      signal: request.signal,
+    },
+    coding,
+  );
+  const { staged } = content;
+  body.verify(content.digests);
+  const etag = coding.etag(ctx, content.digests.md5);
   const given = body.checksum();
-  const record =
-    given === null
-      ? null
-      : {
-          algorithm: given.algorithm,
-          type: "FULL_OBJECT" as const,
-          value: checksumFromBase64(given.algorithm, given.value),
-          parts: 0,
-          partValues: [],
-          trailing: false,
-        };
+  const record = given === null ? null : fullChecksum(given);
   const versionId = mode === "enabled" ? ctx.rng.uuid() : NULL_VERSION;
+  const etagOf = await etagForConditions(ctx, request, request.conditions);
   const committed = await ctx.store.commit({
     bucket: request.bucket,
     key: request.key,
     reads: readsForWrite(bucket, versionId, request.conditions),
     signal: request.signal,
     decide(current, versionOf) {
-      demandConditions(request.conditions, current);
+      demandConditions(request.conditions, current, etagOf);
       demandReplaceable(ctx, versionId, versionOf);
       return {
         kind: "put",
@@ -67,27 +70,50 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
         staged,
         ...(request.modTimeNs === undefined ? {} : { modTimeNs: request.modTimeNs }),
         metaUsr: userMetadata(new Map([...request.metadata, ...lockOfNewVersion(ctx, bucket, request.lock)]), {
-          etag,
+          etag: etag.stored,
           tagging: request.tagging,
           storageClass: request.storageClass,
         }),
-        metaSys: new Map([...(request.internal ?? []), ...crcEntry(record)]),
+        metaSys: coding.versionMeta(ctx, { internal: request.internal, sizeBytes: content.sizeBytes, record }),
       };
     },
   });
   const checksum: Checksum | null = given === null ? null : { ...given, type: "FULL_OBJECT", parts: 0 };
   const modTimeNs = committed?.modTimeNs ?? 0n;
-  const made = { sizeBytes: staged.sizeBytes, tagging: request.tagging, modTimeNs };
-  const expiry = expiryOfNew(bucket, request.key, made);
-  return { etag, versionId: mode === "enabled" ? versionId : null, checksum, modTimeNs, expiry };
+  const made = { sizeBytes: content.sizeBytes, tagging: request.tagging, modTimeNs };
+  return {
+    etag: etag.shown,
+    versionId: mode === "enabled" ? versionId : null,
+    checksum,
+    modTimeNs,
+    encryption: coding.encryption,
+    expiry: expiryOfNew(bucket, request.key, made),
+  };
+}
+
+/** What forbids the write whatever its body is. */
+async function demandAdmissible(ctx: ObjectContext, bucket: Bucket, { body, lock }: PutObjectRequest): Promise<void> {
+  if (body.sizeBytes > OBJECT_BYTES_MAX)
+    throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
+  demandLockable(bucket, lock);
+  await demandRoom(ctx, bucket, body.sizeBytes);
+}
+
+function fullChecksum({ algorithm, value }: { algorithm: ChecksumName; value: string }): ChecksumRecord {
+  return {
+    algorithm,
+    type: "FULL_OBJECT",
+    value: checksumFromBase64(algorithm, value),
+    parts: 0,
+    partValues: [],
+    trailing: false,
+  };
 }
 
 /** Throws unless the write may replace what is there. */
-export function demandConditions(conditions: Conditions, current: StoredVersion | null): void {
+export function demandConditions(conditions: Conditions, current: StoredVersion | null, etagOf: EtagOf): void {
   const found =
-    current === null || current.isDeleteMarker
-      ? null
-      : { etag: current.metaUsr.get("etag") ?? "", modTimeMs: modTimeMs(current) };
+    current === null || current.isDeleteMarker ? null : { etag: etagOf(current), modTimeMs: modTimeMs(current) };
   const verdict = judgeWrite(conditions, found);
   if (verdict === "failed")
     throw new ObjectError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.");

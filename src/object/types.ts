@@ -55,6 +55,31 @@ export interface Conditions {
   readonly ifMatchModTimeMs?: number;
 }
 
+export type EncryptionKind = "SSE-C" | "SSE-S3" | "SSE-KMS";
+/** How a new version is to be encrypted. */
+export type Encryption =
+  | { readonly kind: "SSE-S3" }
+  | {
+      readonly kind: "SSE-KMS";
+      /** null = the default master key. */
+      readonly keyId: string | null;
+      /** As the client sent it: base64 of JSON; "" = none. */
+      readonly context: string;
+    }
+  /** 32 bytes, the client's. */
+  | { readonly kind: "SSE-C"; readonly key: Uint8Array };
+
+/** How a version is encrypted, as responses say. */
+export interface EncryptionInfo {
+  readonly kind: EncryptionKind;
+  /** "" for SSE-C. */
+  readonly keyId: string;
+  /** Base64; "" = none. */
+  readonly context: string;
+  /** Base64 of the MD5 of the client's key; "" unless SSE-C. */
+  readonly customerKeyMd5: string;
+}
+
 /** Metadata that a client gives to a new version; keys as stored in MetaUsr (on-disk-format.md §5.10). */
 export interface NewMetadata {
   /** content-type, content-encoding, cache-control, X-Amz-Meta-…: stored spelling -> value. */
@@ -63,6 +88,8 @@ export interface NewMetadata {
   readonly tagging: string;
   /** STANDARD or REDUCED_REDUNDANCY. */
   readonly storageClass: string;
+  /** Absent: as the bucket says. */
+  readonly encryption?: Encryption | undefined;
   /** More entries of MetaSys, like an ACL. */
   readonly internal?: ReadonlyMap<string, Uint8Array>;
   /** Retention and legal hold that the client asks for. */
@@ -89,6 +116,8 @@ export interface VersionInfo {
   readonly parts: readonly { readonly number: number; readonly sizeBytes: number }[];
   readonly isMultipart: boolean;
   readonly checksum: Checksum | null;
+  /** null = not encrypted. */
+  readonly encryption: EncryptionInfo | null;
   /** Base64 per part in the order of `parts`, if stored. */
   readonly partChecksums: readonly string[];
 }
@@ -112,6 +141,8 @@ export interface PutObjectResult {
   readonly versionId: string | null;
   readonly checksum: Checksum | null;
   readonly modTimeNs: bigint;
+  /** null = stored in the clear. */
+  readonly encryption: EncryptionInfo | null;
   /** When the bucket's rules will make it expire; null = never. */
   readonly expiry: Due | null;
 }
@@ -119,6 +150,8 @@ export interface PutObjectResult {
 // ---- get-object.ts: openObject (GET and HEAD): headers are known before bytes move
 export interface OpenObjectRequest extends ObjectTarget {
   readonly versionId?: string;
+  /** The client's key, if it sent one. */
+  readonly customerKey?: Uint8Array | undefined;
   readonly conditions: Conditions;
 }
 export interface OpenedObject extends AsyncDisposable {
@@ -139,9 +172,13 @@ export interface CopySource {
   readonly key: string;
   readonly versionId?: string;
   readonly conditions: Conditions;
+  /** The client's key of the source, if it sent one. */
+  readonly customerKey?: Uint8Array | undefined;
 }
 export interface CopyObjectRequest extends ObjectTarget {
   readonly source: CopySource;
+  /** Absent: as the bucket says. */
+  readonly encryption?: Encryption | undefined;
   readonly conditions: Conditions;
   /** null = COPY directive. */
   readonly replaceMetadata: ReadonlyMap<string, string> | null;
@@ -220,6 +257,7 @@ export interface CreateUploadRequest extends ObjectTarget, NewMetadata {
 }
 export interface CreateUploadResult {
   readonly uploadId: string;
+  readonly encryption: EncryptionInfo | null;
   readonly checksumAlgorithm: ChecksumName | null;
   readonly checksumType: ChecksumType | null;
   /** When the bucket's rules give it up; null = never. */
@@ -229,6 +267,8 @@ export interface UploadPartRequest extends ObjectTarget {
   readonly uploadId: string;
   readonly partNumber: number;
   readonly body: ObjectBody;
+  /** The client's key, for uploads with SSE-C. */
+  readonly customerKey?: Uint8Array | undefined;
 }
 export interface PartInfo {
   readonly partNumber: number;
@@ -237,14 +277,18 @@ export interface PartInfo {
   readonly modTimeNs: bigint;
   readonly checksum: { readonly algorithm: ChecksumName; readonly value: string } | null;
 }
+export interface StoredPartInfo extends PartInfo {
+  readonly encryption: EncryptionInfo | null;
+}
 export interface UploadPartCopyRequest extends ObjectTarget {
+  readonly customerKey?: Uint8Array | undefined;
   readonly uploadId: string;
   readonly partNumber: number;
   readonly source: CopySource;
   /** Inclusive bounds, or null for the whole source. */
   readonly range: { readonly first: number; readonly last: number } | null;
 }
-export interface UploadPartCopyResult extends PartInfo {
+export interface UploadPartCopyResult extends StoredPartInfo {
   readonly sourceVersionId: string | null;
 }
 export interface ListPartsRequest extends ObjectTarget {
@@ -263,6 +307,7 @@ export interface ListPartsResult {
   readonly checksumType: ChecksumType | null;
 }
 export interface CompleteUploadRequest extends ObjectTarget {
+  readonly customerKey?: Uint8Array | undefined;
   readonly uploadId: string;
   readonly parts: readonly {
     readonly partNumber: number;

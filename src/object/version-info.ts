@@ -1,24 +1,27 @@
 /** From a stored version to what the wire shows. Source: on-disk-format.md §5.10, §5.11. */
-import {
-  type ChecksumRecord,
-  checksumToBase64,
-  decodeChecksumRecords,
-  encodeChecksumRecords,
-} from "../codec/checksum.ts";
+import { type ChecksumRecord, checksumToBase64, decodeChecksumRecords } from "../codec/checksum.ts";
 import type { StoredVersion } from "../erasure/store.ts";
 import { ObjectError } from "./errors.ts";
+import { opaqueEtag } from "./object-key.ts";
 import type { Checksum, VersionInfo } from "./types.ts";
 
 export const ACTUAL_SIZE_KEY = "X-Minio-Internal-actual-size";
 export const CRC_KEY = "x-minio-internal-crc";
 export const TAGGING_KEY = "X-Amz-Tagging";
 const STORAGE_CLASS_KEY = "x-amz-storage-class";
+export const COMPRESSION_KEY = "X-Minio-Internal-compression";
 const ENCRYPTION_MARK = "x-minio-internal-server-side-encryption-";
 
-export function versionInfo(bucket: string, key: string, version: StoredVersion): VersionInfo {
+/** `open`: opens the stored checksums of an encrypted version; without it they are not shown, nor what its sealed ETag holds. */
+export function versionInfo(
+  bucket: string,
+  key: string,
+  version: StoredVersion,
+  open: ((sealed: Uint8Array) => Uint8Array | null) | null = null,
+): VersionInfo {
   const { metaUsr, metaSys } = version;
-  const etag = metaUsr.get("etag") ?? "";
-  const record = checksumRecord(version);
+  const etag = opaqueEtag(metaUsr.get("etag") ?? "");
+  const record = checksumRecord(version, open);
   const isMultipart = metaSys.has(ACTUAL_SIZE_KEY) && etag.includes("-");
   return {
     bucket,
@@ -39,6 +42,7 @@ export function versionInfo(bucket: string, key: string, version: StoredVersion)
     })),
     isMultipart,
     checksum: record === null ? null : shown(record),
+    encryption: null,
     partChecksums: record === null ? [] : record.partValues.map(checksumToBase64),
   };
 }
@@ -58,10 +62,14 @@ export function actualSize(version: StoredVersion): number {
   return version.sizeBytes;
 }
 
-/** Encrypted checksums cannot be read without the key: none is shown. */
-function checksumRecord(version: StoredVersion): ChecksumRecord | null {
-  const bytes = version.metaSys.get(CRC_KEY);
-  if (bytes === undefined || isEncrypted(version)) return null;
+function checksumRecord(
+  version: StoredVersion,
+  open: ((sealed: Uint8Array) => Uint8Array | null) | null,
+): ChecksumRecord | null {
+  const stored = version.metaSys.get(CRC_KEY);
+  if (stored === undefined) return null;
+  const bytes = isEncrypted(version) ? (open?.(stored) ?? null) : stored;
+  if (bytes === null) return null;
   try {
     return decodeChecksumRecords(bytes)[0] ?? null;
   } catch {
@@ -73,23 +81,14 @@ export function isEncrypted(version: Pick<StoredVersion, "metaSys">): boolean {
   return [...version.metaSys.keys()].some((name) => name.toLowerCase().startsWith(ENCRYPTION_MARK));
 }
 function isTransformed(version: Pick<StoredVersion, "metaSys">): boolean {
-  return isEncrypted(version) || version.metaSys.has("X-Minio-Internal-compression");
+  return isEncrypted(version) || version.metaSys.has(COMPRESSION_KEY);
 }
 
-/** Refuses content that this release cannot read. */
-export function demandReadable(version: StoredVersion): void {
-  if (isEncrypted(version))
-    throw new ObjectError("NotImplemented", "The object is encrypted; this release cannot decrypt.");
-  if (version.metaSys.has("X-Minio-Internal-compression"))
-    throw new ObjectError("NotImplemented", "The object is compressed; this release cannot decompress.");
+/** Refuses content that this release cannot reach. */
+export function demandReachable(version: StoredVersion): void {
   const status = version.metaSys.get("x-minio-internal-transition-status");
   if (status !== undefined && Buffer.from(status).toString() === "complete")
     throw new ObjectError("NotImplemented", "The object lies in a remote tier; this release cannot reach it.");
-}
-
-/** MetaSys entry of a checksum; none = nothing. */
-export function crcEntry(record: ChecksumRecord | null): readonly (readonly [string, Uint8Array])[] {
-  return record === null ? [] : [[CRC_KEY, encodeChecksumRecords([record])]];
 }
 
 /** MetaUsr of a new version: the client's metadata, tags, class and ETag. */

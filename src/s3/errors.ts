@@ -69,6 +69,7 @@ export const S3_ERRORS = {
   InvalidStorageClass: row(400, "Invalid storage class."),
   InvalidTag: row(400, "The tag provided was not a valid tag."),
   InvalidTokenId: row(403, "The security token included in the request is invalid."),
+  "KMS.NotFoundException": row(400, "The specified KMS key does not exist."),
   KeyTooLongError: row(400, "Your key is too long."),
   MalformedACLError: row(
     400,
@@ -108,6 +109,7 @@ export const S3_ERRORS = {
   RequestTimeTooSkewed: row(403, "The difference between the request time and the server's time is too large."),
   RequestTimeout: row(503, "A timeout occurred while trying to process the request, please reduce your request rate."),
   ServerSideEncryptionConfigurationNotFoundError: row(404, "The server side encryption configuration was not found."),
+  ServiceUnavailable: row(503, "A service that the request needs is not reached, please try again."),
   SignatureDoesNotMatch: row(
     403,
     "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
@@ -121,6 +123,7 @@ export const S3_ERRORS = {
   XMinioAdminBucketQuotaExceeded: row(400, "Bucket quota exceeded"),
   XMinioInvalidObjectName: row(400, "Object name contains unsupported characters."),
   XMinioInvalidResourceName: row(400, 'Resource name contains bad components such as ".." or ".".'),
+  XMinioObjectTampered: row(500, "The requested object was modified and may be compromised."),
   XMinioObjectExistsAsDirectory: row(400, "Object name already exists as a directory."),
   XMinioServerNotInitialized: row(503, "Server not initialized yet, please try again."),
   XMinioStorageFull: row(
@@ -165,6 +168,11 @@ export const OBJECT_ERRORS = {
   QuotaExceeded: "XMinioAdminBucketQuotaExceeded",
   MethodNotAllowed: "MethodNotAllowed",
   NotImplemented: "NotImplemented",
+  WrongKey: "AccessDenied",
+  ObjectTampered: "XMinioObjectTampered",
+  KmsNotConfigured: "NotImplemented",
+  KmsKeyNotFound: "KMS.NotFoundException",
+  KmsUnavailable: "ServiceUnavailable",
 } as const satisfies Record<ObjectErrorCode, S3Code>;
 
 export const DOCUMENT_ERRORS = {

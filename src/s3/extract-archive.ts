@@ -8,11 +8,12 @@ import { OperatingError } from "../core/errors.ts";
 import { headBucket } from "../object/buckets.ts";
 import { checkKey } from "../object/names.ts";
 import { putObject as put } from "../object/put-object.ts";
-import type { ObjectBody } from "../object/types.ts";
+import type { Encryption, ObjectBody } from "../object/types.ts";
 import { aclOfNewVersion } from "./acl-operations.ts";
 import { onObject } from "./authorize.ts";
 import { type Call, type Reply, reply } from "./call.ts";
 import { decompressed } from "./decompress.ts";
+import { encryptionFrom } from "./encryption-headers.ts";
 import { memberMetadata, quoted, refuseUnsupported, storageClassFrom } from "./headers.ts";
 import { putObject } from "./object-operations.ts";
 import { requestBody } from "./request-body.ts";
@@ -41,6 +42,7 @@ export async function extractArchive(call: Call): Promise<Reply> {
     ignoreDirs: isOn("ignore-dirs"),
     ignoreErrors: isOn("ignore-errors"),
     storageClass: storageClassFrom(call) ?? "STANDARD",
+    encryption: encryptionFrom(call),
   };
   {
     await using content = await decompressed(hashed);
@@ -58,6 +60,8 @@ interface Options {
   readonly ignoreDirs: boolean;
   readonly ignoreErrors: boolean;
   readonly storageClass: string;
+  /** Of every member; undefined = as the bucket says. */
+  readonly encryption: Encryption | undefined;
 }
 
 async function extractAll(call: Call, archive: TarReader, options: Options): Promise<void> {
@@ -90,6 +94,7 @@ async function store(call: Call, member: TarMember, options: Options): Promise<v
     metadata: memberMetadata(fields),
     tagging: "",
     storageClass: options.storageClass,
+    encryption: options.encryption,
     lock: NO_LOCK,
     internal: await aclOfNewVersion(call),
     ...(member.modTimeMs > 0 ? { modTimeNs: BigInt(member.modTimeMs) * 1_000_000n } : {}),

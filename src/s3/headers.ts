@@ -2,6 +2,7 @@
 import { checksumAlgorithmOf } from "../codec/checksum.ts";
 import type { ChecksumName, ChecksumType, Conditions, NewMetadata, VersionInfo } from "../object/types.ts";
 import type { Call } from "./call.ts";
+import { encryptionFrom, encryptionHeaders } from "./encryption-headers.ts";
 import { lockFrom } from "./lock-headers.ts";
 import { decodePercent, parseQuery } from "./sigv4.ts";
 import { WireError } from "./wire-error.ts";
@@ -30,8 +31,6 @@ const SHOWN: Readonly<Record<string, string>> = {
 /** Refuses what would silently not be done. */
 export function refuseUnsupported(call: Call): void {
   for (const name of call.request.headers.keys()) {
-    if (name.startsWith("x-amz-server-side-encryption") || name.startsWith("x-amz-copy-source-server-side-encryption"))
-      throw new WireError("NotImplemented", "Server-side encryption is not implemented.");
     if (name.startsWith("x-minio-internal-"))
       throw new WireError("InvalidArgument", "A header is reserved for internal use.");
   }
@@ -45,6 +44,7 @@ export function newMetadata(call: Call): NewMetadata {
     metadata: metadataFrom(call),
     tagging: taggingFrom(call.parameter("x-amz-tagging")),
     storageClass: storageClassFrom(call) ?? "STANDARD",
+    encryption: encryptionFrom(call),
     lock: lockFrom(call),
   };
 }
@@ -274,6 +274,7 @@ export function objectHeaders(info: VersionInfo): [string, string][] {
     else if (/^x-amz-(replication-status|restore|object-lock-.*)$/i.test(name))
       headers.push([name.toLowerCase(), toWire(value)]);
   }
+  if (info.encryption !== null) headers.push(...Object.entries(encryptionHeaders(info.encryption)));
   return headers;
 }
 

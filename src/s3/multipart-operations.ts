@@ -27,6 +27,7 @@ import {
   versionIdFrom,
   versionIdHeader,
 } from "./headers.ts";
+import { customerKeyFrom, encryptionHeaders, readingKeyFrom } from "./encryption-headers.ts";
 import { commonParameters } from "./list-operations.ts";
 import { abortHeaders, expirationHeader } from "./lifecycle-operations.ts";
 import { refuseLockHeaders } from "./lock-headers.ts";
@@ -59,6 +60,7 @@ export async function createMultipartUpload(call: Call): Promise<Reply> {
   return xmlReply(200, document, {
     "x-amz-checksum-algorithm": result.checksumAlgorithm,
     "x-amz-checksum-type": result.checksumType,
+    ...encryptionHeaders(result.encryption),
     ...abortHeaders(result.abort),
   });
 }
@@ -81,9 +83,14 @@ export async function uploadPart(call: Call): Promise<Reply> {
     signal: call.request.signal,
     uploadId: uploadIdOf(call),
     partNumber: partNumberOf(call),
+    customerKey: customerKeyFrom(call),
     body: requestBody(call),
   });
-  return reply(200, { ETag: quoted(result.etag), ...checksumHeaders(result.checksum) });
+  return reply(200, {
+    ETag: quoted(result.etag),
+    ...checksumHeaders(result.checksum),
+    ...encryptionHeaders(result.encryption),
+  });
 }
 
 export async function uploadPartCopy(call: Call): Promise<Reply> {
@@ -95,6 +102,7 @@ export async function uploadPartCopy(call: Call): Promise<Reply> {
     uploadId: uploadIdOf(call),
     partNumber: partNumberOf(call),
     source: sourceOf(call),
+    customerKey: customerKeyFrom(call),
     range: copyRange(call.parameter("x-amz-copy-source-range")),
   });
   const document = xmlDocument("CopyPartResult", [
@@ -102,7 +110,10 @@ export async function uploadPartCopy(call: Call): Promise<Reply> {
     ["ETag", quoted(result.etag)],
     ...checksumNodes(result.checksum),
   ]);
-  return xmlReply(200, document, { "x-amz-copy-source-version-id": result.sourceVersionId });
+  return xmlReply(200, document, {
+    "x-amz-copy-source-version-id": result.sourceVersionId,
+    ...encryptionHeaders(result.encryption),
+  });
 }
 
 function copyRange(value: string | undefined): { first: number; last: number } | null {
@@ -179,6 +190,7 @@ export async function completeMultipartUpload(call: Call): Promise<Reply> {
     signal: call.request.signal,
     uploadId: uploadIdOf(call),
     parts: listed,
+    customerKey: customerKeyFrom(call),
     conditions: conditionsFrom(call),
     checksum: wholeChecksum(call),
     checksumType: checksumTypeFrom(call.parameter("x-amz-checksum-type")),
@@ -199,6 +211,7 @@ export async function completeMultipartUpload(call: Call): Promise<Reply> {
   ]);
   return xmlReply(200, document, {
     "x-amz-version-id": result.versionId,
+    ...encryptionHeaders(result.encryption),
     "x-amz-expiration": expirationHeader(result.expiry),
   });
 }
@@ -310,6 +323,7 @@ export async function getObjectAttributes(call: Call): Promise<Reply> {
     bucket: call.bucket,
     key: call.key,
     signal: call.request.signal,
+    customerKey: readingKeyFrom(call),
     conditions: {},
     ...(versionId === undefined ? {} : { versionId }),
   });

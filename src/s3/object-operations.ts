@@ -9,6 +9,7 @@ import type { Conditions, CopySource, OpenedObject, VersionInfo } from "../objec
 import { aclOfNewVersion } from "./acl-operations.ts";
 import { bypassAsked, demandDeletion } from "./authorize.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
+import { customerKeyFrom, encryptionFrom, encryptionHeaders, readingKeyFrom } from "./encryption-headers.ts";
 import { errorCodeOf, errorMessageOf } from "./error-reply.ts";
 import {
   checksumHeaders,
@@ -55,6 +56,7 @@ export async function putObject(call: Call): Promise<Reply> {
     "x-amz-version-id": result.versionId,
     "x-amz-expiration": expirationHeader(result.expiry),
     ...checksumHeaders(result.checksum),
+    ...encryptionHeaders(result.encryption),
   });
 }
 
@@ -72,6 +74,7 @@ async function serveObject(call: Call, withBody: boolean): Promise<Reply | null>
     bucket: call.bucket,
     key: call.key,
     signal: call.request.signal,
+    customerKey: readingKeyFrom(call),
     conditions: conditionsFrom(call),
     ...(versionId === undefined ? {} : { versionId }),
   });
@@ -176,6 +179,7 @@ export function sourceOf(call: Call): CopySource {
   return {
     ...copySourceFrom(call.parameter("x-amz-copy-source") ?? ""),
     conditions: conditionsFrom(call, "x-amz-copy-source-"),
+    customerKey: customerKeyFrom(call, "copy-source"),
   };
 }
 
@@ -197,6 +201,7 @@ export async function copyObject(call: Call): Promise<Reply> {
     key: call.key,
     signal: call.request.signal,
     source: sourceOf(call),
+    encryption: encryptionFrom(call),
     conditions: conditionsFrom(call),
     replaceMetadata: directive("x-amz-metadata-directive") ? metadataFrom(call) : null,
     replaceTagging: directive("x-amz-tagging-directive") ? taggingFrom(call.parameter("x-amz-tagging")) : null,
@@ -220,6 +225,7 @@ export async function copyObject(call: Call): Promise<Reply> {
   return xmlReply(200, document, {
     "x-amz-version-id": result.versionId,
     "x-amz-copy-source-version-id": result.sourceVersionId,
+    ...encryptionHeaders(result.encryption),
     "x-amz-expiration": expirationHeader(result.expiry),
   });
 }

@@ -47,6 +47,7 @@ import {
 } from "./setting-operations.ts";
 import { extractArchive } from "./extract-archive.ts";
 import { listObjectsV1, listObjectsV2, listObjectVersions } from "./list-operations.ts";
+import { deleteBucketEncryption, putBucketEncryption } from "./bucket-encryption.ts";
 import {
   abortMultipartUpload,
   completeMultipartUpload,
@@ -155,7 +156,7 @@ export const OPERATIONS: readonly Operation[] = [
     "Encryption",
     "encryption",
     getStored("encryption", "ServerSideEncryptionConfigurationNotFoundError"),
-    { called: "EncryptionConfiguration" },
+    { called: "EncryptionConfiguration", put: putBucketEncryption, remove: deleteBucketEncryption },
   ),
   ...bucketSettings(
     "ObjectLockConfiguration",

@@ -8,6 +8,7 @@ import { putObject as put } from "../object/put-object.ts";
 import type { HttpRequest } from "../sys/http.ts";
 import { tagsFrom } from "./bucket-operations.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
+import { encryptionHeaders } from "./encryption-headers.ts";
 import { type Form, formBoundary, openForm } from "./form-data.ts";
 import { checkTags, checksumHeaders, conditionsFrom, encodeTags, newMetadata, quoted } from "./headers.ts";
 import { expirationHeader } from "./lifecycle-operations.ts";
@@ -170,6 +171,7 @@ export async function postObject(call: Call): Promise<Reply> {
     "x-amz-version-id": result.versionId,
     "x-amz-expiration": expirationHeader(result.expiry),
     ...checksumHeaders(result.checksum),
+    ...encryptionHeaders(result.encryption),
   };
   const target = redirectOf(form.fields);
   if (target !== null) {

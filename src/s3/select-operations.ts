@@ -6,6 +6,7 @@ import { type SelectProgress, selectObject } from "../object/select/select-objec
 import type { ByteSink } from "../core/byte-stream.ts";
 import { HttpError } from "../sys/http.ts";
 import type { Call, Reply } from "./call.ts";
+import { readingKeyFrom } from "./encryption-headers.ts";
 import { errorCodeOf, errorMessageOf, errorStatusOf } from "./error-reply.ts";
 import { continuationFrame, countsFrame, endFrame, errorFrame, recordsFrame } from "./event-stream.ts";
 import { refuseUnsupported, versionIdFrom } from "./headers.ts";
@@ -36,6 +37,7 @@ export async function selectObjectContent(call: Call): Promise<Reply | null> {
         bucket: call.bucket,
         key: call.key,
         signal: call.request.signal,
+        customerKey: readingKeyFrom(call),
         ...request,
         ...(versionId === undefined ? {} : { versionId }),
       },

@@ -40,6 +40,11 @@ export const Op = {
   verifyFrame: 30,
   append: 31,
   flush: 32,
+  dareSeal: 50,
+  dareOpen: 51,
+  s2Decode: 52,
+  s2Check: 53,
+  s2Chunk: 54,
   seal: 40,
   place: 41,
 } as const;
@@ -202,6 +207,38 @@ export const step = {
       pieces?.stride ?? 0,
     ],
   }),
+  /** Packages of an encrypted stream (codec/dare.ts) from number `first`; `out` has room for 32 bytes more a package. */
+  dareSeal: (stream: Uint8Array, plain: Uint8Array, out: Uint8Array, first: number, isLast: boolean): Step => ({
+    op: Op.dareSeal,
+    flags: 0,
+    a: [
+      roomy(stream, 56),
+      plain,
+      plain.length,
+      roomy(out, plain.length + 32 * Math.ceil(plain.length / 65536)),
+      first,
+      isLast ? 1 : 0,
+    ],
+  }),
+  /** The reverse, in place: the plaintext begins where `sealed` does. EBADMSG if a package is wrong. */
+  dareOpen: (stream: Uint8Array, sealed: Uint8Array, first: number, isLast: boolean): Step => ({
+    op: Op.dareOpen,
+    flags: 0,
+    a: [roomy(stream, 56), sealed, sealed.length, sealed, first, isLast ? 1 : 0],
+  }),
+  /** An S2 block (codec/s2.ts); the result is its plain size, all of it in `out`. EBADMSG: damaged, or longer than `out`. */
+  s2Decode: (block: Uint8Array, out: Uint8Array, crc: number): Step => ({
+    op: Op.s2Decode,
+    flags: 0,
+    a: [block, block.length, out, out.length, crc],
+  }),
+  s2Check: (bytes: Uint8Array, crc: number): Step => ({ op: Op.s2Check, flags: 0, a: [bytes, bytes.length, crc] }),
+  /** A chunk of S2 with its header; the result is its size. */
+  s2Chunk: (plain: Uint8Array, out: Uint8Array): Step => ({
+    op: Op.s2Chunk,
+    flags: 0,
+    a: [plain, plain.length, roomy(out, s2Room(plain.length))],
+  }),
   keep: (r = 0): Step => ({ op: Op.keep, flags: r, a: [] }),
   /** `own`: the task closes it at its end. */
   use: (descriptor: number, own = false, r = 0): Step => ({
@@ -245,6 +282,11 @@ export const step = {
     ],
   }),
 } as const;
+
+/** As sherd_s2_room of native/s2.c. */
+export function s2Room(plainBytes: number): number {
+  return plainBytes + Math.floor(plainBytes / 6) + 76;
+}
 
 /** What C writes at least; it trusts us. */
 function roomy(buffer: Uint8Array, bytes: number): Uint8Array {

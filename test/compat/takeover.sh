@@ -1,5 +1,5 @@
 #!/bin/sh
-# Each unencrypted, uncompressed drive set that a MinIO server wrote: unpacked, served by dist/sherd with that server's arguments,
+# Each drive set that a MinIO server wrote, encrypted and compressed ones too: unpacked, served by dist/sherd with that server's arguments,
 # environment and credentials, and compared with what MinIO showed, by the judge that lies beside the fixtures.
 # Counts are those of the judge's single comparisons. `takeover.sh NAME…` runs these sets only.
 # With SHERD_COMPAT_MC, MinIO's client, what it shows of identities is compared too; who may log in to do what always is.
@@ -9,7 +9,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/server.sh"
 fixtures=${SHERD_FIXTURES:-$here/../../../shared/fixtures}
 judge=$fixtures/../tools/takeover-check.py
-SKIPPED_SETS="kms4 s2" # encrypted, compressed: they follow with these features
 
 if ! ls "$fixtures"/takeover/*.tar.gz > /dev/null 2>&1 || [ ! -e "$judge" ]; then
   echo "takeover: no fixtures at $fixtures: nothing was compared"
@@ -81,12 +80,6 @@ summed() {
 
 for archive in "$fixtures"/takeover/*.tar.gz; do
   name=$(basename "$archive" .tar.gz)
-  case " $SKIPPED_SETS " in
-    *" $name "*)
-      echo "-- $name: skipped (encrypted or compressed)"
-      total_skipped=$((total_skipped + 1))
-      continue ;;
-  esac
   case " ${*:-$name} " in *" $name "*) ;; *) continue ;; esac
   echo "-- $name"
   judge_set "$name" > "$scratch/out" 2>&1

@@ -16,7 +16,6 @@ test("a setting that is not one, or cannot be changed yet, is refused, and its r
   const keys = [
     "policy",
     "lifecycle",
-    "encryption",
     "object-lock",
     "replication",
     "notification",

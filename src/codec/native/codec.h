@@ -64,6 +64,15 @@ SHERD_API int32_t sherd_dare_seal(const void *stream, const uint8_t *in, uint64_
    others must be like. */
 SHERD_API int32_t sherd_dare_open(void *stream, const uint8_t *in, uint64_t bytes, uint8_t *out, uint32_t first, uint32_t is_last);
 
+/* s2.c — S2 blocks of at most 4 MiB. `crc` = CRC-32C of the plain bytes, masked as Snappy's framing has it. */
+/* The plain size, or -1: damaged, longer than `room`, or another CRC. */
+SHERD_API int64_t sherd_s2_decode(const uint8_t *in, uint64_t bytes, uint8_t *out, uint64_t room, uint32_t crc);
+SHERD_API int32_t sherd_s2_check(const uint8_t *data, uint64_t bytes, uint32_t crc);
+/* Room that a chunk of `bytes` plain bytes may need. */
+SHERD_API uint64_t sherd_s2_room(uint64_t bytes);
+/* A whole chunk with its header: compressed, or as it is where that gains nothing. Its size. */
+SHERD_API int64_t sherd_s2_chunk(const uint8_t *in, uint64_t bytes, uint8_t *out);
+
 /* pool.c — the thread pool: tasks are programs of system-call and codec steps (see pool.h). */
 SHERD_API int32_t sherd_pool_start(uint32_t threads, uint32_t threads_max, void (*wake)(void));
 SHERD_API void sherd_pool_submit(const uint64_t *tasks, uint32_t count);

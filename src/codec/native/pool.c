@@ -335,6 +335,9 @@ static int run_step(struct task *t, struct step *s) {
     case STEP_PLACE: return place_file(t->fd[r], path_of(a[0]), &(struct place){.offset = a[1], .bytes = a[2], .base = a[3], .tmp = path_of(a[4])});
     case STEP_DARE_SEAL: return sherd_dare_seal(memory_of(a[0]), memory_of(a[1]), a[2], memory_of(a[3]), (uint32_t)a[4], (uint32_t)a[5]) == 0 ? 0 : EINVAL;
     case STEP_DARE_OPEN: return sherd_dare_open(memory_of(a[0]), memory_of(a[1]), a[2], memory_of(a[3]), (uint32_t)a[4], (uint32_t)a[5]) == 0 ? 0 : EBADMSG;
+    case STEP_S2_DECODE: s->result = sherd_s2_decode(memory_of(a[0]), a[1], memory_of(a[2]), a[3], (uint32_t)a[4]); return s->result < 0 ? EBADMSG : 0;
+    case STEP_S2_CHECK: return sherd_s2_check(memory_of(a[0]), a[1], (uint32_t)a[2]) ? 0 : EBADMSG;
+    case STEP_S2_CHUNK: s->result = sherd_s2_chunk(memory_of(a[0]), a[1], memory_of(a[2])); return 0;
     case STEP_TRUNCATE: return plain(ftruncate(t->fd[r], (off_t)a[0]));
     default: return ENOSYS;
     }

@@ -49,6 +49,9 @@ enum step_op {
     STEP_SEAL = 40,  /* the log records in a0[a1] <- sequences from a2 + a3 * 2^32, positions, CRC32C (src/storage/log-record.ts) */
     STEP_DARE_SEAL = 50, /* sherd_dare_seal(a0 stream, a1 in, a2 bytes, a3 out, a4 first, a5 is last) */
     STEP_DARE_OPEN = 51, /* sherd_dare_open of the same; EBADMSG if a package is wrong */
+    STEP_S2_DECODE = 52, /* result <- sherd_s2_decode(a0 in, a1 bytes, a2 out, a3 room, a4 crc), or EBADMSG */
+    STEP_S2_CHECK = 53,  /* EBADMSG unless a2 is the crc of a0[a1] */
+    STEP_S2_CHUNK = 54,  /* result <- sherd_s2_chunk(a0 in, a1 bytes, a2 out) */
     STEP_PLACE = 41, /* path a0 <- a2 bytes at a1 of reg; its folders below the first a3 bytes are made; by rename from a4 if not 0 */
 };
 

@@ -18,6 +18,8 @@ export interface SelectObjectRequest {
   readonly bucket: string;
   readonly key: string;
   readonly versionId?: string;
+  /** The client's key, if it sent one. */
+  readonly customerKey?: Uint8Array | undefined;
   readonly signal: AbortSignal;
   readonly statement: Statement;
   readonly input: InputFormat;
@@ -51,6 +53,7 @@ export async function selectObject(
     bucket,
     key,
     signal,
+    customerKey: request.customerKey,
     conditions: {},
     ...(versionId === undefined ? {} : { versionId }),
   });
