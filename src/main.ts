@@ -11,6 +11,7 @@ import { planText } from "./config/plan-text.ts";
 import { storageClassesOf } from "./config/storage-class.ts";
 import { OperatingError } from "./core/errors.ts";
 import { createLog, type Log } from "./observe/log.ts";
+import { DebtReplay } from "./background/debt-replay.ts";
 import { healDrivesLogged } from "./background/drive-healer.ts";
 import { quarantineCommand } from "./background/quarantine-report.ts";
 import { measureCodec } from "./codec/speed.ts";
@@ -120,11 +121,15 @@ async function heal({ options, endpoints }: OnDrives): Promise<void> {
   holdProcess();
   const outside = outsideOf(options);
   const store = await openStore(options, endpoints, outside);
+  const { clock, log } = outside;
+  const listBuckets = (): ReturnType<typeof store.pools.listBuckets> => store.pools.listBuckets();
+  const owed = { sets: store.books, locks: store.pools.locks, listBuckets, clock, log };
+  await new DebtReplay({ ...owed, pace: () => clock.yieldNow() }).round(new AbortController().signal);
   const done = await healDrivesLogged(store.pools, {
     deep: true,
     signal: new AbortController().signal,
-    log: outside.log,
-    clock: outside.clock,
+    log,
+    clock,
     what: "all drives",
   });
   if (done.failed === 0) await store.rebuilt();
