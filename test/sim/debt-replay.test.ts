@@ -129,13 +129,14 @@ test("what a drive misses while it is compared stays owed", async () => {
 
 test("drives that are owed a write answer for it when all that know more came back empty, and not before", async () => {
   const disk = SimulatedDisk.create(codec, 9, DRIVES);
-  const { pools, set, book } = await open(disk, 9);
-  await pools.makeBucket("bucket");
-  await putBytes(pools, "k", Buffer.alloc(900, "k"));
-  await pools.background.idle();
-  const key = { bucket: "bucket", path: "k" };
-  book.owe({ key, stamp: 2n ** 62n, removed: [] }, [2, 3]); // a note that nobody could settle
-  for (const position of [0, 1]) set.drives[position] = null;
+  const whole = await open(disk, 9);
+  await whole.pools.makeBucket("bucket");
+  await putBytes(whole.pools, "k", Buffer.alloc(900, "k"));
+  await whole.pools.background.idle();
+  for (const drive of whole.drives) await drive?.flush();
+  await whole.book.close();
+  const { pools, set, book } = await open(disk, 10, { without: [0, 1] });
+  book.owe({ key: { bucket: "bucket", path: "k" }, stamp: 2n ** 62n, removed: [] }, [2, 3]); // a note that nobody could settle
   expect(await getBytes(pools, "k").catch((error: { code: string }) => error.code)).toBe("ReadQuorum");
   for (const position of [0, 1]) set.rebuilding.add(position);
   expect((await getBytes(pools, "k"))?.toString().length).toBe(900);
