@@ -75,7 +75,11 @@ test("a drive that was away at the start is given everything when a later proces
   rmSync(join(cwd, "d1"));
   renameSync(join(cwd, "d1-away"), join(cwd, "d1"));
   await using server = await ServerProcess.start({ cwd });
-  expect(await server.until(isGiven, 30_000)).toMatchObject({ before: 17, settled: 17 });
+  expect(await server.until(isGiven, 30_000)).not.toBeNull();
+  // One that is busy at the first try is given at the next.
+  const given = server.log().filter((line) => line.event === "drive given what it missed");
+  expect(given[0]).toMatchObject({ before: 17 });
+  expect(given.reduce((sum, line) => sum + Number(line["settled"]), 0)).toBe(17);
   expect(await server.stop()).toBe(0);
   expect(readdirSync(join(cwd, "d2/.minio.sys/sherd/debt/0"))).toEqual([]);
   await judgeWithoutOthers(cwd);
