@@ -32,6 +32,9 @@ native: ## the codec's C tests: every tier, with sanitizers, and for arm64 under
 crash: setup ## kill -9 before every step of every operation, then under load for KILL_SECONDS (default 60)
 	@scripts/codec.sh && CRASH_STRIDE=1 KILL_SECONDS=$${KILL_SECONDS:-60} scripts/test-summary.sh test/cluster/crash.test.ts test/cluster/kill-loop.test.ts
 
+crash-points: setup ## a recorded run of the storage layer, cut at every step, unsynced writes lost in sampled subsets
+	@scripts/codec.sh && CRASH_STRIDE=1 scripts/test-summary.sh test/sim/crash-points.test.ts
+
 memory: setup ## 64 slow uploads and downloads, a PUT of 5 GiB, 10,000 parts: under 4 minutes, 12 GB below TMPDIR
 	@scripts/codec.sh && bun test/memory/main.ts
 

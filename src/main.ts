@@ -11,7 +11,9 @@ import { planText } from "./config/plan-text.ts";
 import { storageClassesOf } from "./config/storage-class.ts";
 import { OperatingError } from "./core/errors.ts";
 import { createLog, type Log } from "./observe/log.ts";
+import { DebtReplay } from "./background/debt-replay.ts";
 import { healDrivesLogged } from "./background/drive-healer.ts";
+import { quarantineCommand } from "./background/quarantine-report.ts";
 import { measureCodec } from "./codec/speed.ts";
 import { openStore, type Outside, startServer, VERSION } from "./server.ts";
 import { LOG_DEFAULTS } from "./storage/drive-log.ts";
@@ -51,6 +53,9 @@ async function main(): Promise<void> {
     case "drive flush":
       await flush(command);
       return;
+    case "quarantine":
+      await quarantine(command);
+      return;
     case "drive repair":
       await repair(command);
       return;
@@ -59,7 +64,7 @@ async function main(): Promise<void> {
   }
 }
 
-type OnDrives = Extract<Command, { name: "server" | "plan" | "heal" | "drive flush" | "drive repair" }>;
+type OnDrives = Extract<Command, { name: "server" | "plan" | "heal" | "quarantine" | "drive flush" | "drive repair" }>;
 
 function outsideOf(options: ServerOptions): Outside & { readonly log: Log } {
   const clock = realClock();
@@ -116,11 +121,15 @@ async function heal({ options, endpoints }: OnDrives): Promise<void> {
   holdProcess();
   const outside = outsideOf(options);
   const store = await openStore(options, endpoints, outside);
+  const { clock, log } = outside;
+  const listBuckets = (): ReturnType<typeof store.pools.listBuckets> => store.pools.listBuckets();
+  const owed = { sets: store.books, locks: store.pools.locks, listBuckets, clock, log };
+  await new DebtReplay({ ...owed, pace: () => clock.yieldNow() }).round(new AbortController().signal);
   const done = await healDrivesLogged(store.pools, {
     deep: true,
     signal: new AbortController().signal,
-    log: outside.log,
-    clock: outside.clock,
+    log,
+    clock,
     what: "all drives",
   });
   if (done.failed === 0) await store.rebuilt();
@@ -138,6 +147,15 @@ async function flush({ options, endpoints }: OnDrives): Promise<void> {
   await store.close();
   if (left.length === 0) outside.log.info("flushed", { drives: endpoints.length });
   exitFlushed(left.length === 0 ? 0 : 1);
+}
+
+async function quarantine({ options, endpoints }: OnDrives): Promise<void> {
+  holdProcess();
+  const store = await openStore(options, endpoints, outsideOf({ ...options, quiet: true }));
+  const { text, failed } = await quarantineCommand(store.pools, options);
+  process.stdout.write(text);
+  await store.close();
+  exitFlushed(failed ? 1 : 0);
 }
 
 /** Damaged commit logs, one drive after the other: one that fails ends no other's repair. Exit 1 when a damaged one is left. */

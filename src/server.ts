@@ -2,9 +2,11 @@
  * The composition root: builds every object of a running server, in order, and stops them in reverse. Nothing else wires
  * objects together; nothing imports this but main.ts.
  */
-import { CertificateWatch, described } from "./background/certificate-watch.ts";
-import { healDrivesLogged } from "./background/drive-healer.ts";
+import { CertificateWatch, openCertificates } from "./background/certificate-watch.ts";
+import { rebuildReplaced } from "./background/drive-healer.ts";
+import { ClientLoad } from "./background/client-load.ts";
 import { HealQueue } from "./background/heal-queue.ts";
+import { type KeptSet, openBooks, Upkeep } from "./background/upkeep.ts";
 import { BucketCatalog } from "./bucket/catalog.ts";
 import { type Codec, loadCodec } from "./codec/native.ts";
 import { NativePool } from "./codec/pool.ts";
@@ -12,7 +14,6 @@ import { layoutPools, type PoolLayout } from "./config/endpoints.ts";
 import type { ServerOptions } from "./config/options.ts";
 import { storageClassesOf } from "./config/storage-class.ts";
 import { BlockPool } from "./core/block-pool.ts";
-import { QuorumError } from "./core/quorum-error.ts";
 import { BackgroundWork } from "./erasure/background-work.ts";
 import type { DamageReport } from "./erasure/damage.ts";
 import { DigestLanes } from "./erasure/digest-lanes.ts";
@@ -20,7 +21,7 @@ import { ErasureSet, type SetResources } from "./erasure/erasure-set.ts";
 import { usageOfBuckets } from "./erasure/bucket-usage.ts";
 import { clusterHealth } from "./erasure/health.ts";
 import { healKey } from "./erasure/heal-version.ts";
-import { decodePoolMeta, encodePoolMeta, POOL_META_PATH, reconcilePools } from "./erasure/pool-meta.ts";
+import { suspendedPools } from "./erasure/suspended-pools.ts";
 import type { Pool } from "./erasure/pool-layout.ts";
 import { Pools } from "./erasure/pools.ts";
 import { resolveAll } from "./erasure/resolve-doubt.ts";
@@ -45,14 +46,15 @@ import { requestIds } from "./s3/request-ids.ts";
 import { SigningKeys } from "./s3/sigv4.ts";
 import { unmarkRebuild } from "./storage/rebuild-mark.ts";
 import { LOG_DEFAULTS } from "./storage/drive-log.ts";
+import { flushDrives } from "./storage/flush-drives.ts";
 import { GuardedDrive } from "./storage/guarded-drive.ts";
 import type { LocalDrive } from "./storage/local-drive.ts";
-import { GroupSyncs, type OpenedPool, openPool, StartError } from "./storage/open-pool.ts";
+import { GroupSyncs, type OpenedPool, openPool, refuseUrls } from "./storage/open-pool.ts";
 import { SummaryCache } from "./storage/version-summary.ts";
 import type { HttpServerOptions, RunningServer } from "./sys/http.ts";
 import { startHttpServer } from "./sys/http.ts";
 import { SqliteTables } from "./sys/sqlite-tables.ts";
-import { CertificateFolder } from "./sys/tls.ts";
+import type { CertificateFolder } from "./sys/tls.ts";
 import type { Clock } from "./sys/clock.ts";
 import type { Rng } from "./sys/rng.ts";
 
@@ -86,6 +88,10 @@ export interface OpenedStore {
   readonly drives: readonly LocalDrive[];
   readonly healQueue: HealQueue;
   readonly background: BackgroundWork;
+  /** What drives are owed. */
+  readonly books: readonly KeptSet[];
+  /** `run` is called when a drive answers again. */
+  readonly returned: { run: () => void };
   /** Sets with a drive that came empty. */
   readonly toRebuild: readonly ErasureSet[];
   /** The drives that came empty have everything: from now on they count like the others, also after a restart. */
@@ -102,7 +108,7 @@ export async function openStore(
 ): Promise<OpenedStore> {
   const { clock, log } = outside;
   const layouts = layoutPools(endpoints, options.setDriveCount);
-  refuseUrls(layouts);
+  refuseUrls(layouts.flatMap((layout) => layout.endpoints));
   const classes = storageClassesOf(
     layouts.map((l) => l.setSize),
     { standard: options.standardClass, reduced: options.reducedClass },
@@ -122,7 +128,10 @@ export async function openStore(
   const tables = new SqliteTables();
   const opened = await openPools(options, layouts, { native, syncs, tables, outside });
   const deploymentId = (opened[0] as OpenedPool).format.deploymentId;
-  const sets = opened.map((pool, i) => setsOf(pool, i, layouts[i] as PoolLayout, { ...classes, resources, log }));
+  const returned = { run: (): void => undefined };
+  const common = { ...classes, resources, log, returned };
+  const sets = opened.map((pool, i) => setsOf(pool, i, layouts[i] as PoolLayout, common));
+  const books = await openBooks(sets.flat(), background);
   const poolsWith = (suspended: ReadonlySet<number>): Pools =>
     new Pools({
       deploymentId,
@@ -137,11 +146,11 @@ export async function openStore(
     });
   const toRebuild = markReplaced(opened, layouts, sets); // before doubts: such a drive is no witness of what was not written
   await decideDoubts(sets.flat(), log);
-  const pools = poolsWith(await suspendedPools(poolsWith(new Set()), layouts, outside));
+  const pools = poolsWith(await suspendedPools(poolsWith(new Set()), argumentsOf(layouts), outside));
   healer.run = async (damage) => {
     let healed = 0;
     for (const set of pools.setsOf(damage.path))
-      healed += (await healKey(set, damage, pools.locks, damage.why === "shard")).healed.length;
+      healed += (await healKey(set, damage, pools.locks, { deep: damage.why === "shard" })).healed.length;
     return healed;
   };
   const drives = opened.flatMap((p) => p.drives.filter((drive) => drive !== null));
@@ -152,22 +161,16 @@ export async function openStore(
   };
   const flush = async (): Promise<string[]> => {
     await background.idle();
-    const left: string[] = [];
-    for (const drive of drives) {
-      if (await drive.flush()) continue;
-      const why =
-        drive.writeFailure?.message ?? `${drive.endpoint}: an operation is in doubt until more drives are back`;
-      left.push(why);
-    }
-    return left;
+    return await flushDrives(drives);
   };
   const close = async (): Promise<void> => {
     await healQueue.stop();
     await background.idle();
+    for (const { book } of books) await book.close();
     await closeDrives(opened, syncs, tables);
   };
   const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, resources, drives, healQueue, background };
-  return { ...parts, toRebuild, rebuilt, flush, close };
+  return { ...parts, books, returned, toRebuild, rebuilt, flush, close };
 }
 
 /** What all sets share. */
@@ -195,12 +198,6 @@ async function closeDrives(opened: readonly OpenedPool[], syncs: GroupSyncs, tab
   await Promise.all(syncs.all().map((sync) => sync.sync())); // what is settled is known on all drives before one forgets it
   for (const drive of opened.flatMap((p) => p.drives)) await drive?.close();
   await tables.close();
-}
-
-function refuseUrls(layouts: readonly PoolLayout[]): void {
-  const url = layouts.flatMap((l) => l.endpoints).find((endpoint) => /^[a-z]+:\/\//i.test(endpoint));
-  if (url !== undefined)
-    throw new StartError("NoAccess", `${url}: several nodes are not there yet; give folders of this machine`);
 }
 
 async function openPools(
@@ -238,11 +235,20 @@ function setsOf(
   pool: OpenedPool,
   poolIndex: number,
   { setSize, setCount }: PoolLayout,
-  common: { standardParity: number; reducedParity: number; resources: SetResources; log: Log },
+  common: {
+    standardParity: number;
+    reducedParity: number;
+    resources: SetResources;
+    log: Log;
+    returned: { run: () => void };
+  },
 ): ErasureSet[] {
-  const { standardParity, reducedParity, resources, log } = common;
+  const { standardParity, reducedParity, resources, log, returned } = common;
   return Array.from({ length: setCount }, (_, i) => {
-    const onState = (endpoint: string, state: string): void => log.warn("drive state", { endpoint, state });
+    const onState = (endpoint: string, state: string): void => {
+      log.warn("drive state", { endpoint, state });
+      if (state === "ok") returned.run();
+    };
     const guarded = (drive: LocalDrive | null): GuardedDrive | null =>
       drive === null ? null : new GuardedDrive(drive, { clock: resources.clock, onState });
     const drives = pool.drives.slice(i * setSize, (i + 1) * setSize).map(guarded);
@@ -264,6 +270,10 @@ function replacedRoots(opened: readonly OpenedPool[], layouts: readonly PoolLayo
   );
 }
 
+function argumentsOf(layouts: readonly PoolLayout[]): string[] {
+  return layouts.map((layout) => layout.argument);
+}
+
 /** Drives that came empty say nothing until they are rebuilt. Returns their sets. */
 function markReplaced(
   opened: readonly OpenedPool[],
@@ -280,32 +290,6 @@ function markReplaced(
     }
   }
   return [...found];
-}
-
-/** pool.bin: which pools are drained. Written when the pools of the command line are not those that it names. */
-async function suspendedPools(
-  pools: Pools,
-  layouts: readonly PoolLayout[],
-  { clock, log }: Outside,
-): Promise<ReadonlySet<number>> {
-  let bytes: Uint8Array | null;
-  try {
-    bytes = await pools.readDocument(POOL_META_PATH);
-  } catch (error) {
-    // One pool is not drained; with as many drives gone as there is parity its objects are still read.
-    if (!(error instanceof QuorumError) || layouts.length > 1) throw error;
-    log.warn("pool.bin cannot be read", { message: error.message });
-    return new Set();
-  }
-  const known = bytes === null ? [] : decodePoolMeta(bytes);
-  const now = reconcilePools(
-    known,
-    layouts.map((l) => l.argument),
-    clock.nowNs(),
-  );
-  if (now !== null && (layouts.length > 1 || bytes !== null))
-    await pools.writeDocument(POOL_META_PATH, encodePoolMeta(now));
-  return new Set((now ?? known).flatMap((pool, i) => (pool.decommission === null ? [] : [i])));
 }
 
 function objectContext(
@@ -350,7 +334,9 @@ export async function startServer(
   const kms = await openKms(options, { codec, rng });
   const objects = objectContext(options, store, kms, outside);
   const host = `${options.address.host === "" ? "127.0.0.1" : options.address.host}:${options.address.port}`;
-  const metrics = new Metrics({ sources: metricSources(store, outside), clock, lag, server: host, version: VERSION });
+  const served = new ClientLoad();
+  const upkeep = upkeepOf(options, store, outside, { served, lag });
+  const metrics = new Metrics({ sources: metricSources(store, upkeep), clock, lag, server: host, version: VERSION });
   const identities = await openIdentities({ pools, codec, clock, rng, log, kms, options });
   const nextRequestId = requestIds(rng);
   const auth: AuthOptions = {
@@ -367,17 +353,18 @@ export async function startServer(
   const handle = s3Handler({ ...shared, admin, pools, identities });
   const certificates = options.certsDir === null ? null : await openCertificates(options.certsDir, log);
   const clientAuthorities = identities.providers.certificates ? (certificates?.authorities ?? null) : undefined;
-  const http = await listen(options, { tls: certificates, clientAuthorities, handle, log });
+  const http = await listen(options, { tls: certificates, clientAuthorities, handle: served.counted(handle), log });
   lag.start();
+  upkeep.start();
   const watch = certificates === null ? null : watchCertificates(certificates, http, outside);
   const stopRebuild = new AbortController();
-  if (store.toRebuild.length > 0) store.background.track(rebuild(store, outside, stopRebuild.signal));
+  if (store.toRebuild.length > 0) store.background.track(rebuildReplaced(store, outside, stopRebuild.signal));
   const scheme = certificates === null ? "http" : "https";
   const shown = options.address.host === "" || options.address.host === "0.0.0.0" ? "127.0.0.1" : options.address.host;
   return {
     url: `${scheme}://${shown}:${http.port}`,
     asked: asked.promise,
-    stop: () => stopAll({ http, store, lag, watch, stopRebuild, identities, drainMs: options.drainTimeoutMs }),
+    stop: () => stopAll({ http, store, upkeep, lag, watch, stopRebuild, identities, drainMs: options.drainTimeoutMs }),
     lookAtCertificates: () => watch?.lookNow(),
   };
 }
@@ -512,17 +499,10 @@ function watchCertificates(folder: CertificateFolder, http: RunningServer, { clo
   return watch;
 }
 
-/** Throws when the folder has no usable pair of its own; a broken pair for further names is told and left out. */
-async function openCertificates(directory: string, log: Log): Promise<CertificateFolder> {
-  const { folder, refused } = await CertificateFolder.open(directory);
-  for (const message of refused) log.error("certificate not used", { message });
-  log.info("certificate", described(folder.main));
-  return folder;
-}
-
 async function stopAll(parts: {
   http: RunningServer;
   store: OpenedStore;
+  upkeep: Upkeep;
   lag: EventLoopLag;
   watch: CertificateWatch | null;
   stopRebuild: AbortController;
@@ -534,27 +514,34 @@ async function stopAll(parts: {
   parts.lag.stop();
   parts.watch?.stop();
   parts.stopRebuild.abort(new Error("the server stops"));
+  await parts.upkeep.stop();
   await parts.store.close();
   return finished;
 }
 
-async function rebuild(store: OpenedStore, outside: Outside, signal: AbortSignal): Promise<void> {
-  try {
-    const { failed } = await healDrivesLogged(store.pools, {
-      deep: false,
-      signal,
-      sets: store.toRebuild,
-      log: outside.log,
-      clock: outside.clock,
-      what: "replaced drive",
-    });
-    if (failed === 0) await store.rebuilt(); // else the next start, or `sherd heal`, goes on with it
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
+function upkeepOf(
+  settings: ServerOptions,
+  store: OpenedStore,
+  { clock, log }: Outside,
+  load: { readonly served: ClientLoad; readonly lag: EventLoopLag },
+): Upkeep {
+  const { books, pools, returned } = store;
+  const upkeep = new Upkeep({
+    books,
+    locks: pools.locks,
+    listBuckets: () => pools.listBuckets(),
+    clock,
+    log,
+    load: load.served,
+    lateness: () => load.lag.lastSeconds,
+    settings,
+    queue: store.healQueue,
+  });
+  returned.run = () => upkeep.replay.wake();
+  return upkeep;
 }
 
-function metricSources(store: OpenedStore, _outside: Outside): ConstructorParameters<typeof Metrics>[0]["sources"] {
+function metricSources(store: OpenedStore, upkeep: Upkeep): ConstructorParameters<typeof Metrics>[0]["sources"] {
   const { pools } = store;
   return {
     drives: async () =>
@@ -588,6 +575,7 @@ function metricSources(store: OpenedStore, _outside: Outside): ConstructorParame
       failed: store.healQueue.failed,
       dropped: store.healQueue.dropped,
     }),
+    upkeep: () => upkeep.facts(),
     nativePool: () => store.pool.stats(),
     blocks: () => ({ writes: store.resources.blocks, reads: store.resources.readBlocks }),
     commitLogs: () => store.drives.map((drive) => ({ endpoint: drive.endpoint, ...drive.logStats() })),

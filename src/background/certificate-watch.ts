@@ -4,7 +4,7 @@
  */
 import type { Log } from "../observe/log.ts";
 import type { Clock } from "../sys/clock.ts";
-import type { CertificateFolder, CertificatePair } from "../sys/tls.ts";
+import { CertificateFolder, type CertificatePair } from "../sys/tls.ts";
 
 const LOOK_EVERY_MS = 5000;
 
@@ -50,4 +50,12 @@ export class CertificateWatch {
 
 export function described({ folder, leaf }: CertificatePair): Readonly<Record<string, string>> {
   return { folder, names: leaf.subjectAltName ?? leaf.subject, until: leaf.validTo };
+}
+
+/** Throws when the folder has no usable pair of its own; a broken pair for further names is told and left out. */
+export async function openCertificates(directory: string, log: Log): Promise<CertificateFolder> {
+  const { folder, refused } = await CertificateFolder.open(directory);
+  for (const message of refused) log.error("certificate not used", { message });
+  log.info("certificate", described(folder.main));
+  return folder;
 }

@@ -110,6 +110,25 @@ export async function healDrivesLogged(
   return done;
 }
 
+/** What drives that came empty lack; when they have everything they count like the others. */
+export async function rebuildReplaced(
+  store: {
+    readonly pools: HealStore;
+    readonly toRebuild: readonly ErasureSet[];
+    readonly rebuilt: () => Promise<void>;
+  },
+  { log, clock }: { readonly log: Log; readonly clock: Clock },
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    const how = { deep: false, signal, sets: store.toRebuild, log, clock, what: "replaced drive" };
+    const { failed } = await healDrivesLogged(store.pools, how);
+    if (failed === 0) await store.rebuilt(); // else the next start, or `sherd heal`, goes on with it
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
 /** The state of one walk over sets. */
 class HealRun {
   progress: HealProgress = { keys: 0, healed: 0, failed: 0, bytes: 0, bucketsMade: 0, bucket: "", key: "" };
@@ -164,7 +183,7 @@ class HealRun {
         this.add({ keys: 1, healed: 1, bucket, key: path });
         return;
       }
-      const { healed, bytes } = await healKey(set, { bucket, path }, this.store.locks, this.options.deep);
+      const { healed, bytes } = await healKey(set, { bucket, path }, this.store.locks, { deep: this.options.deep });
       this.add({ keys: 1, healed: healed.length > 0 ? 1 : 0, bytes, bucket, key: path });
     } catch (error) {
       this.add({ keys: 1 });

@@ -4,6 +4,7 @@
  * other, each on what the drives hold then. Source: on-disk-format.md §7.2.
  */
 import { KeyLock } from "../core/key-lock.ts";
+import { QuorumError } from "../core/quorum-error.ts";
 import { GO_ZERO_TIME } from "../core/go-time.ts";
 import type { Store } from "../erasure/store.ts";
 import type { Clock } from "../sys/clock.ts";
@@ -15,6 +16,8 @@ import {
   type BucketMetadataFile,
   decodeBucketMetadata,
   encodeBucketMetadata,
+  namesOwnDocuments,
+  namingOwnDocuments,
   newBucketMetadata,
   type OwnDocuments,
   withDocument,
@@ -89,6 +92,7 @@ export class BucketCatalog {
     let metadata = newBucketMetadata(name, now);
     for (const [which, document] of Object.entries(documents))
       metadata = withDocument(metadata, which as BucketDocument, document, now);
+    if (own.size > 0) metadata = namingOwnDocuments(metadata);
     await this.store.writeDocument(documentPath(name), encodeBucketMetadata(metadata));
     if (own.size > 0) await this.writeOwn(name, own, now);
     this.cache.delete(name);
@@ -118,8 +122,9 @@ export class BucketCatalog {
   ): Promise<void> {
     using _ = await this.changing.acquire(bucket.name);
     const current = (await this.load(bucket.name)) ?? bucket;
-    const changed = withDocument(current.metadata, which, document, this.clock.nowNs());
     const comes = [...own.values()].some((ownDocument) => ownDocument.length > 0);
+    const named = comes ? namingOwnDocuments(current.metadata) : current.metadata;
+    const changed = withDocument(named, which, document, this.clock.nowNs());
     if (comes) await this.changeOwn(current, own);
     await this.store.writeDocument(documentPath(bucket.name), encodeBucketMetadata(changed));
     if (!comes) await this.changeOwn(current, own);
@@ -137,7 +142,10 @@ export class BucketCatalog {
     let changed = metadata;
     for (const [which, document] of documents) changed = withOwnDocument(changed, which, document);
     const isSame = [...documents].every(([which, document]) => document.length === 0 && !metadata.own.has(which));
-    if (!isSame) await this.writeOwn(name, changed.own, storedCreated);
+    if (isSame) return;
+    if (changed.own.size > 0 && !namesOwnDocuments(metadata))
+      await this.store.writeDocument(documentPath(name), encodeBucketMetadata(namingOwnDocuments(metadata)));
+    await this.writeOwn(name, changed.own, storedCreated);
   }
 
   private async writeOwn(name: string, own: OwnDocuments, created: bigint): Promise<void> {
@@ -151,13 +159,23 @@ export class BucketCatalog {
     const bytes = await this.store.readDocument(documentPath(name));
     const metadata = bytes === null ? newBucketMetadata(name, listed.createdNs) : decodeBucketMetadata(bytes);
     const createdNs = metadata.created === GO_ZERO_TIME ? listed.createdNs : metadata.created;
-    const ownBytes = await this.store.readDocument(ownDocumentsPath(name));
+    const ownBytes = await this.readOwnDocuments(name, metadata);
     const storedCreated = bytes === null ? GO_ZERO_TIME : metadata.created;
     const own: OwnDocuments = ownBytes === null ? new Map() : decodeOwnDocuments(ownBytes, storedCreated);
     const versioning = parseStoredVersioning(metadata.documents.versioning);
     const lifecycle = parseStoredLifecycle(metadata.documents.lifecycle);
     const cors = parseStoredCors(own.get("cors"));
     return { name, createdNs, metadata: { ...metadata, own }, storedCreated, cors, lifecycle, versioning };
+  }
+
+  /** With half of the drives gone nobody can tell that a file is not there: then the metadata tell whether it has to be. */
+  private async readOwnDocuments(name: string, metadata: BucketMetadataFile): Promise<Uint8Array | null> {
+    try {
+      return await this.store.readDocument(ownDocumentsPath(name));
+    } catch (error) {
+      if (!(error instanceof QuorumError) || namesOwnDocuments(metadata)) throw error;
+      return null;
+    }
   }
 }
 

@@ -108,6 +108,17 @@ export function withDocument(
   };
 }
 
+/** A key of our own, which MinIO drops when it writes the file: the bucket has had documents of its own since then. */
+const HAS_OWN_KEY = "SherdDocuments";
+const TRUE: Uint8Array = Uint8Array.of(0xc3);
+
+export function namesOwnDocuments(file: BucketMetadataFile): boolean {
+  return file.unknownKeys.has(HAS_OWN_KEY);
+}
+export function namingOwnDocuments(file: BucketMetadataFile): BucketMetadataFile {
+  return { ...file, unknownKeys: new Map([...file.unknownKeys, [HAS_OWN_KEY, TRUE]]) };
+}
+
 /** With one of our own documents set or (empty) removed. */
 export function withOwnDocument(
   file: BucketMetadataFile,

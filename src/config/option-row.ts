@@ -1,4 +1,4 @@
-/** The shape of a row of the option tables. */
+/** One row of an option table: its names, how its text is read, its default and its help. */
 import type { z } from "zod";
 
 export interface OptionRow<Schema extends z.ZodType = z.ZodType> {

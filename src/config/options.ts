@@ -23,6 +23,7 @@ import {
   originList,
   textOfLength,
 } from "./option-values.ts";
+import { UPKEEP_OPTIONS } from "./upkeep-options.ts";
 import { PROTECTION_OPTIONS } from "./protection-options.ts";
 
 const OPTIONS = {
@@ -207,6 +208,23 @@ const OPTIONS = {
     value: "jwt|public",
     help: "whether the metrics paths need a bearer token",
   }),
+  ...UPKEEP_OPTIONS,
+  restore: row({
+    flag: "restore",
+    env: "RESTORE",
+    schema: optionalText,
+    fallback: "",
+    value: "ID",
+    help: "for `sherd quarantine`: give this version back",
+  }),
+  drop: row({
+    flag: "drop",
+    env: "DROP",
+    schema: optionalText,
+    fallback: "",
+    value: "ID",
+    help: "for `sherd quarantine`: remove this version for good",
+  }),
   ...PROTECTION_OPTIONS,
   connectionsMax: row({
     flag: null,
@@ -286,7 +304,7 @@ interface OnDrives {
 }
 
 export type Command =
-  | ({ readonly name: "server" | "plan" | "heal" | "drive flush" | "drive repair" } & OnDrives)
+  | ({ readonly name: "server" | "plan" | "heal" | "quarantine" | "drive flush" | "drive repair" } & OnDrives)
   | { readonly name: "codec"; readonly options: ServerOptions }
   | { readonly name: "help"; readonly text: string }
   | { readonly name: "version" }
@@ -302,6 +320,7 @@ const COMMANDS = {
   plan: "show pools, sets, parity and usable bytes of these drives; writes nothing",
   heal: "rebuild what is missing or damaged on these drives",
   "drive flush": "after a crash: bring what the commit logs hold into MinIO's layout, without serving",
+  quarantine: "list versions that were set aside because too few drives have them; --restore ID gives one back",
   "drive repair": "with the server stopped: make a damaged commit log of these drives usable; --dry-run only looks",
   codec: "show the instruction set and the speed of this CPU",
 } as const;
@@ -470,6 +489,7 @@ function readCommand(argv: readonly string[], env: Environment): Command {
     case "server":
     case "plan":
     case "heal":
+    case "quarantine":
       return { name, options: readOptions(given, env), endpoints: endpointsOf(name, rest, env) };
     case "drive": {
       const [what, ...drives] = rest;

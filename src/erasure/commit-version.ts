@@ -52,6 +52,7 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
     const verdict = judgeCommit(votes, plan.quorum);
     if (verdict === "committed") {
       set.unsettled.set(nameOf(plan.key), stamp);
+      oweMissed(set, plan, stamp, votes);
       background.track(settle(set, plan.key, stamp, votes), plan.key.bucket);
       return stamp;
     }
@@ -73,6 +74,16 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
       throw new QuorumError("OutcomeUnknown", `${words}; the outcome is unknown`, { accepted, needed: plan.quorum });
     throw new QuorumError(full ? "StorageFull" : "WriteQuorum", words, { accepted, needed: plan.quorum });
   }
+}
+
+/** Before the answer, so that a clean stop cannot forget it. */
+function oweMissed(set: ErasureSet, plan: CommitPlan, stamp: Stamp, votes: readonly CommitVote[]): void {
+  if (votes.every((vote) => vote === "accepted" || vote === "missing")) return;
+  const missed = [...votes.keys()].filter((i) => votes[i] !== "accepted" && votes[i] !== "missing");
+  const change = [...votes.keys()].map((i) => plan.changeFor(i, stamp)).find((found) => found !== null);
+  // What a put replaces it replaces again when it is given.
+  const removed = change?.kind === "delete-version" ? [change.versionId] : [];
+  set.debt?.owe({ key: plan.key, stamp, removed }, missed);
 }
 
 /** Stamps that the read showed to be committed: a drive may still hold them in doubt. */
@@ -103,10 +114,10 @@ function priorOf(reading: KeyReading | null, position: number): Stamp | null {
 
 /** An earlier write is in the way: decides it. True if it is not any more. */
 async function decideDoubt(set: ErasureSet, key: ObjectPath, background: BackgroundWork): Promise<boolean> {
-  const { kind, stamp } = await decideNewest(set, key);
+  const { kind, stamp, removed } = await decideNewest(set, key);
   if (kind !== "settled") return kind !== "waiting";
   set.unsettled.set(nameOf(key), stamp);
-  background.track(settle(set, key, stamp, null), key.bucket);
+  background.track(settle(set, key, stamp, null, removed), key.bucket);
   return true;
 }
 
@@ -116,16 +127,21 @@ async function settle(
   key: ObjectPath,
   stamp: Stamp,
   votes: readonly CommitVote[] | null,
+  removed: readonly string[] = [],
 ): Promise<void> {
-  if (votes === null || votes.some((vote) => vote !== "accepted" && vote !== "missing"))
+  // Who keeps debts is told already (oweMissed).
+  if (votes === null || (set.debt === null && votes.some((vote) => vote !== "accepted" && vote !== "missing")))
     set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "missed-write" });
   await set.unread(key); // what was replaced stays while somebody reads it
   // One whose answer is not known may have taken it.
-  await set.each((drive, i) =>
+  const settled = await set.each((drive, i) =>
     votes === null || votes[i] === "accepted" || votes[i] === "unknown"
       ? drive.settle(key, stamp)
       : Promise.resolve(good(undefined)),
   );
+  // Decided later: who does not answer now may lack it.
+  const silent = votes === null ? [...settled.keys()].filter((i) => settled[i]?.ok === false) : [];
+  if (silent.length > 0) set.debt?.owe({ key, stamp, removed }, silent);
   if (set.unsettled.get(nameOf(key)) === stamp) set.unsettled.delete(nameOf(key));
 }
 

@@ -10,7 +10,7 @@ import type { Rng } from "../sys/rng.ts";
 import { assert } from "../core/assert.ts";
 import { bad, fanOut } from "../core/fan-out.ts";
 import { type Drive, DriveError, type DriveOutcome, type ObjectPath, type Stamp } from "../storage/drive.ts";
-import type { DamageSink } from "./damage.ts";
+import type { DamageSink, DebtSink } from "./damage.ts";
 import type { DigestLanes } from "./digest-lanes.ts";
 import { distribution } from "./placement.ts";
 
@@ -38,6 +38,8 @@ export class ErasureSet {
 
   /** Positions whose drive came empty and is being rebuilt: what it lacks says nothing. */
   readonly rebuilding = new Set<number>();
+  /** Told of writes that drives missed; null = nobody keeps them. */
+  debt: DebtSink | null = null;
   /** Acknowledged, not yet settled everywhere: the next commit of the key tells the drives. */
   readonly unsettled = new Map<string, Stamp>();
 

@@ -1,6 +1,7 @@
 /**
  * Heal one key of one set: what drives lack is rebuilt from k good shards, staged, and committed there under the key's
- * lock if the key has not changed meanwhile. Nothing is dropped: versions that only a minority holds stay where they are.
+ * lock if the key has not changed meanwhile. Versions that only a minority holds stay where they are, except on a drive
+ * that is known to have missed the operation which removed them.
  * Source: on-disk-format.md §8.6; engine.md §1.
  */
 import { decodeInline, encodeInline, framedFileBytes, shardBytesOf } from "../codec/bitrot.ts";
@@ -11,6 +12,7 @@ import { type Drive, DriveError, type ObjectPath, type ShardWriter, type Stamp }
 import { decodeVersion, encodeVersion, type ObjectVersion } from "../storage/xl-meta-version.ts";
 import { XlMeta } from "../storage/xl-meta.ts";
 import type { ErasureSet } from "./erasure-set.ts";
+import { goneVersions } from "./gone-versions.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import type { MergedVersion } from "./quorum.ts";
 import { type KeyReading, readKey } from "./read-version.ts";
@@ -21,11 +23,21 @@ import { appendStrideOf } from "./write-shards.ts";
 export interface HealOutcome {
   /** Drives that were given something. */
   readonly healed: readonly number[];
+  /** Drives that still lack something: the key changed meanwhile. */
+  readonly lacking: readonly number[];
+  /** Drives that did not tell what they hold. */
+  readonly silent: readonly number[];
   readonly bytes: number;
 }
 
-/** `deep`: read and verify every shard, not just look whether it is there. */
-export async function healKey(set: ErasureSet, key: ObjectPath, locks: KeyLock, deep: boolean): Promise<HealOutcome> {
+export interface HealHow {
+  /** Read and verify every shard, not just look whether it is there. */
+  readonly deep: boolean;
+  /** Before so many bytes are read to be verified. */
+  readonly pace?: (bytes: number) => Promise<void>;
+}
+
+export async function healKey(set: ErasureSet, key: ObjectPath, locks: KeyLock, how: HealHow): Promise<HealOutcome> {
   if (isInDoubt(set, key)) {
     using _ = await locks.acquire(`${key.bucket}/${key.path}`);
     if ((await resolveDoubt(set, key)) === "waiting")
@@ -34,17 +46,22 @@ export async function healKey(set: ErasureSet, key: ObjectPath, locks: KeyLock, 
   using _pin = set.pin(key);
   const reading = await readKey(set, key, true);
   const healed: number[] = [];
+  const stillLacking: number[] = [];
   let bytes = 0;
   const failures: DriveError[] = [];
   for (const [position, drive] of set.drives.entries()) {
     if (drive === null) continue;
     const stamp = reading.states[position]?.stamp ?? (await stampOfReplaced(set, key, position));
     if (stamp === null) continue;
-    const lacking = await lackingVersions(set, reading, position, deep);
-    if (lacking.length === 0) continue;
+    const lacking = await lackingVersions(set, reading, position, how);
+    const gone = goneVersions(reading, position, set.debt?.removed(position, key) ?? null);
+    if (lacking.length + gone.length === 0) continue;
     try {
-      const written = await healDrive(set, reading, { drive, position, stamp, lacking, locks });
-      if (written === null) continue;
+      const written = await healDrive(set, reading, { drive, position, stamp, lacking, gone, locks });
+      if (written === null) {
+        stillLacking.push(position);
+        continue;
+      }
       bytes += written;
       healed.push(position);
     } catch (error) {
@@ -53,7 +70,8 @@ export async function healKey(set: ErasureSet, key: ObjectPath, locks: KeyLock, 
     }
   }
   if (failures[0] !== undefined) throw failures[0];
-  return { healed, bytes };
+  const silent = [...set.drives.keys()].filter((i) => reading.states[i] === undefined && !healed.includes(i));
+  return { healed, lacking: stillLacking, silent, bytes };
 }
 
 /** A replaced drive is no witness of what there is, but the first to be given it. Null: it does not answer, or is none. */
@@ -64,16 +82,16 @@ async function stampOfReplaced(set: ErasureSet, key: ObjectPath, position: numbe
 }
 
 /** Agreed versions that this drive lacks in its metadata or data. */
-async function lackingVersions(
+export async function lackingVersions(
   set: ErasureSet,
   reading: KeyReading,
   position: number,
-  deep: boolean,
+  how: HealHow,
 ): Promise<MergedVersion[]> {
   const lacking: MergedVersion[] = [];
   for (const version of reading.merged.versions) {
     if (!version.holders.includes(position)) lacking.push(version);
-    else if (version.header.type === 1 && !(await hasData(set, reading, version, { position, deep })))
+    else if (version.header.type === 1 && !(await hasData(set, reading, version, { position, how })))
       lacking.push(version);
   }
   return lacking;
@@ -83,7 +101,7 @@ async function hasData(
   set: ErasureSet,
   reading: KeyReading,
   version: MergedVersion,
-  at: { position: number; deep: boolean },
+  at: { position: number; how: HealHow },
 ): Promise<boolean> {
   const body = bodyOn(reading, version, at.position);
   if (body.type !== 1 || body.sizeBytes === 0) return true;
@@ -99,11 +117,8 @@ async function hasData(
     const partBytes = body.partSizes[i] ?? 0;
     const size = await drive.shardSize({ ...file, part });
     if (!size.ok || size.value !== framedFileBytes(partBytes, blockSizeBytes, dataShards)) return false;
-    if (
-      at.deep &&
-      !(await verifyPart(set, drive, { ...file, part }, { partBytes, blockBytes: blockSizeBytes, k: dataShards }))
-    )
-      return false;
+    const shape = { partBytes, blockBytes: blockSizeBytes, k: dataShards, pace: at.how.pace };
+    if (at.how.deep && !(await verifyPart(set, drive, { ...file, part }, shape))) return false;
   }
   return true;
 }
@@ -121,12 +136,13 @@ async function verifyPart(
   set: ErasureSet,
   drive: Drive,
   file: Parameters<Drive["readFrames"]>[0],
-  part: { partBytes: number; blockBytes: number; k: number },
+  part: { partBytes: number; blockBytes: number; k: number; pace: HealHow["pace"] },
 ): Promise<boolean> {
   const full = shardBytesOf(part.blockBytes, part.k);
   using block = await set.resources.blocks.acquire(32 + full);
   for (let b = 0; b * part.blockBytes < part.partBytes; b++) {
     const length = shardBytesOf(Math.min(part.blockBytes, part.partBytes - b * part.blockBytes), part.k);
+    await part.pace?.(length);
     const outcome = await drive.readFrames(file, [
       { slot: block.bytes.subarray(0, 32 + length), offset: b * (32 + full) },
     ]);
@@ -148,6 +164,8 @@ interface Target {
   /** What it holds now. */
   readonly stamp: Stamp;
   readonly lacking: readonly MergedVersion[];
+  /** Ids of versions that go (gone-versions.ts). */
+  readonly gone: readonly string[];
   readonly locks: KeyLock;
 }
 
@@ -180,6 +198,7 @@ async function healDrive(set: ErasureSet, reading: KeyReading, target: Target): 
         meta.putBody(encodeVersion(fresh), undefined, version.header);
       }
     }
+    for (const id of target.gone) meta.removeVersion(id);
     const taken = await commitHealed(set, reading, target, { op, dataDirs, meta: meta.encode() });
     return taken ? bytes : null;
   } finally {

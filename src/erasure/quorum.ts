@@ -33,7 +33,14 @@ export interface View {
   readonly drive: number;
   readonly stamp: Stamp;
   readonly inDoubt: boolean;
+  /** It missed a write of the key: what it holds may be of before, and counts only as far as another drive says the same. */
+  readonly isBehind?: boolean;
   readonly meta: XlMeta | null;
+}
+interface Vote {
+  readonly header: XlHeader;
+  readonly drive: number;
+  readonly isBehind: boolean;
 }
 
 /**
@@ -54,6 +61,14 @@ function brought(state: KeyState): readonly XlHeader[] {
   return versionsOf(state.meta)
     .map(({ header }) => header)
     .filter((header) => !before.has(versionName(header)));
+}
+
+/** Ids of the versions that the operation in doubt took away. */
+export function removedBy(state: KeyState): readonly string[] {
+  const left = new Set(versionsOf(state.meta).map(({ header }) => header.versionId));
+  return versionsOf(state.prev?.meta ?? null).flatMap(({ header: { versionId } }) =>
+    left.has(versionId) ? [] : [versionId],
+  );
 }
 
 export function versionName(header: XlHeader): string {
@@ -141,26 +156,27 @@ export interface Merged {
 
 /**
  * The versions that enough drives agree on. Entries of one id with the same type and time count together even if their
- * signatures differ (a metadata change that some missed): the signature that most drives have wins.
+ * signatures differ (a metadata change that some missed): the signature that most drives have wins. A drive that is behind
+ * adds to what others say and says nothing alone; that what it holds may be committed is not excluded by that.
  */
 export function mergeVersions(views: readonly View[], drives: number, defaultData: number): Merged {
   const silent = drives - views.length;
-  const groups = new Map<string, { header: XlHeader; votes: { header: XlHeader; drive: number }[] }>();
-  for (const view of views) {
-    for (const { header } of view.meta?.versions ?? []) {
+  const groups = new Map<string, Vote[]>();
+  for (const { meta, drive, isBehind = false } of views) {
+    for (const { header } of meta?.versions ?? []) {
       const key = versionName(header);
       const group = groups.get(key);
-      if (group === undefined) groups.set(key, { header, votes: [{ header, drive: view.drive }] });
-      else group.votes.push({ header, drive: view.drive });
+      if (group === undefined) groups.set(key, [{ header, drive, isBehind }]);
+      else group.push({ header, drive, isBehind });
     }
   }
   const accepted = new Map<string, MergedVersion>();
   const undecided: XlHeader[] = [];
   const dropped: XlHeader[] = [];
-  for (const { votes } of groups.values()) {
+  for (const votes of groups.values()) {
     const { header, holders } = majority(votes);
     const need = versionQuorum(header, drives, defaultData);
-    if (votes.length < need) {
+    if (votes.length < need || votes.every((vote) => vote.isBehind)) {
       dropped.push(header);
       if (votes.length + silent >= Math.max(need, ackQuorum(header, drives, defaultData))) undecided.push(header);
       continue;
@@ -175,15 +191,19 @@ export function mergeVersions(views: readonly View[], drives: number, defaultDat
   return { versions, undecided, differing, hasTraces };
 }
 
-function majority(votes: readonly { header: XlHeader; drive: number }[]): { header: XlHeader; holders: number[] } {
-  const bySignature = new Map<number, { header: XlHeader; holders: number[] }>();
-  for (const { header, drive } of votes) {
+function majority(votes: readonly Vote[]): { header: XlHeader; holders: number[] } {
+  const bySignature = new Map<number, { header: XlHeader; holders: number[]; isBehind: boolean }>();
+  for (const { header, drive, isBehind } of votes) {
     const entry = bySignature.get(header.signature);
-    if (entry === undefined) bySignature.set(header.signature, { header, holders: [drive] });
-    else entry.holders.push(drive);
+    if (entry === undefined) bySignature.set(header.signature, { header, holders: [drive], isBehind });
+    else {
+      entry.holders.push(drive);
+      entry.isBehind &&= isBehind;
+    }
   }
+  const mayCount = [...bySignature.values()].filter((entry) => !entry.isBehind);
   let best: { header: XlHeader; holders: number[] } | undefined;
-  for (const entry of bySignature.values()) {
+  for (const entry of mayCount.length > 0 ? mayCount : bySignature.values()) {
     if (
       best === undefined ||
       entry.holders.length > best.holders.length ||

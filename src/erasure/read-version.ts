@@ -54,7 +54,8 @@ export async function readKey(
   const few = Math.max(set.dataShards, set.size - Math.floor(set.size / 2));
   if (!all) {
     await ask(set, key, order.slice(0, few), states, how);
-    const isWitnessed = order.slice(0, few).every((i) => !set.rebuilding.has(i));
+    const behind = behindOf(set, key);
+    const isWitnessed = order.slice(0, few).every((i) => !set.rebuilding.has(i) && behind?.has(i) !== true);
     const quick = isWitnessed ? agreeing(set, key, states, few) : null;
     // That a key is absent is believed when all say so: drives may have lost it without knowing.
     if (quick !== null && (quick.merged.versions.length > 0 || how !== plainRead)) return quick;
@@ -81,9 +82,20 @@ async function lookAgain(set: ErasureSet, first: KeyReading, how: Ask): Promise<
 /** Drives that hold data shards first, so that an inline object comes with its metadata. */
 function readOrder(set: ErasureSet, key: ObjectPath): number[] {
   const dist = set.distribution(key);
-  const usable = (i: number): number =>
-    set.drives[i] == null ? 1000 : set.drives[i].state !== "ok" ? 100 : set.rebuilding.has(i) ? 50 : 0;
+  const behind = behindOf(set, key);
+  const usable = (i: number): number => {
+    if (set.drives[i] == null) return 1000;
+    if (set.drives[i].state !== "ok" || behind?.has(i) === true) return 100;
+    return set.rebuilding.has(i) ? 50 : 0;
+  };
   return dist.map((_, i) => i).sort((a, b) => usable(a) + (dist[a] as number) - (usable(b) + (dist[b] as number)));
+}
+
+/** Positions that are owed something of the key; null = none, or all that know more were replaced: what is left is all there is. */
+function behindOf(set: ErasureSet, key: ObjectPath): ReadonlySet<number> | null {
+  const behind = set.debt?.behind(key) ?? null;
+  if (behind === null) return null;
+  return set.drives.some((_, i) => !behind.has(i) && !set.rebuilding.has(i)) ? behind : null;
 }
 
 async function ask(
@@ -169,14 +181,16 @@ function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[
       { key, stamp: verdict.stamp.toString() },
     );
   const metas: (XlMeta | null | undefined)[] = [];
+  const behind = behindOf(set, key); // a drive that returns must not decide by what it slept through
   const views: View[] = [];
   let highest = 0n;
   for (const [i, state] of states.entries()) {
     if (state === undefined) continue;
-    const behind = state.prev !== null && verdict.rollBack.has(state.stamp);
-    const meta = decode(behind ? state.prev.meta : state.meta);
+    const isTakenBack = state.prev !== null && verdict.rollBack.has(state.stamp);
+    const meta = decode(isTakenBack ? state.prev.meta : state.meta);
     metas[i] = meta ?? null;
-    if (meta !== undefined) views.push({ drive: i, stamp: state.stamp, inDoubt: state.prev !== null, meta });
+    const isBehind = behind?.has(i) === true;
+    if (meta !== undefined) views.push({ drive: i, stamp: state.stamp, inDoubt: state.prev !== null, isBehind, meta });
     if (state.stamp > highest) highest = state.stamp;
     if (state.promised > highest) highest = state.promised;
   }

@@ -4,8 +4,9 @@
  * Call it under the key's lock.
  */
 import type { DriveOutcome, FenceAnswer, KeyState, ObjectPath, Stamp } from "../storage/drive.ts";
+import type { Committed } from "./damage.ts";
 import type { ErasureSet } from "./erasure-set.ts";
-import { doubtCopies, doubtQuorum, isOutlived, reflects } from "./quorum.ts";
+import { doubtCopies, doubtQuorum, isOutlived, reflects, removedBy } from "./quorum.ts";
 
 export type Resolution = "settled" | "restored" | "clear" | "waiting";
 
@@ -20,10 +21,10 @@ export function isInDoubt(set: ErasureSet, key: ObjectPath): boolean {
 export async function resolveDoubt(set: ErasureSet, key: ObjectPath): Promise<Resolution> {
   let last: Resolution = "clear";
   for (let round = 0; round < set.size; round++) {
-    const { kind, stamp } = await decideNewest(set, key);
+    const { kind, ...decided } = await decideNewest(set, key);
     if (kind === "waiting") return kind;
     if (kind === "clear") break;
-    if (kind === "settled" && !(await settleEverywhere(set, key, stamp))) return "waiting";
+    if (kind === "settled" && !(await settleEverywhere(set, { key, ...decided }))) return "waiting";
     last = kind;
   }
   return last;
@@ -33,16 +34,17 @@ export async function resolveDoubt(set: ErasureSet, key: ObjectPath): Promise<Re
 export async function decideNewest(
   set: ErasureSet,
   key: ObjectPath,
-): Promise<{ readonly kind: Resolution; readonly stamp: Stamp }> {
+): Promise<Omit<Committed, "key"> & { readonly kind: Resolution }> {
   const seen = await set.each((drive) => drive.read(key));
   const states = seen.map((o) => (o.ok ? o.value : undefined));
   const newest = states.reduce<(typeof states)[number]>(
     (top, s) => (s !== undefined && s.prev !== null && (top === undefined || s.stamp > top.stamp) ? s : top),
     undefined,
   );
-  if (newest === undefined) return { kind: "clear", stamp: 0n };
+  if (newest === undefined) return { kind: "clear", stamp: 0n, removed: [] };
   const { stamp } = newest;
-  if (set.unsettled.get(`${key.bucket}/${key.path}`) === stamp) return { kind: "settled", stamp };
+  const removed = removedBy(newest);
+  if (set.unsettled.get(`${key.bucket}/${key.path}`) === stamp) return { kind: "settled", stamp, removed };
   let highest: Stamp = 0n;
   for (const state of states) {
     for (const seenStamp of state === undefined ? [] : [state.promised, state.stamp])
@@ -51,10 +53,10 @@ export async function decideNewest(
   const now = set.resources.clock.nowNs();
   const fence = now > highest ? now : highest + 1n;
   const kind = judge(set, await set.each((drive) => drive.fence(key, fence)), newest);
-  if (kind !== "restored") return { kind, stamp };
+  if (kind !== "restored") return { kind, stamp, removed };
   const back = await set.each((drive) => drive.restore(key, fence, stamp));
   // A drive that could not do it keeps its doubt: it is asked again another time.
-  return { kind: back.every((o, i) => set.drives[i] === null || (o.ok && o.value)) ? kind : "waiting", stamp };
+  return { kind: back.every((o, i) => set.drives[i] === null || (o.ok && o.value)) ? kind : "waiting", stamp, removed };
 }
 
 function judge(
@@ -83,10 +85,13 @@ function judge(
 }
 
 /** False if a drive could not, or somebody reads what was replaced. */
-async function settleEverywhere(set: ErasureSet, key: ObjectPath, stamp: Stamp): Promise<boolean> {
+async function settleEverywhere(set: ErasureSet, decided: Committed): Promise<boolean> {
+  const { key, stamp } = decided;
   if (set.isRead(key)) return false;
   const done = await set.each((drive) => drive.settle(key, stamp));
   set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "missed-write" });
+  const silent = [...done.keys()].filter((i) => done[i]?.ok === false);
+  if (silent.length > 0) set.debt?.owe(decided, silent); // who does not answer now may lack it
   return done.every((o, i) => set.drives[i] === null || o.ok);
 }
 

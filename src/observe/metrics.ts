@@ -8,6 +8,7 @@ import type { Clock } from "../sys/clock.ts";
 import type { EventLoopLag } from "./event-loop-lag.ts";
 import { type LogFacts, logFamilies } from "./log-families.ts";
 import type { ProcessUsage } from "./process-usage.ts";
+import { type UpkeepFacts, upkeepFamilies } from "./upkeep-families.ts";
 import { type BucketUsageFacts, bucketUsageFamilies, clusterUsageFamilies } from "./usage-families.ts";
 import { type ApiCounter, type Rejection, RequestCounters, TTFB_SECONDS } from "./request-counters.ts";
 
@@ -60,6 +61,8 @@ export interface MetricSources {
   /** Number of buckets; null = cannot be told now. */
   bucketCount(): Promise<number | null>;
   heal(): { readonly waiting: number; readonly healed: number; readonly failed: number; readonly dropped: number };
+  /** Debts, scanner, scrub; null = not running. */
+  upkeep(): Promise<UpkeepFacts | null>;
   nativePool(): {
     readonly threads: number;
     readonly idle: number;
@@ -131,6 +134,8 @@ export class Metrics {
       driveFamilies(families, drives);
       this.processFamilies(families, usage);
       this.ownFamilies(families);
+      const upkeep = await this.options.sources.upkeep();
+      if (upkeep !== null) upkeepFamilies(families, upkeep, this.options.clock.nowMs());
       logFamilies(families, this.options.sources.commitLogs());
       if (kind === "cluster") {
         const { sources } = this.options;

@@ -39,6 +39,7 @@ export function applyChange(current: Uint8Array | null, change: Change): Applied
     case "replace": {
       const old = meta.dataDirs();
       const parsed = XlMeta.decode(change.meta);
+      if (parsed.versions.length === 0) return { meta: null, parsed: null, freedDirs: [...old] };
       const now = new Set(parsed.dataDirs());
       return { meta: change.meta, parsed, freedDirs: [...old].filter((dir) => !now.has(dir)) };
     }

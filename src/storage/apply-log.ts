@@ -17,6 +17,7 @@ import type { KeyMemory } from "./key-memory.ts";
 import type { LogHealth } from "./log-health.ts";
 import type { LogImages } from "./log-images.ts";
 import type { Entry, Overlay } from "./overlay.ts";
+import { SYSTEM_BUCKET } from "./paths.ts";
 
 export const IDLE_MS = 200;
 /** Fractions of the log: from here on it is applied without waiting for idleness, until it is down to there. */
@@ -59,6 +60,7 @@ export class ApplyLog {
   full: DriveError | null = null;
   /** As far as the pass under way knows. */
   private fullNow: DriveError | null = null;
+  private isAway = false;
   private readonly stays = new Set<Entry>();
   private removed = 0;
   private readonly turn = new KeyLock();
@@ -135,6 +137,7 @@ export class ApplyLog {
   /** Applies and checkpoints, again and again while `goesOn` says so and there is something left. */
   private async pass(goesOn: () => boolean): Promise<void> {
     using _ = await this.turn.acquire("");
+    this.isAway = false;
     for (let more = true; more && this.parts.log.failure === null; ) {
       const before = this.checkpointSequence;
       const { removed } = this;
@@ -143,6 +146,7 @@ export class ApplyLog {
       const failed = await this.applyUpTo(limit, goesOn);
       if (failed !== null) this.fail(failed);
       else await this.checkpointAndLetGo(limit);
+      if (this.isAway) break;
       const isAhead = this.checkpointSequence > before || (this.full !== null && this.removed > removed);
       more = goesOn() && isAhead && this.parts.overlay.size > 0;
     }
@@ -151,13 +155,24 @@ export class ApplyLog {
 
   private async checkpointAndLetGo(limit: number): Promise<void> {
     const failed = (await this.checkpoint()) ?? (await this.letGo(limit));
+    if (failed !== null && isAbsence(failed)) this.away(failed);
     // After a sync that failed nobody knows what is on the drive.
-    if (failed !== null) this.parts.health.end(untilStart(failed));
+    else if (failed !== null) this.parts.health.end(untilStart(failed));
+  }
+
+  /** The drive's folder is not there: nothing was done, and what is in the log waits until it is. */
+  private away(failure: DriveError): void {
+    if (!this.isAway) this.parts.warn(`${failure.message}: is the drive mounted? Its commit log waits`);
+    this.isAway = true;
   }
 
   /** A tree that cannot be written would let the log run full: take no more writes until it can. */
   private fail(failure: DriveError): void {
     const { health, log } = this.parts;
+    if (isAbsence(failure)) {
+      this.away(failure);
+      return;
+    }
     if (failure.code !== "ReadOnly") {
       health.end(untilStart(failure));
       return;
@@ -195,15 +210,16 @@ export class ApplyLog {
 
   private async applySome(entries: readonly Entry[]): Promise<DriveError | null> {
     const { disk } = this.parts.files;
-    const steps: Step[] = [];
-    const owners: (Entry | null)[] = [];
+    // "Not there" is believed of a key only while the drive is there, before and after.
+    const steps: Step[] = [this.presence()];
+    const owners: (Entry | null)[] = [null];
     let source = -1;
     for (const entry of entries) {
       const { image } = entry;
       if (image === null) {
         for (const one of this.removal(entry)) steps.push(one);
       } else if (image.place.kind === "file") {
-        const failed = this.judge(entry, await this.applyFile(entry));
+        const failed = await this.applyFile(entry);
         if (failed !== null) return failed;
         continue;
       } else {
@@ -215,11 +231,9 @@ export class ApplyLog {
       }
       while (owners.length < steps.length) owners.push(entry);
     }
-    if (steps.length > 0) {
-      const result = await disk.run(steps);
-      const failed = this.judgeSteps(result, steps, owners);
-      if (failed !== null) return failed;
-    }
+    steps.push(this.presence());
+    const failed = this.judgeSteps(await disk.run(steps), steps, owners);
+    if (failed !== null) return failed;
     for (const entry of entries) if (!this.stays.delete(entry)) this.finished(entry);
     return null;
   }
@@ -274,19 +288,26 @@ export class ApplyLog {
     return step.place(`${files.objectDirectory(entry.key)}/xl.meta`, from, { base, tmp });
   }
 
-  /** errno */
-  private async applyFile(entry: Entry): Promise<number> {
+  private presence(): Step {
+    return step.stat(this.parts.files.bucketDirectory(SYSTEM_BUCKET));
+  }
+
+  private async applyFile(entry: Entry): Promise<DriveError | null> {
     const { files, images } = this.parts;
     const meta = await images.read(entry.image);
-    if (!meta.ok) return Errno.EIO;
+    if (!meta.ok) return this.judge(entry, Errno.EIO);
     const directory = files.objectDirectory(entry.key);
     const tmp = files.newTmpPath();
-    const { error } = await files.disk.run([
+    const steps = [
+      this.presence(),
       step.mkdirPath(directory, files.bucketDirectory(entry.key.bucket)),
       step.writeFile(tmp, meta.value as Uint8Array, { exclusive: true }),
       step.rename(tmp, `${directory}/xl.meta`),
-    ]);
-    return error;
+      this.presence(),
+    ];
+    const { error, failedStep } = await files.disk.run(steps);
+    const isPresence = failedStep === 0 || failedStep === steps.length - 1;
+    return error !== 0 && isPresence ? this.error(entry, error) : this.judge(entry, error);
   }
 
   private finished(entry: Entry): void {
@@ -341,6 +362,10 @@ export class ApplyLog {
     }
     return old.length > 0 ? await this.checkpoint() : null;
   }
+}
+
+function isAbsence({ detail }: DriveError): boolean {
+  return HARMLESS.includes(Number(detail["errno"]));
 }
 
 function inWords(failure: DriveError, what: string): DriveError {

@@ -25,6 +25,8 @@ const MOVE_ATTEMPTS = 4;
 
 export class DriveFiles {
   private readonly buffers: Uint8Array[] = [];
+  /** A fresh one of each listing would cost more than the listing. */
+  private readonly directoryBuffers: Uint8Array[] = [];
 
   constructor(
     readonly disk: Disk,
@@ -133,10 +135,13 @@ export class DriveFiles {
 
   async readDirectory(path: string): Promise<DriveOutcome<readonly DirectoryEntry[]>> {
     for (let room = DIRECTORY_BUFFER_BYTES; ; ) {
-      const buffer = new Uint8Array(new ArrayBuffer(room));
+      const isFirst = room === DIRECTORY_BUFFER_BYTES;
+      const buffer = (isFirst ? this.directoryBuffers.pop() : undefined) ?? new Uint8Array(new ArrayBuffer(room));
       const { error, results } = await this.disk.run([step.readdir(path, buffer)], true);
       const used = results[0] ?? 0;
-      if (error === 0) return good(parseEntries(buffer.subarray(0, used)));
+      const entries = error === 0 ? parseEntries(buffer.subarray(0, used)) : null; // names are copies
+      if (isFirst && this.directoryBuffers.length < BUFFERS_KEPT) this.directoryBuffers.push(buffer);
+      if (entries !== null) return good(entries);
       if (error !== Errno.E2BIG) {
         const absent = error === Errno.ENOENT ? await this.absent() : good(null);
         return absent.ok ? bad(this.error(`list ${path}`, error)) : absent;

@@ -20,7 +20,8 @@ import type { SummaryCache } from "./version-summary.ts";
 import type { XlMeta } from "./xl-meta.ts";
 
 const RETRY_MS = 30_000;
-/** A build rests as long as it works, and at least this long after each step. */
+/** Of the time that a step of a build took it rests as much, and at least a moment, so that clients come first. */
+const REST_SHARE = 0.25;
 const REST_MS_MIN = 1;
 const COMPLETE = "complete";
 const BUILT_TO = "built-to";
@@ -155,6 +156,50 @@ export class DriveIndex implements CommitSink {
     }
   }
 
+  /** A question that must not wait; null = no complete index. */
+  consult<T>(question: (index: KeyIndex) => T): T | null {
+    return this.ask(question);
+  }
+
+  get summaries(): SummaryCache {
+    return this.options.summaries;
+  }
+
+  /**
+   * Puts rows right that say something else than the drive. `find` looks at the drive and tells what rows should be, `isWrong`
+   * which of them are not so; keys that somebody changed meanwhile are left alone. How many were wrong; null = cannot be told now.
+   */
+  async putRight(
+    find: () => Promise<readonly TableChange[]>,
+    wrongOf: (index: KeyIndex, rows: readonly TableChange[]) => readonly TableChange[],
+  ): Promise<number | null> {
+    const { index } = this;
+    if (!this.isComplete || index === null || this.touched !== null) return null;
+    const touched = new Set<string>();
+    this.touched = touched;
+    try {
+      const rows = (await find()).filter((row) => !touched.has(`${row.group}/${row.key}`));
+      if (this.index !== index || !this.isComplete) return null;
+      const wrong = wrongOf(index, rows);
+      index.found(wrong);
+      return wrong.length;
+    } catch (error) {
+      if (!(error instanceof TableError)) throw error;
+      this.lose(error);
+      return null;
+    } finally {
+      if (this.touched === touched) this.touched = null;
+    }
+  }
+
+  /** Reads the whole file; false = it is damaged, and another one is being built. */
+  async check(): Promise<boolean> {
+    const { index } = this;
+    if (!this.isComplete || index === null || (await index.check())) return true;
+    if (this.index === index) this.lose(new TableError("Damaged", "its file is not as it was written"));
+    return false;
+  }
+
   private ask<T>(question: (index: KeyIndex) => T): T | null {
     if (!this.isComplete || this.index === null) return null;
     try {
@@ -269,7 +314,7 @@ export class DriveIndex implements CommitSink {
         index.found(rows.filter((row: TableChange) => !touched.has(`${row.group}/${row.key}`)));
         index.setNote(BUILT_TO, position);
         await index.room();
-        await this.rest(Math.max(REST_MS_MIN, this.options.clock.elapsedMs() - startedMs));
+        await this.rest(Math.max(REST_MS_MIN, (this.options.clock.elapsedMs() - startedMs) * REST_SHARE));
       },
     });
     index.setNote(COMPLETE, "yes");

@@ -163,6 +163,13 @@ export class DriveLog {
     return synced === 0 ? null : files.error("sync", synced);
   }
 
+  /** A record names staged data of the operation: a replay may have to bring them to their place. */
+  awaits(op: string): boolean {
+    for (const { doubt } of this.overlay.doubts())
+      if (doubt?.newDirs.some(({ from }) => from.includes(op)) === true) return true;
+    return false;
+  }
+
   /** Brings everything into the tree; true if the log is empty after it. */
   drain(): Promise<boolean> {
     return this.apply.drain();

@@ -5,6 +5,7 @@
  */
 import type { Outcome } from "../core/fan-out.ts";
 import { OperatingError } from "../core/errors.ts";
+import type { DriveUpkeep } from "./drive-upkeep.ts";
 import type { IndexListRequest, IndexPage } from "./index-list.ts";
 import type { BucketUsage } from "./usage.ts";
 import type { XlHeader } from "./xl-meta-header.ts";
@@ -71,7 +72,7 @@ export type Change =
       readonly metaUsr: ReadonlyMap<string, string | null>;
       readonly metaSys: ReadonlyMap<string, Uint8Array | null>;
     }
-  /** The whole key as it stands elsewhere (heal): replaces xl.meta; data directories listed are taken from those staged. */
+  /** The whole key as it stands elsewhere (heal): replaces xl.meta, or removes it if no version is left; data directories listed are taken from those staged. */
   | { readonly kind: "replace"; readonly meta: Uint8Array; readonly op: string; readonly dataDirs: readonly string[] };
 
 export interface CommitTerms {
@@ -136,6 +137,9 @@ export interface Drive {
   /** Endpoint as the operator wrote it. */
   readonly endpoint: string;
   readonly state: DriveState;
+
+  /** What its care needs beside serving it. */
+  readonly upkeep: DriveUpkeep;
 
   space(): Promise<DriveOutcome<DriveSpace>>;
 

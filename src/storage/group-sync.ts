@@ -3,7 +3,7 @@
  * next one: a lone writer pays one sync, sixty-four share it. One per file system, no timer. `syncfs` covers file data,
  * metadata and directory entries alike (ADR 0005), so a commit needs two: before and after its rename.
  */
-import { type Disk, step } from "../sys/disk.ts";
+import { type Disk, Errno, step } from "../sys/disk.ts";
 
 export class GroupSync {
   private next: Promise<number> | null = null;
@@ -12,10 +12,19 @@ export class GroupSync {
   syncs = 0;
   served = 0;
 
+  /** On this file system: a drive that was taken away must not keep the others from being synced. */
+  private readonly paths: string[];
+
   constructor(
     private readonly disk: Disk,
-    private readonly path: string,
-  ) {}
+    path: string,
+  ) {
+    this.paths = [path];
+  }
+
+  alsoAt(path: string): void {
+    if (!this.paths.includes(path)) this.paths.push(path);
+  }
 
   /** Resolves with 0, or the errno of the sync, when everything written before this call is durable. */
   sync(): Promise<number> {
@@ -30,8 +39,17 @@ export class GroupSync {
     this.running = this.next;
     this.next = null;
     this.syncs++;
-    const { error } = await this.disk.run([step.syncfs(this.path)]);
+    const error = await this.syncOnce();
     if (this.next === null) this.running = null;
+    return error;
+  }
+
+  private async syncOnce(): Promise<number> {
+    let error: number = Errno.ENOENT;
+    for (const path of this.paths) {
+      ({ error } = await this.disk.run([step.syncfs(path)]));
+      if (error !== Errno.ENOENT) break;
+    }
     return error;
   }
 }

@@ -26,6 +26,7 @@ import {
   type ShardWriter,
   type Stamp,
 } from "./drive.ts";
+import type { DriveUpkeep } from "./drive-upkeep.ts";
 import type { IndexListRequest, IndexPage } from "./index-list.ts";
 import type { BucketUsage } from "./usage.ts";
 
@@ -44,6 +45,7 @@ export interface GuardOptions {
 }
 
 export class GuardedDrive implements Drive {
+  readonly upkeep: DriveUpkeep;
   private health: DriveState = "ok";
   private failures = 0;
   private inFlight = 0;
@@ -56,6 +58,27 @@ export class GuardedDrive implements Drive {
   ) {
     this.deadlineMs = options.deadlineMs ?? DEADLINE_MS;
     this.watch = new DeadlineWatch((ms, run) => options.clock.after(ms, run), this.deadlineMs);
+    this.upkeep = this.guarded(inner.upkeep);
+  }
+
+  private guarded(upkeep: DriveUpkeep): DriveUpkeep {
+    return {
+      readNote: (name) => this.timed("read a note", () => upkeep.readNote(name)),
+      writeNote: (name, bytes, isUrgent) => this.timed("write a note", () => upkeep.writeNote(name, bytes, isUrgent)),
+      noteNames: (folder) => this.timed("list notes", () => upkeep.noteNames(folder)),
+      indexRange: (asked, withRows) => this.timed("compare keys", () => upkeep.indexRange(asked, withRows)),
+      verifyIndex: (bucket, after, limit) => this.unhurried(() => upkeep.verifyIndex(bucket, after, limit)),
+      indexMissing: (bucket, paths) => this.unhurried(() => upkeep.indexMissing(bucket, paths)),
+      checkIndex: () => upkeep.checkIndex(), // as long as it takes to read the file, in a thread of its own
+      dataDirectory: (key, name) => this.timed("look at data", () => upkeep.dataDirectory(key, name)),
+      discardData: (key, name) => this.unhurried(() => upkeep.discardData(key, name)),
+      sweepStaging: (since) => this.unhurried(() => upkeep.sweepStaging(since)),
+      quarantine: (version) => this.unhurried(() => upkeep.quarantine(version)),
+      quarantined: () => this.unhurried(() => upkeep.quarantined()),
+      quarantinedIds: () => this.timed("list quarantine", () => upkeep.quarantinedIds()),
+      stageQuarantined: (version, op) => this.unhurried(() => upkeep.stageQuarantined(version, op)),
+      dropQuarantined: (id) => this.unhurried(() => upkeep.dropQuarantined(id)),
+    };
   }
 
   get id(): string {

@@ -79,3 +79,14 @@ function hashOf(rows: readonly Pick<TableRow, "key" | "value">[]): bigint {
   for (const { key, value } of rows) hash = Bun.hash.xxHash64(`${key.length} ${key}${value}`, hash) as bigint;
   return hash;
 }
+
+/** The answer of one drive about a range, to be compared with that of another; with rows, to tell where they differ. */
+export function answerRange(
+  index: KeyIndex,
+  asked: { readonly bucket: string; readonly after: string; readonly last: string | null; readonly limit: number },
+  withRows: boolean,
+): { hash: bigint; keys: number; last: string | null; rows: ReadonlyMap<string, bigint> | null } {
+  const { rows, resume } = readRange(index, asked);
+  const each = withRows ? new Map(rows.map((row) => [row.key, hashOf([row])])) : null;
+  return { hash: hashOf(rows), keys: rows.length, last: resume, rows: each };
+}

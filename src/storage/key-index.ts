@@ -126,6 +126,12 @@ export class KeyIndex {
     return { rows: cut, resume: (cut.at(-1) as TableRow).key };
   }
 
+  /** What the row of a key says; null = there is none. */
+  valueOf(bucket: string, key: string): string | null {
+    const { rows } = this.range({ bucket, from: key, inclusive: true, before: null, limit: 1, withExtra: false });
+    return rows[0]?.key === key ? rows[0].value : null;
+  }
+
   /** Several ranges of one moment, cheaper than each for itself. */
   atOnce<T>(work: () => T): T {
     return this.table.atOnce(work);

@@ -30,6 +30,7 @@ import type { CommitSink } from "./commit-sink.ts";
 import { DriveFiles, SYSTEM_BUCKET } from "./drive-files.ts";
 import { DriveIndex, type IndexOptions } from "./drive-index.ts";
 import type { GroupSync } from "./group-sync.ts";
+import { LocalUpkeep } from "./local-upkeep.ts";
 import type { Tree } from "./index-build.ts";
 import type { IndexListRequest, IndexPage } from "./index-list.ts";
 import { DriveLog, LOG_DEFAULTS, type LogOptions } from "./drive-log.ts";
@@ -74,6 +75,7 @@ export interface LogStats {
 export class LocalDrive implements Drive {
   readonly id: string;
   readonly endpoint: string;
+  readonly upkeep: LocalUpkeep;
   private readonly disk: Disk;
   private readonly groupSync: GroupSync;
   private readonly clock: Clock;
@@ -90,6 +92,13 @@ export class LocalDrive implements Drive {
     this.endpoint = options.endpoint;
     this.disk = options.disk;
     this.groupSync = options.groupSync;
+    this.upkeep = new LocalUpkeep({
+      files,
+      groupSync: options.groupSync,
+      index,
+      read: (key) => this.read(key),
+      isWanted: (op) => this.staged.has(op) || this.log.awaits(op),
+    });
     this.clock = options.clock;
   }
 

@@ -61,6 +61,7 @@ export class GroupSyncs {
   constructor(private readonly disk: Disk) {}
   of(device: number, path: string): GroupSync {
     const known = this.byDevice.get(device);
+    known?.alsoAt(path);
     if (known !== undefined) return known;
     const fresh = new GroupSync(this.disk, path);
     this.byDevice.set(device, fresh);
@@ -69,6 +70,12 @@ export class GroupSyncs {
   all(): readonly GroupSync[] {
     return [...this.byDevice.values()];
   }
+}
+
+export function refuseUrls(endpoints: readonly string[]): void {
+  const url = endpoints.find((endpoint) => /^[a-z]+:\/\//i.test(endpoint));
+  if (url !== undefined)
+    throw new StartError("NoAccess", `${url}: several nodes are not there yet; give folders of this machine`);
 }
 
 interface Root {

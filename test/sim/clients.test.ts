@@ -149,7 +149,7 @@ async function client(world: World, store: SimulatedStore): Promise<void> {
 
 async function heal(world: World, store: SimulatedStore, path: string): Promise<void> {
   try {
-    await healKey(store.set, { bucket: "bucket", path }, store.pools.locks, world.rng.next() < 0.5);
+    await healKey(store.set, { bucket: "bucket", path }, store.pools.locks, { deep: world.rng.next() < 0.5 });
   } catch (error) {
     if (!(error instanceof QuorumError) && !(error instanceof DriveError))
       world.problems.push(`heal: ${String(error)}`);
@@ -210,7 +210,7 @@ async function judgeEnd(world: World, disk: SimulatedDisk, clock: SimulatedClock
       const start = world.now();
       const value = valueIn(await getBytes(store.pools, key));
       world.histories.get(key)?.push({ kind: "get", value, start, end: world.now(), outcome: "ok" });
-      await healKey(store.set, { bucket: "bucket", path: key }, store.pools.locks, true);
+      await healKey(store.set, { bucket: "bucket", path: key }, store.pools.locks, { deep: true });
     }
   for (const drive of store.set.drives)
     if (drive?.doubts().length !== 0) world.problems.push("an operation is in doubt for ever");

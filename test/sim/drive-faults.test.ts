@@ -63,8 +63,8 @@ async function expectWhole({ pools, set, clock }: Guarded, known: Known): Promis
   await timed(clock, pools.background.idle());
   for (const [key, bytes] of known) {
     const path = { bucket: "bucket", path: key };
-    await timed(clock, healKey(set, path, pools.locks, true));
-    const again = await timed(clock, healKey(set, path, pools.locks, true));
+    await timed(clock, healKey(set, path, pools.locks, { deep: true }));
+    const again = await timed(clock, healKey(set, path, pools.locks, { deep: true }));
     expect({ key, healed: again.value.healed }).toEqual({ key, healed: [] });
     expect({ key, same: same((await timed(clock, getBytes(pools, key))).value, bytes) }).toEqual({ key, same: true });
   }

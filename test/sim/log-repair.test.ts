@@ -104,7 +104,7 @@ test("logs damaged anywhere on up to two of four drives are repaired, and nothin
       expect({ seed, key, same: same(await getBytes(store.pools, key), bytes) }).toEqual({ seed, key, same: true });
     await rebuilt(store, disk);
     for (const [key, bytes] of known) {
-      const again = await healKey(store.set, { bucket: "bucket", path: key }, store.pools.locks, true);
+      const again = await healKey(store.set, { bucket: "bucket", path: key }, store.pools.locks, { deep: true });
       expect({ seed, key, healed: again.healed }).toEqual({ seed, key, healed: [] });
       expect(same(await getBytes(store.pools, key), bytes)).toBe(true);
     }

@@ -174,9 +174,9 @@ test("a heal decides what is in doubt before it looks at what is lacking", async
   await putBytes(store.pools, "k", OLD);
   await store.pools.background.idle();
   await leaveInDoubt(store);
-  await healKey(store.set, KEY, new KeyLock(), false);
+  await healKey(store.set, KEY, new KeyLock(), { deep: false });
   expect(store.set.drives.flatMap((drive) => drive?.doubts() ?? [])).toEqual([]);
-  expect((await healKey(store.set, KEY, new KeyLock(), true)).healed).toEqual([]);
+  expect((await healKey(store.set, KEY, new KeyLock(), { deep: true })).healed).toEqual([]);
   expect(isSame(await getBytes(store.pools, "k"), OLD)).toBe(true);
 });
 
@@ -191,7 +191,7 @@ test("a drive whose last sync failed in a committed write is settled with the ot
   expect(set.drives[3]?.doubts()).toEqual([]);
   expect(await outcomeOf(putBytes(pools, "k", OLD))).toBe("done");
   await pools.background.idle();
-  expect((await healKey(set, KEY, pools.locks, true)).healed).toEqual([]);
+  expect((await healKey(set, KEY, pools.locks, { deep: true })).healed).toEqual([]);
 });
 
 test("drives with different operations in doubt are all decided at start", async () => {
@@ -249,7 +249,7 @@ test("what all four drives took is there after a crash in which two of them are 
   const restarted = await open(after);
   expect([...restarted.set.rebuilding]).toEqual([0, 1]);
   expect(isSame(await getBytes(restarted.pools, "k"), BIG)).toBe(true);
-  expect((await healKey(restarted.set, KEY, restarted.pools.locks, true)).healed).toEqual([0, 1]);
+  expect((await healKey(restarted.set, KEY, restarted.pools.locks, { deep: true })).healed).toEqual([0, 1]);
 });
 
 test("what waits for a drive is decided when that drive is back: settled if it has it, taken back if not", async () => {

@@ -82,6 +82,8 @@ const TOTAL_BYTES = 2 ** 40;
 export class SimulatedDisk implements Disk {
   /** Steps so far that changed or synced something. */
   mutations = 0;
+  /** Called before each of them: to look at what a cut there would leave, without one. */
+  beforeMutation: (() => void) | null = null;
   /** Syncs of a file system so far, and of single files. */
   syncs = 0;
   fileSyncs = 0;
@@ -255,6 +257,7 @@ export class SimulatedDisk implements Disk {
         this.crash();
         return;
       }
+      this.beforeMutation?.();
       this.mutations++;
     }
     const errno = this.tryStep(task, current);

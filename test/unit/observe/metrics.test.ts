@@ -52,6 +52,7 @@ const SOURCES: MetricSources = {
       },
     ]),
   heal: () => ({ waiting: 2, healed: 10, failed: 1, dropped: 3 }),
+  upkeep: () => Promise.resolve(null),
   nativePool: () => ({ threads: 4, idle: 1, waiting: 6, completed: 900 }),
   blocks: () => ({
     writes: { lentBytes: 65536, capacityBytes: 1e8 },
