@@ -256,7 +256,7 @@ const OPTIONS = {
     schema: durationMs,
     fallback: "60s",
     value: "DURATION",
-    help: "how long a request's body may pause",
+    help: "how long a request's body may pause, and a fifth of how long a client may leave an answer unread",
   }),
   drainTimeoutMs: row({
     flag: "shutdown-timeout",

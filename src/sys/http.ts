@@ -10,6 +10,8 @@ import { OperatingError } from "../core/errors.ts";
 import type { CertificateFolder } from "./tls.ts";
 import { type ClientCertificate, clientCertificateOf, pauseSocketWithBody, tlsListener } from "./tls-listener.ts";
 
+/** A block of an answer may take so many body idle times: a reader of a few KB/s is slow, not gone. */
+const STALLED = 5;
 const HEADER_CHECK_MS_MAX = 5_000;
 
 export class HttpError extends OperatingError<"ClientGone" | "BodyTimeout" | "CannotListen"> {}
@@ -58,7 +60,7 @@ export interface HttpServerOptions {
   readonly clientAuthorities?: readonly string[] | null | undefined;
   /** Bytes of all headers together. */
   readonly headerBytesMax: number;
-  /** A body that sends nothing for so long is given up. */
+  /** A body that sends nothing for so long is given up; so is, after five times as long, an answer of which nothing is read. */
   readonly bodyIdleMs: number;
   /** From the first byte of a request to the end of its headers: longer is answered 408. */
   readonly headerMs: number;
@@ -214,7 +216,7 @@ class NodeExchange implements HttpExchange {
         return mayAbort();
       },
     };
-    this.response = new NodeResponder(message, reply);
+    this.response = new NodeResponder(message, reply, options.bodyIdleMs * STALLED);
   }
 
   /** Made only when somebody asks: most requests never do. */
@@ -342,6 +344,7 @@ class NodeResponder implements HttpResponder {
   constructor(
     private readonly message: IncomingMessage,
     private readonly reply: ServerResponse,
+    private readonly stallMs: number,
   ) {
     reply.on("error", () => {
       this.gone = true;
@@ -386,7 +389,14 @@ class NodeResponder implements HttpResponder {
     this.bytesSent += bytes.length;
     if (room) return;
     await new Promise<void>((resolve, reject) => {
+      // What is sent waits in memory that others want.
+      const timer = setTimeout(() => {
+        done();
+        this.destroy();
+        reject(new HttpError("ClientGone", `the client read nothing for ${this.stallMs} ms`));
+      }, this.stallMs);
       const done = (): void => {
+        clearTimeout(timer);
         this.reply.off("drain", drained);
         this.reply.off("close", closed);
       };

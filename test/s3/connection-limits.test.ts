@@ -10,6 +10,7 @@ beforeAll(async () => {
     SHERD_READ_HEADER_TIMEOUT: "300ms",
     SHERD_IDLE_TIMEOUT: "1s",
     SHERD_BODY_IDLE_TIMEOUT: "300ms",
+    MINIO_PROMETHEUS_AUTH_TYPE: "public",
   });
   await s3.call("PUT", "/bucket");
 });
@@ -40,6 +41,45 @@ test("a body that pauses is given up, and nothing is stored", async () => {
   const answer = await untilClosed(head, "xxx");
   expect(answer).toContain("<Code>RequestTimeout</Code>");
   expect((await s3.call("HEAD", "/bucket/slow")).status).toBe(404);
+});
+
+/** Bytes of blocks that answers hold. */
+async function heldByReaders(): Promise<number> {
+  const { text } = await s3.call("GET", "/minio/v2/metrics/node", { anonymous: true });
+  const lent = [...text.matchAll(/^sherd_block_pool_lent_bytes\{[^}]*reads?"[^}]*\} (\d+)/gm)];
+  expect(lent.length).toBe(1);
+  return Number(lent[0]?.[1]);
+}
+
+test("an answer that nobody reads is given up, and what it held is there for others", async () => {
+  const size = 48 * 1024 * 1024;
+  expect((await s3.call("PUT", "/bucket/long", { body: Buffer.alloc(size) })).status).toBe(200);
+  const { head } = requestOf(s3, "GET", "/bucket/long", {});
+  const received = await new Promise<number>((resolve) => {
+    const socket = connect(s3.port, s3.host);
+    let bytes = 0;
+    let isClosed = false;
+    socket.on("connect", () => socket.write(head));
+    socket.once("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      socket.pause();
+      // The connection counts until the server gives it up: then it is read again, to where it broke.
+      const look = async (): Promise<void> => {
+        while (!isClosed && (await heldByReaders()) > 0);
+        socket.on("data", (more: Buffer) => {
+          bytes += more.length;
+        });
+        socket.resume();
+      };
+      look().then(undefined, () => socket.destroy());
+    });
+    socket.on("error", () => undefined);
+    socket.on("close", () => {
+      isClosed = true;
+      resolve(bytes);
+    });
+  });
+  expect(received).toBeLessThan(size);
 });
 
 /** The server hears of closed connections a moment later. */
