@@ -7,11 +7,11 @@
  */
 import { FormatError } from "../core/format-error.ts";
 import type { KeyLock } from "../core/key-lock.ts";
-import { QuorumError } from "../core/quorum-error.ts";
 import type { ErasureSet } from "../erasure/erasure-set.ts";
 import { dropStale } from "../erasure/drop-stale.ts";
 import { healKey } from "../erasure/heal-version.ts";
 import { POOL_META_PATH } from "../erasure/pool-meta.ts";
+import { namesIn } from "../erasure/walk-set.ts";
 import type { Log } from "../observe/log.ts";
 import type { ObjectPath } from "../storage/drive.ts";
 import { SYSTEM_BUCKET, SYSTEM_PATHS } from "../storage/paths.ts";
@@ -210,21 +210,6 @@ class HealRun {
     };
     this.options.onProgress?.(this.progress);
   }
-}
-
-/** Directory names on any drive. One drive that lists is enough to go on: what it lacks, the others tell. */
-async function namesIn(set: ErasureSet, bucket: string, directory: string): Promise<readonly string[]> {
-  const outcomes = await set.each((drive) => drive.readDirectory(bucket, directory));
-  const names = new Set<string>();
-  let answers = 0;
-  for (const outcome of outcomes) {
-    if (!outcome.ok && outcome.error.code !== "NotFound") continue;
-    answers++;
-    if (outcome.ok) for (const entry of outcome.value) if (entry.isDirectory) names.add(entry.name);
-  }
-  if (answers === 0)
-    throw new QuorumError("ReadQuorum", `no drive of set ${set.setIndex} lists ${bucket}/${directory}`, { answers });
-  return [...names].sort();
 }
 
 interface Look {

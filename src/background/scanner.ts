@@ -12,6 +12,7 @@ import { removeOrphans, removeStaleUploads } from "../erasure/orphans.ts";
 import { quarantineId, quarantineVersions } from "../erasure/quarantine-version.ts";
 import type { Visit } from "../erasure/walk-set.ts";
 import type { Log } from "../observe/log.ts";
+import type { UpkeepFacts } from "../observe/upkeep-families.ts";
 import { isBucketDirectory, SYSTEM_BUCKET } from "../storage/paths.ts";
 import type { Clock } from "../sys/clock.ts";
 import { messageOf } from "./message-of.ts";
@@ -41,18 +42,7 @@ export interface ScannerOptions {
   readonly graceMs: number;
   readonly staleUploadMs: number;
 }
-export interface ScannerTotals {
-  readonly objects: number;
-  readonly directories: number;
-  readonly versions: number;
-  readonly damaged: number;
-  readonly orphans: number;
-  readonly uploads: number;
-  readonly staged: number;
-  readonly quarantined: number;
-  readonly indexRows: number;
-  readonly rounds: number;
-}
+export type ScannerTotals = Omit<UpkeepFacts["scan"], "sets">;
 
 export class Scanner {
   private readonly worker: RoundWorker;

@@ -66,7 +66,7 @@ function hasMoreBelow({ looks }: Visit): boolean {
 }
 
 /** Directory names on any drive. One drive that lists is enough to go on: what it lacks, the others tell. */
-async function namesIn(set: ErasureSet, bucket: string, directory: string): Promise<readonly string[]> {
+export async function namesIn(set: ErasureSet, bucket: string, directory: string): Promise<readonly string[]> {
   const outcomes = await set.each((drive) => drive.readDirectory(bucket, directory));
   const names = new Set<string>();
   let answers = 0;

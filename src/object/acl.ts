@@ -5,6 +5,7 @@ import { notFound } from "./errors.ts";
 import { demandAlive, expiryOfVersion } from "./expiry.ts";
 import { demandVisible } from "./get-object.ts";
 import { checkKey } from "./names.ts";
+import { patchVersion } from "./patch-version.ts";
 import type { TaggingRequest, VersionInfo } from "./types.ts";
 import { versionInfo } from "./version-info.ts";
 
@@ -31,23 +32,10 @@ export async function putObjectAcl(
   request: TaggingRequest,
   means: { readonly bucketOwner: string; readonly change: (current: Acl) => Acl },
 ): Promise<{ readonly versionId: string }> {
-  checkKey(request.key);
-  await bucketOf(ctx, request.bucket);
-  let versionId = "null";
-  await ctx.store.commit({
-    bucket: request.bucket,
-    key: request.key,
-    reads: request.versionId === undefined ? "latest" : { versionId: request.versionId },
-    signal: request.signal,
-    decide(current) {
-      if (current === null) throw notFound(request.versionId);
-      demandVisible(current, request.versionId);
-      versionId = current.versionId;
-      const acl = means.change(decodeAcl(current.metaSys.get(ACL_KEY), means.bucketOwner));
-      return { kind: "patch", versionId, metaSys: new Map([[ACL_KEY, storedAcl(acl, means.bucketOwner)]]) };
-    },
+  return await patchVersion(ctx, request, (current) => {
+    const acl = means.change(decodeAcl(current.metaSys.get(ACL_KEY), means.bucketOwner));
+    return { metaSys: new Map([[ACL_KEY, storedAcl(acl, means.bucketOwner)]]) };
   });
-  return { versionId };
 }
 
 /** null = nothing needs to be stored. */

@@ -16,9 +16,9 @@ import {
 } from "../bucket/object-lock.ts";
 import type { CommitRequest, StoredVersion, VersionLookup } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
-import { notFound, ObjectError } from "./errors.ts";
-import { demandVisible } from "./get-object.ts";
+import { ObjectError } from "./errors.ts";
 import { checkKey } from "./names.ts";
+import { patchVersion } from "./patch-version.ts";
 import { hasWriteConditions } from "./precondition.ts";
 import { getTagging } from "./tagging.ts";
 import type { Conditions, LockChange, TaggingRequest, VersionInfo } from "./types.ts";
@@ -104,19 +104,8 @@ async function patch(
   demand: (current: StoredVersion) => void,
 ): Promise<{ readonly versionId: string }> {
   await lockBucket(ctx, request);
-  let versionId = NULL_VERSION;
-  await ctx.store.commit({
-    bucket: request.bucket,
-    key: request.key,
-    reads: request.versionId === undefined ? "latest" : { versionId: request.versionId },
-    signal: request.signal,
-    decide(current) {
-      if (current === null) throw notFound(request.versionId);
-      demandVisible(current, request.versionId);
-      demand(current);
-      versionId = current.versionId;
-      return { kind: "patch", versionId, metaUsr };
-    },
+  return await patchVersion(ctx, request, (current) => {
+    demand(current);
+    return { metaUsr };
   });
-  return { versionId };
 }

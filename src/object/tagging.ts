@@ -4,6 +4,7 @@ import { notFound } from "./errors.ts";
 import { demandAlive, expiryOfVersion } from "./expiry.ts";
 import { demandVisible } from "./get-object.ts";
 import { checkKey } from "./names.ts";
+import { patchVersion } from "./patch-version.ts";
 import type { TaggingRequest, VersionInfo } from "./types.ts";
 import { versionInfo } from "./version-info.ts";
 
@@ -24,24 +25,6 @@ export async function putTagging(
   ctx: ObjectContext,
   request: TaggingRequest & { readonly tagging: string },
 ): Promise<{ readonly versionId: string }> {
-  checkKey(request.key);
-  await bucketOf(ctx, request.bucket);
-  let versionId = "null";
-  await ctx.store.commit({
-    bucket: request.bucket,
-    key: request.key,
-    reads: request.versionId === undefined ? "latest" : { versionId: request.versionId },
-    signal: request.signal,
-    decide(current) {
-      if (current === null) throw notFound(request.versionId);
-      demandVisible(current, request.versionId);
-      versionId = current.versionId;
-      return {
-        kind: "patch",
-        versionId,
-        metaUsr: new Map([[TAGGING_KEY, request.tagging === "" ? null : request.tagging]]),
-      };
-    },
-  });
-  return { versionId };
+  const metaUsr = new Map([[TAGGING_KEY, request.tagging === "" ? null : request.tagging]]);
+  return await patchVersion(ctx, request, () => ({ metaUsr }));
 }
