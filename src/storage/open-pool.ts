@@ -251,6 +251,7 @@ async function writeFormat(options: OpenPoolOptions, root: Root, format: DriveFo
 
 async function open(options: OpenPoolOptions, root: Root, format: DriveFormat): Promise<LocalDrive | null> {
   assert(root.device >= 0, "an opened drive was looked at");
+  await options.disk.run([step.unrelatedChildren(root.path)]); // its buckets
   const groupSync = options.syncs.of(root.device, root.path);
   const drive = await LocalDrive.open({
     id: format.driveId,

@@ -47,6 +47,7 @@ export const Op = {
   s2Chunk: 54,
   seal: 40,
   place: 41,
+  unrelatedChildren: 42,
 } as const;
 
 export const Ignore = { none: 0, enoent: 0x10, eexist: 0x20, enotempty: 0x40, any: 0x80 } as const;
@@ -165,6 +166,8 @@ export const step = {
   rmdirUp: (path: string, keep: string): Step => ({ op: Op.rmdirUp, flags: 0, a: [path, byteLength(keep)] }),
   removeTree: (path: string, ignore = 0): Step => ({ op: Op.removeTree, flags: ignore, a: [path] }),
   readdir: (path: string, into: Uint8Array): Step => ({ op: Op.readdir, flags: 0, a: [path, into, into.length] }),
+  /** A hint to the file system: the folders in this one have nothing to do with each other, so none need be near another. */
+  unrelatedChildren: (path: string): Step => ({ op: Op.unrelatedChildren, flags: Ignore.any, a: [path] }),
   syncfs: (path: string): Step => ({ op: Op.syncfs, flags: 0, a: [path] }),
   readFile: (path: string, into: Uint8Array, ignore = 0): Step => ({
     op: Op.readFile,

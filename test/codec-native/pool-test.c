@@ -13,7 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -410,6 +414,23 @@ static void folders_are_made_and_removed(void) {
   stop_pool();
 }
 
+static void a_folder_can_say_that_its_children_are_unrelated(void) {
+  start_pool();
+  struct statfs facts;
+  const int fd = open(folder, O_RDONLY | O_DIRECTORY);
+  CHECK(fd >= 0 && fstatfs(fd, &facts) == 0);
+  const bool is_ext4 = facts.f_type == EXT4_SUPER_MAGIC;
+  for (int again = 0; again < 2; again++) {
+    struct task *t = new_task();
+    add(t, STEP_UNRELATED_CHILDREN, 0, address(folder), 0, 0, 0);
+    CHECK(run(t) == (is_ext4 ? 0 : ENOTSUP));
+    int flags = 0;
+    if (is_ext4) CHECK(ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && (flags & 0x20000)); /* lsattr shows T */
+  }
+  close(fd);
+  stop_pool();
+}
+
 static void a_tree_goes_but_what_links_lead_to_stays(void) {
   start_pool();
   struct task *t = new_task();
@@ -549,6 +570,7 @@ int main(void) {
   run_test("files are written and read", files_are_written_and_read);
   run_test("descriptors are read and written at offsets", descriptors_are_read_and_written_at_offsets);
   run_test("folders are made and removed", folders_are_made_and_removed);
+  run_test("a folder can say that its children are unrelated", a_folder_can_say_that_its_children_are_unrelated);
   run_test("a tree goes, but what links lead to stays", a_tree_goes_but_what_links_lead_to_stays);
   run_test("folders are listed, or say what room they need", folders_are_listed);
   run_test("frames are coded, stored and verified", frames_are_coded_stored_and_verified);

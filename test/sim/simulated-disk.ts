@@ -65,6 +65,7 @@ const READ_ONLY: ReadonlySet<number> = new Set([
   Op.verifyFrame,
   Op.close,
   Op.seal,
+  Op.unrelatedChildren,
 ]);
 const GROWING: ReadonlySet<number> = new Set([
   Op.pwrite,
@@ -354,6 +355,8 @@ export class SimulatedDisk implements Disk {
       case Op.rebuildSlots:
       case Op.verifyFrame:
         return this.codecStep(s);
+      case Op.unrelatedChildren:
+        return 0;
       case Op.seal:
         sealRecords(s.a[0] as Uint8Array, (s.a[2] as number) + (s.a[3] as number) * 2 ** 32);
         return 0;

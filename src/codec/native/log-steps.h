@@ -15,3 +15,6 @@ int place_file(int source, const char *path, const struct place *to);
 int read_fully(int fd, uint8_t *into, uint64_t bytes, uint64_t offset, int64_t *got);
 int write_fully(int fd, const uint8_t *from, uint64_t bytes, uint64_t offset);
 int make_path(const char *path, uint64_t base);
+
+/* unrelated-children.c; ENOTSUP where the file system has no such hint. */
+int mark_children_unrelated(const char *path);

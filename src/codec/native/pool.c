@@ -310,6 +310,7 @@ static int run_step(struct task *t, struct step *s) {
     case STEP_RMDIR_UP: return remove_up(path_of(a[0]), a[1]);
     case STEP_REMOVE_TREE: return remove_tree_at(AT_FDCWD, path_of(a[0]));
     case STEP_READDIR: return read_directory(s);
+    case STEP_UNRELATED_CHILDREN: return mark_children_unrelated(path_of(a[0]));
     case STEP_SYNCFS: return sync_filesystem(path_of(a[0]));
     case STEP_READ_FILE: return read_file(s);
     case STEP_WRITE_FILE: return write_file(s);

@@ -52,6 +52,7 @@ enum step_op {
     STEP_S2_DECODE = 52, /* result <- sherd_s2_decode(a0 in, a1 bytes, a2 out, a3 room, a4 crc), or EBADMSG */
     STEP_S2_CHECK = 53,  /* EBADMSG unless a2 is the crc of a0[a1] */
     STEP_S2_CHUNK = 54,  /* result <- sherd_s2_chunk(a0 in, a1 bytes, a2 out) */
+    STEP_UNRELATED_CHILDREN = 42, /* hint to the file system: the folders in folder a0 have nothing to do with each other */
     STEP_PLACE = 41, /* path a0 <- a2 bytes at a1 of reg; its folders below the first a3 bytes are made; by rename from a4 if not 0 */
 };
 
