@@ -1,6 +1,7 @@
 /**
  * Makes the users of ceph's s3-tests over the admin API of a started server, and writes the suite's configuration:
- * `bun prepare.ts ADDRESS CONFIGURATION`, ADDRESS = what the server said, http or https. Root's credentials come from the environment of run.sh.
+ * `bun prepare.ts ADDRESS CONFIGURATION`, ADDRESS = what the server said, http or https. Root's credentials come from the
+ * environment of run.sh.
  */
 import { createHash } from "node:crypto";
 import { loadCodec } from "../../../src/codec/native.ts";
