@@ -115,4 +115,13 @@ export class ErasureSet {
     else waiting.push(resolve);
     return promise;
   }
+
+  /** What waits for readers of the bucket's keys goes on: what they still read is taken away under them. */
+  leaveReaders(bucket: string): void {
+    for (const [name, waiting] of this.whenUnread) {
+      if (!name.startsWith(`${bucket}/`)) continue;
+      this.whenUnread.delete(name);
+      for (const resume of waiting) resume();
+    }
+  }
 }

@@ -96,8 +96,11 @@ export class Pools implements Store {
       signal: NO_SIGNAL,
     });
     if (page.entries.length > 0) return "not-empty";
-    // Data of what was just deleted goes when that is settled on all drives, or when its last reader has finished.
+    // Data of what was just deleted goes when that is settled on all drives and its last reader has finished. A reader that
+    // takes longer, or has stopped to read, does not keep a bucket of which nothing is left.
     const { clock } = (this.allSets[0] as ErasureSet).resources;
+    await this.background.finished(bucket, SETTLED_MS, clock);
+    for (const set of this.allSets) set.leaveReaders(bucket);
     await this.background.finished(bucket, SETTLED_MS, clock);
     return (await this.removeBucketDirectories(bucket)) ? "gone" : "not-empty";
   }

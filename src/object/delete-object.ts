@@ -32,16 +32,19 @@ export async function deleteObject(ctx: ObjectContext, request: DeleteObjectRequ
     return { versionId: null, isDeleteMarker: false };
   }
   const versionId = mode === "enabled" ? ctx.rng.uuid() : NULL_VERSION;
+  let isMade = false;
   await ctx.store.commit({
     ...target(request),
     reads: "latest",
     decide(current, versionOf) {
       demandDeletable(request.conditions, current, etagOf);
+      isMade = current !== null || !hasWriteConditions(request.conditions);
+      if (!isMade) return null; // what is not there is no version that conditions speak of
       demandReplaceable(ctx, versionId, versionOf);
       return { kind: "delete-marker", versionId };
     },
   });
-  return { versionId, isDeleteMarker: true };
+  return isMade ? { versionId, isDeleteMarker: true } : { versionId: null, isDeleteMarker: false };
 }
 
 async function deleteVersion(

@@ -15,7 +15,7 @@ import { expirationHeader } from "./lifecycle-operations.ts";
 import { demandAllowed, type PostPolicy, parsePostPolicy } from "./post-policy.ts";
 import { declaredChecksum, type RawBody, requestBody } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
-import { xmlDocument } from "./xml.ts";
+import { xmlDocument, type XmlNode } from "./xml.ts";
 
 /** Files up to here are measured before they are stored; of a longer one only the greatest possible size is known. */
 const MEASURED_BYTES_MAX = 1024 * 1024;
@@ -180,12 +180,13 @@ export async function postObject(call: Call): Promise<Reply> {
   }
   const status = form.fields.get("success_action_status");
   if (status !== "201") return reply(status === "200" ? 200 : 204, { ...headers, Location: location });
-  const document = xmlDocument("PostResponse", [
+  const elements: XmlNode[] = [
     ["Location", location],
     ["Bucket", call.bucket],
     ["Key", call.key],
     ["ETag", quoted(result.etag)],
-  ]);
+  ];
+  const document = xmlDocument("PostResponse", elements, null); // the one document of S3 without a namespace
   return xmlReply(201, document, { ...headers, Location: location });
 }
 

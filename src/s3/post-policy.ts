@@ -113,7 +113,8 @@ export function demandAllowed(policy: PostPolicy, fields: ReadonlyMap<string, st
   for (const { kind, field, value } of policy.conditions) {
     named.add(field);
     const given = fields.get(field);
-    const holds = given !== undefined && (kind === "eq" ? given === value : startsWith(field, given, value));
+    // A field that is not in the form starts with nothing, as for MinIO.
+    const holds = kind === "eq" ? given === value : startsWith(field, given ?? "", value);
     if (!holds) throw deny(`Policy Condition failed: [${kind}, $${field}]`);
   }
   for (const field of fields.keys())

@@ -125,9 +125,9 @@ export function signatureV2(secretKey: string, text: string): string {
   return createHmac("sha1", Buffer.from(secretKey, "utf8")).update(Buffer.from(text, "latin1")).digest("base64");
 }
 
-/** Signatures that a request may have: of its path as it came, and as others would have encoded it. */
+/** Signatures that a request may have: of its path as it came, as others would have encoded it, and a bucket's with a slash. */
 export function signaturesV2(parts: V2Parts, secretKey: string): readonly string[] {
-  return [...new Set([parts.path, canonicalPath(parts.path)])].map((path) =>
-    signatureV2(secretKey, stringToSignV2({ ...parts, path })),
-  );
+  const paths = [parts.path, canonicalPath(parts.path)];
+  if (/^\/[^/]+$/.test(parts.path)) paths.push(`${parts.path}/`); // as botocore signs "/bucket"
+  return [...new Set(paths)].map((path) => signatureV2(secretKey, stringToSignV2({ ...parts, path })));
 }

@@ -1,6 +1,6 @@
 /**
  * S3Client: signed requests as a test wants them, one attempt each, with the answer as it came. A connection that breaks is
- * status 0. Signature V4 with UNSIGNED-PAYLOAD.
+ * status 0. Signature V4 with UNSIGNED-PAYLOAD, or with the x-amz-content-sha256 that the caller gives.
  */
 import { createHash, createHmac } from "node:crypto";
 
@@ -77,7 +77,7 @@ export class S3Client {
   /** The headers of a request, signed. */
   sign(method: string, path: string, options: CallOptions = {}): Record<string, string> {
     const now = new Date().toISOString().replace(/[-:]|\.\d{3}/g, "");
-    const payload = "UNSIGNED-PAYLOAD";
+    const payload = options.headers?.["x-amz-content-sha256"] ?? "UNSIGNED-PAYLOAD";
     const headers: Record<string, string> = {
       host: new URL(this.endpoint).host,
       "x-amz-content-sha256": payload,

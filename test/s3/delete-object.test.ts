@@ -98,3 +98,11 @@ test("on a delete marker only If-Match: * holds", async () => {
   expect(await remove({ "x-amz-if-match-size": "1" })).toBe(412);
   expect(await remove({ "if-match": "*" })).toBe(204);
 });
+
+test("with versions, a conditional delete of what is not there makes no delete marker", async () => {
+  await s3.call("PUT", "/conditional");
+  await enableVersioning(s3, "conditional");
+  const deleted = await s3.call("DELETE", "/conditional/absent", { headers: { "if-match": "*" } });
+  expect([deleted.status, deleted.headers.get("x-amz-delete-marker")]).toEqual([204, undefined]);
+  expect((await s3.call("GET", "/conditional", { query: "versions" })).text).not.toContain("<DeleteMarker>");
+});

@@ -96,6 +96,7 @@ test("status and redirect are as the form asks; what is neither is 204", async (
     ["a b&amp;c"],
     ["bucket"],
   ]);
+  expect(created.text).toContain("<PostResponse>");
   expect((await ask("success_action_status", "200")).status).toBe(200);
   expect((await ask("success_action_status", "404")).status).toBe(204);
   const redirected = await ask("success_action_redirect", "http://example.test/page?a=1");
@@ -105,6 +106,13 @@ test("status and redirect are as the form asks; what is neither is 204", async (
   ]);
   for (const bad of ["javascript:alert(1)", "/local", "http://x/\u00fc"])
     expect((await ask("success_action_redirect", bad)).status).toBe(204);
+});
+
+test("a field that is not in the form starts with nothing", async () => {
+  const optional = (prefix: string): Promise<Answer> =>
+    post(signedV2([["key", "optional"]], policyOf([...BASE, ["starts-with", "$content-type", prefix]])), "x");
+  expect((await optional("")).status).toBe(204);
+  expect((await optional("text/")).code).toBe("AccessDenied");
 });
 
 test("large files stream, whatever follows them, and ends of parts inside them are content", async () => {

@@ -64,6 +64,7 @@ test("requests signed in the header are served, with metadata, sub-resources and
   expect([read.text, read.headers.get("x-amz-meta-a")]).toEqual(["two", "1"]);
   expect((await v2("GET", "/bucket", { query: "versioning" })).status).toBe(200);
   expect((await v2("GET", "/bucket", { query: "prefix=a&max-keys=2", resource: "/bucket" })).text).toContain("a b+c");
+  expect((await v2("GET", "/bucket", { resource: "/bucket/" })).status).toBe(200);
   const dated = { "x-amz-date": new Date().toUTCString() };
   expect((await v2("GET", "/bucket/a%20b%2Bc", { headers: dated })).text).toBe("two");
   const host = await v2("GET", "/a%20b%2Bc", { host: "bucket.s3.test", resource: "/bucket/a%20b%2Bc" });

@@ -11,7 +11,7 @@ import { healKey } from "../../src/erasure/heal-version.ts";
 import { Pools } from "../../src/erasure/pools.ts";
 import { resolveDoubt } from "../../src/erasure/resolve-doubt.ts";
 import { Errno, Op } from "../../src/sys/disk.ts";
-import { realClock } from "../../src/sys/clock.ts";
+import { type Clock, realClock } from "../../src/sys/clock.ts";
 import { seededRng } from "./seeded.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
 import {
@@ -356,3 +356,19 @@ async function putInto(
   });
   await pools.background.idle();
 }
+
+test("a reader who never ends does not keep a bucket of which nothing is left", async () => {
+  const disk = SimulatedDisk.create(codec, 1, DRIVES);
+  const hurried: Clock = { ...clock, after: (ms, run) => clock.after(Math.min(ms, 50), run) };
+  const { pools, set } = await simulatedStore(codec, disk, { clock: hurried, rng: seededRng(++opened) });
+  await pools.makeBucket("bucket");
+  await putBytes(pools, "k", BIG);
+  await pools.background.idle();
+  await using reader = await pools.openVersion("bucket", "k");
+  await deleteKey(pools, "k");
+  expect(await pools.removeBucket("bucket")).toBe("gone");
+  expect(await pools.bucketExists("bucket")).toBe(false);
+  expect(set.isRead(KEY)).toBe(true);
+  const reading = reader?.stream({ write: () => Promise.resolve() }, 0, BIG.length);
+  expect(await outcomeOf(Promise.resolve(reading))).toBe("ReadQuorum");
+});

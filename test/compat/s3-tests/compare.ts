@@ -1,78 +1,92 @@
 /**
- * Holds pytest's results against the list of expected failures: `bun compare.ts RESULTS.xml LIST.tsv ARGUMENTS`. Prints what
- * differs, the score outside ceph's own inventions, and the counts as the last line; expected failures count as skipped. With
- * arguments (a part of the suite was run) entries that did not run are not missed.
+ * Holds pytest's results against the list of expected failures: `bun compare.ts LIST.tsv ARGUMENTS RESULTS.xml…`. Prints what
+ * differs, the score of each file of tests outside ceph's own inventions, and the counts as the last line; expected failures
+ * count as skipped. With ARGUMENTS other than 0 (a part of the suite was run) entries that did not run are not missed.
  *
- * A line of the list: test (a last * stands for any end), kind and reason, with tabs between. Kinds: `ceph` = the suite's own
- * extension or server, not part of S3; `differs` = AWS or MinIO answers otherwise and sherd follows them; `missing` = to do.
+ * A line of the list: test, kind and reason, with tabs between. Kinds: `ceph` = the suite's own extension or server, not part
+ * of S3, and not in the score; `differs` = AWS or MinIO answers otherwise and sherd follows them; `missing` = to do.
  */
 import { XMLParser } from "fast-xml-parser";
 
 type Outcome = "passed" | "failed" | "skipped";
 interface Case {
   readonly "@_name": string;
+  /** Ends in the name of its file. */
+  readonly "@_classname": string;
   readonly failure?: unknown;
   readonly error?: unknown;
   readonly skipped?: unknown;
 }
+interface Score {
+  passed: number;
+  judged: number;
+}
 const KINDS: readonly string[] = ["ceph", "differs", "missing"];
 
-const [resultsFile, listFile, argumentCount] = Bun.argv.slice(2) as [string, string, string];
 const parser = new XMLParser({
   ignoreAttributes: false,
   isArray: (name) => name === "testcase" || name === "testsuite",
 });
-const results = parser.parse(await Bun.file(resultsFile).text()) as {
-  testsuites: { testsuite: { testcase?: Case[] }[] };
-};
-const outcomes = new Map<string, Outcome>();
-for (const one of results.testsuites.testsuite.flatMap((suite) => suite.testcase ?? [])) {
+
+async function casesOf(file: string): Promise<Case[]> {
+  const results = parser.parse(await Bun.file(file).text()) as {
+    testsuites: { testsuite: ({ testcase?: Case[] } | "")[] };
+  };
+  return results.testsuites.testsuite.flatMap((suite) => (suite === "" ? [] : (suite.testcase ?? [])));
+}
+
+async function expectedOf(file: string): Promise<Map<string, string>> {
+  const expected = new Map<string, string>();
+  for (const line of (await Bun.file(file).text()).split("\n")) {
+    if (line === "" || line.startsWith("#")) continue;
+    const [test = "", kind = "", reason = ""] = line.split("\t");
+    if (!KINDS.includes(kind) || reason === "" || expected.has(test)) throw new Error(`not an entry: ${line}`);
+    expected.set(test, kind);
+  }
+  return expected;
+}
+
+const [listFile, argumentCount, ...resultFiles] = Bun.argv.slice(2) as [string, string, ...string[]];
+const outcomes = new Map<string, { outcome: Outcome; suite: string }>();
+for (const one of (await Promise.all(resultFiles.map(casesOf))).flat()) {
   const isFailed = one.failure !== undefined || one.error !== undefined;
   const outcome = isFailed ? "failed" : one.skipped !== undefined ? "skipped" : "passed";
   // A test that passes and then cannot clean up is reported twice.
-  if (outcomes.get(one["@_name"]) !== "failed") outcomes.set(one["@_name"], outcome);
+  if (outcomes.get(one["@_name"])?.outcome === "failed") continue;
+  outcomes.set(one["@_name"], { outcome, suite: one["@_classname"].split(".").at(-1) ?? "" });
 }
 
-const expected = (await Bun.file(listFile).text())
-  .split("\n")
-  .filter((line) => line !== "" && !line.startsWith("#"))
-  .map((line) => {
-    const [test = "", kind = "", reason = ""] = line.split("\t");
-    if (!KINDS.includes(kind) || reason === "") throw new Error(`not an entry: ${line}`);
-    return { test, kind };
-  });
-const entryOf = (name: string): (typeof expected)[number] | undefined =>
-  expected.find(({ test }) => (test.endsWith("*") ? name.startsWith(test.slice(0, -1)) : name === test));
-
-const counts = { passed: 0, failed: 0, skipped: 0, ceph: 0, known: 0 };
-const used = new Set<object>();
-for (const [name, outcome] of outcomes) {
-  const entry = entryOf(name);
+const expected = await expectedOf(listFile);
+const wrong: string[] = [];
+const scores = new Map<string, Score>();
+const counts = { passed: 0, skipped: 0, ceph: 0, known: 0 };
+for (const [name, { outcome, suite }] of outcomes) {
+  const kind = expected.get(name);
+  const score = scores.get(suite) ?? { passed: 0, judged: 0 };
+  scores.set(suite, score);
   if (outcome === "skipped") counts.skipped++;
-  else if (outcome === "passed") {
-    counts.passed++;
-    if (entry !== undefined && !entry.test.endsWith("*")) {
-      counts.failed++;
-      console.log(`FAIL ${name} passes: take it off the list`);
-    }
-  } else if (entry === undefined) {
-    counts.failed++;
-    console.log(`FAIL ${name}`);
-  } else {
-    used.add(entry);
-    counts[entry.kind === "ceph" ? "ceph" : "known"]++;
-  }
+  else if (outcome === "failed" && kind === "ceph") counts.ceph++;
+  else score.judged++;
+  if (outcome === "failed" && kind === undefined) wrong.push(`FAIL ${name}`);
+  if (outcome === "failed" && kind !== undefined && kind !== "ceph") counts.known++;
+  if (outcome !== "passed") continue;
+  counts.passed++;
+  score.passed++;
+  if (kind !== undefined) wrong.push(`FAIL ${name} passes: take it off the list`);
 }
-for (const entry of expected) {
-  const hasRun = entry.test.endsWith("*") || outcomes.has(entry.test);
-  if (!used.has(entry) && argumentCount === "0" && (entry.test.endsWith("*") || !hasRun)) {
-    counts.failed++;
-    console.log(`FAIL ${entry.test} is on the list, and no such test failed`);
-  }
+for (const name of expected.keys()) {
+  const outcome = outcomes.get(name)?.outcome;
+  const isMissed = outcome === undefined && argumentCount === "0";
+  if (isMissed || outcome === "skipped") wrong.push(`FAIL ${name} is on the list and did not run`);
 }
-const judged = outcomes.size - counts.skipped - counts.ceph;
+
+for (const line of wrong) console.log(line);
+for (const [suite, { passed, judged }] of scores) {
+  const percent = ((100 * passed) / Math.max(1, judged)).toFixed(1);
+  console.log(`${suite}: ${passed} of ${judged} outside ceph's own inventions pass (${percent} %)`);
+}
 console.log(
-  `${counts.passed} of ${judged} outside ceph's own inventions pass (${((100 * counts.passed) / Math.max(1, judged)).toFixed(1)} %)`,
+  `${counts.known} fail as AWS and MinIO differ, ${counts.ceph} are ceph's own, ${counts.skipped} the suite skips`,
 );
-console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped + counts.ceph + counts.known} skipped`);
-process.exit(counts.failed > 0 ? 1 : 0);
+console.log(`${counts.passed} passed, ${wrong.length} failed, ${counts.skipped + counts.ceph + counts.known} skipped`);
+process.exit(wrong.length > 0 ? 1 : 0);
