@@ -2,6 +2,8 @@
 import { escapeXml } from "../core/xml.ts";
 import { listObjects, listVersions } from "../object/list-objects.ts";
 import type { ListedObject } from "../object/types.ts";
+import { askedArchive } from "./archive-key.ts";
+import { type MemberPage, memberPage } from "./archive-operations.ts";
 import { type Call, type Reply, xmlReply } from "./call.ts";
 import { integerFrom, queryEscape } from "./headers.ts";
 import { bucketOwnerXml } from "./owners.ts";
@@ -119,15 +121,12 @@ export async function listObjectsV2(call: Call): Promise<Reply> {
   if (token === "") throw new WireError("InvalidArgument", "The continuation token provided is incorrect.");
   const startAfter = call.query.get("start-after") ?? "";
   const after = token === undefined ? startAfter : decodeToken(token);
-  const page = await listObjects(call.objects, {
-    bucket: call.bucket,
-    prefix: common.prefix,
-    delimiter: common.delimiter,
-    after,
-    maxKeys: common.maxKeys,
-    signal: call.request.signal,
-  });
-  const owner = call.query.get("fetch-owner") === "true";
+  const ownerXml = call.query.get("fetch-owner") === "true" ? await bucketOwnerXml(call) : "";
+  const archive = askedArchive(call, common.prefix);
+  const page =
+    archive === null
+      ? await objectPage(call, common, after, ownerXml)
+      : await memberPage(call, archive, { ...common, after, ownerXml });
   return xmlReply(
     200,
     xmlListing(
@@ -138,15 +137,28 @@ export async function listObjectsV2(call: Call): Promise<Reply> {
         startAfter === "" ? null : ["StartAfter", common.encode(startAfter)],
         token === undefined ? null : ["ContinuationToken", token],
         page.isTruncated ? ["NextContinuationToken", Buffer.from(page.nextAfter, "utf8").toString("base64url")] : null,
-        ["KeyCount", page.objects.length + page.commonPrefixes.length],
+        ["KeyCount", page.count],
         ["MaxKeys", common.maxKeys],
         delimiterNode(common),
         ["IsTruncated", page.isTruncated],
       ],
-      contents(page.objects, common, owner ? await bucketOwnerXml(call) : "") + prefixes(common, page.commonPrefixes),
+      page.xml,
       [common.encodingNode],
     ),
   );
+}
+
+async function objectPage(call: Call, common: Common, after: string, ownerXml: string): Promise<MemberPage> {
+  const { objects, commonPrefixes, isTruncated, nextAfter } = await listObjects(call.objects, {
+    bucket: call.bucket,
+    prefix: common.prefix,
+    delimiter: common.delimiter,
+    after,
+    maxKeys: common.maxKeys,
+    signal: call.request.signal,
+  });
+  const xml = contents(objects, common, ownerXml) + prefixes(common, commonPrefixes);
+  return { xml, count: objects.length + commonPrefixes.length, isTruncated, nextAfter };
 }
 
 /** A continuation token of ours: base64url of the last name given out. */
