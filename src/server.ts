@@ -53,6 +53,7 @@ import { GroupSyncs, type OpenedPool, openPool, refuseUrls } from "./storage/ope
 import { SummaryCache } from "./storage/version-summary.ts";
 import type { HttpServerOptions, RunningServer } from "./sys/http.ts";
 import { startHttpServer } from "./sys/http.ts";
+import { plainHttpCall } from "./sys/http-client.ts";
 import { SqliteTables } from "./sys/sqlite-tables.ts";
 import type { CertificateFolder } from "./sys/tls.ts";
 import type { Clock } from "./sys/clock.ts";
@@ -463,6 +464,7 @@ function adminOptions(parts: {
       rng,
 
       control: asked,
+      httpCall: plainHttpCall,
       server: {
         deploymentId: store.deploymentId,
         region: options.region,

@@ -14,7 +14,7 @@ import {
   listServiceAccounts,
   revokeTokens,
 } from "./access-keys.ts";
-import { getBucketQuota, listRemoteTargets, removeRemoteTarget, setBucketQuota } from "./bucket-operations.ts";
+import { getBucketQuota, setBucketQuota } from "./bucket-operations.ts";
 import { exportBucketMetadata, importBucketMetadata } from "./bucket-export.ts";
 import type { AdminCall, AdminReply } from "./call.ts";
 import { accountInfo, dataUsageInfo, serverInfo, storageInfo } from "./cluster-info.ts";
@@ -41,6 +41,7 @@ import {
   removeCannedPolicy,
   setUserOrGroupPolicy,
 } from "./policy-attachment.ts";
+import { listRemoteTargets, removeRemoteTarget, setRemoteTarget } from "./remote-targets.ts";
 import { service } from "./service-operations.ts";
 import {
   addUser,
@@ -134,7 +135,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   op("PUT", "set-bucket-quota", "SetBucketQuota", setBucketQuota),
   op("GET", "list-remote-targets", "GetBucketTarget", listRemoteTargets),
   op("DELETE", "remove-remote-target", "SetBucketTarget", removeRemoteTarget),
-  missing("PUT", "set-remote-target", "SetBucketTarget"),
+  op("PUT", "set-remote-target", "SetBucketTarget", setRemoteTarget),
   op("GET", "export-bucket-metadata", "ExportBucketMetadata", exportBucketMetadata),
   op("PUT", "import-bucket-metadata", "ImportBucketMetadata", importBucketMetadata),
 
