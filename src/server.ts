@@ -31,6 +31,7 @@ import { serveAside } from "./admin/serve-aside.ts";
 import type { Kms } from "./kms/kms.ts";
 import { openKms } from "./kms/open-kms.ts";
 import { CompletedUploads, type ObjectContext } from "./object/context.ts";
+import { QuotaLedger } from "./object/quota.ts";
 import { newTransforms } from "./object/transforms.ts";
 import { errorCodeOf, errorMessageOf, errorStatusOf } from "./s3/error-reply.ts";
 import { signedCall } from "./s3/signed-call.ts";
@@ -309,6 +310,7 @@ function objectContext(
     rng,
     region: options.region,
     completed: new CompletedUploads(),
+    quotas: new QuotaLedger(),
     transforms: newTransforms(means, options),
   };
 }

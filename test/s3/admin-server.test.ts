@@ -97,6 +97,20 @@ test("a bucket takes no more than its quota, however it comes", async () => {
   expect((await root.call("GET", "get-bucket-quota", { query: "bucket=none" })).json.Code).toBe("NoSuchBucket");
 });
 
+test("writes at the same time fill a quota exactly", async () => {
+  await s3.call("PUT", "/full");
+  const query = "bucket=full";
+  const body = Buffer.alloc(1000, "x");
+  await root.call("PUT", "set-bucket-quota", { query, plain: { quota: 5500, quotatype: "hard" } });
+  const put = (key: number): ReturnType<S3Server["call"]> => s3.call("PUT", `/full/${key}`, { body });
+  const made = await Promise.all(Array.from({ length: 20 }, (_, i) => put(i)));
+  expect(made.filter(({ status }) => status === 200)).toHaveLength(5);
+  expect(made.filter(({ code }) => code === "XMinioAdminBucketQuotaExceeded")).toHaveLength(15);
+  const kept = made.findIndex(({ status }) => status === 200);
+  await s3.call("DELETE", `/full/${kept}`);
+  expect((await put(99)).status).toBe(200);
+});
+
 test("documents of a bucket go out and come back, checked", async () => {
   await s3.call("PUT", "/exported");
   const body = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
