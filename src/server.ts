@@ -29,6 +29,7 @@ import { type OpenedIdentities, openIdentities } from "./admin/open-identities.t
 import type { AdminOptions } from "./admin/serve.ts";
 import { serveAside } from "./admin/serve-aside.ts";
 import type { Kms } from "./kms/kms.ts";
+import { withCache } from "./kms/cached-kms.ts";
 import { openKms } from "./kms/open-kms.ts";
 import { CompletedUploads, type ObjectContext } from "./object/context.ts";
 import { QuotaLedger } from "./object/quota.ts";
@@ -334,7 +335,7 @@ export async function startServer(
   const store = await openStore(options, endpoints, outside);
   const { pools, codec } = store;
   const lag = new EventLoopLag(clock);
-  const kms = await openKms(options, { codec, rng });
+  const kms = withCache(await openKms(options, { codec, rng }), clock);
   const objects = objectContext(options, store, kms, outside);
   const host = `${options.address.host === "" ? "127.0.0.1" : options.address.host}:${options.address.port}`;
   const served = new ClientLoad();
