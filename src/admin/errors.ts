@@ -55,6 +55,9 @@ export const ADMIN_ERRORS = {
   XMinioAdminRemoteArnInvalid: 400,
   XMinioAdminRemoteRemoveDisallowed: 400,
   XMinioAdminRemoteARNTypeInvalid: 400,
+  XMinioKMSKeyExists: 409,
+  "KMS.NotFoundException": 400,
+  ServiceUnavailable: 503,
   TooManyRequests: 503,
 } as const satisfies Record<string, number>;
 

@@ -22,10 +22,13 @@ type Target = JsonObject;
 
 async function targetsOf(call: AdminCall, bucket: Bucket): Promise<readonly Target[]> {
   const document = await openTargets(call.context.objects.transforms, bucket.name, bucket.metadata.documents);
-  if (document.length === 0) return [];
+  return document.length === 0 ? [] : parsed(document);
+}
+
+function parsed(document: Uint8Array): readonly Target[] {
   try {
-    const parsed: unknown = JSON.parse(Buffer.from(document).toString("utf8"));
-    const list = isObject(parsed) ? parsed["targets"] : null;
+    const json: unknown = JSON.parse(Buffer.from(document).toString("utf8"));
+    const list = isObject(json) ? json["targets"] : null;
     return Array.isArray(list) ? list.filter(isObject) : [];
   } catch (error) {
     if (error instanceof SyntaxError) return [];
@@ -131,6 +134,19 @@ export async function removeRemoteTarget(call: AdminCall): Promise<AdminReply> {
     return left;
   });
   return emptyReply(204);
+}
+
+/** Of an export, which is trusted: the targets are not asked whether they are there. Those that are there already stay. */
+export async function importTargets(call: AdminCall, name: string, content: Uint8Array): Promise<void> {
+  const bucket = await call.context.buckets.get(name);
+  if (bucket === null) throw new AdminError("NoSuchBucket", "The specified bucket does not exist");
+  const fresh = parsed(content).map((target) => inOrder(newTarget(name, target)));
+  if (fresh.some((target) => !ARN.test(textField(target, "arn"))))
+    throw new AdminError("XMinioAdminRemoteArnInvalid", "The ARN of a remote target is not one.");
+  await changeTargets(call, bucket, (targets) => {
+    const known = new Set(targets.map((target) => target["arn"]));
+    return [...targets, ...fresh.filter((target) => !known.has(target["arn"]))];
+  });
 }
 
 // ---- one target
