@@ -29,8 +29,10 @@ import { type OpenedIdentities, openIdentities } from "./admin/open-identities.t
 import type { AdminOptions } from "./admin/serve.ts";
 import { serveAside } from "./admin/serve-aside.ts";
 import type { Kms } from "./kms/kms.ts";
+import { withCache } from "./kms/cached-kms.ts";
 import { openKms } from "./kms/open-kms.ts";
 import { CompletedUploads, type ObjectContext } from "./object/context.ts";
+import { QuotaLedger } from "./object/quota.ts";
 import { newTransforms } from "./object/transforms.ts";
 import { errorCodeOf, errorMessageOf, errorStatusOf } from "./s3/error-reply.ts";
 import { signedCall } from "./s3/signed-call.ts";
@@ -53,6 +55,7 @@ import { GroupSyncs, type OpenedPool, openPool, refuseUrls } from "./storage/ope
 import { SummaryCache } from "./storage/version-summary.ts";
 import type { HttpServerOptions, RunningServer } from "./sys/http.ts";
 import { startHttpServer } from "./sys/http.ts";
+import { plainHttpCall } from "./sys/http-client.ts";
 import { SqliteTables } from "./sys/sqlite-tables.ts";
 import type { CertificateFolder } from "./sys/tls.ts";
 import type { Clock } from "./sys/clock.ts";
@@ -308,6 +311,7 @@ function objectContext(
     rng,
     region: options.region,
     completed: new CompletedUploads(),
+    quotas: new QuotaLedger(),
     transforms: newTransforms(means, options),
   };
 }
@@ -331,7 +335,7 @@ export async function startServer(
   const store = await openStore(options, endpoints, outside);
   const { pools, codec } = store;
   const lag = new EventLoopLag(clock);
-  const kms = await openKms(options, { codec, rng });
+  const kms = withCache(await openKms(options, { codec, rng }), clock);
   const objects = objectContext(options, store, kms, outside);
   const host = `${options.address.host === "" ? "127.0.0.1" : options.address.host}:${options.address.port}`;
   const served = new ClientLoad();
@@ -463,6 +467,7 @@ function adminOptions(parts: {
       rng,
 
       control: asked,
+      httpCall: plainHttpCall,
       server: {
         deploymentId: store.deploymentId,
         region: options.region,

@@ -35,6 +35,8 @@ export class AdminCall {
     readonly request: AdminRequest,
     /** Names in the path, in order. */
     readonly names: readonly string[],
+    /** It came by the KMS's own paths, which know actions `kms:…`. */
+    readonly isKmsApi = false,
   ) {}
 
   get principal(): Principal {

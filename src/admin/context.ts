@@ -6,6 +6,7 @@ import type { StsProviders } from "../iam/sts.ts";
 import type { PasswordEnvelope } from "../iam/password-envelope.ts";
 import type { ObjectContext } from "../object/context.ts";
 import type { Clock } from "../sys/clock.ts";
+import type { HttpCall } from "../sys/http-client.ts";
 import type { Rng } from "../sys/rng.ts";
 import type { ConfigStore } from "./config-store.ts";
 
@@ -19,6 +20,8 @@ export interface AdminContext {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly server: ServerFacts;
+  /** To other deployments. */
+  readonly httpCall: HttpCall;
   readonly providers: StsProviders;
   /** Stops this process after the answer; whoever supervises it starts it again on "restart". */
   readonly control: (action: "restart" | "stop") => void;

@@ -47,10 +47,17 @@ export const ADMIN_ERRORS = {
   XMinioAdminBucketQuotaExceeded: 400,
   XMinioAdminRemoteTargetNotFoundError: 404,
   XMinioAdminReplicationRemoteConnectionError: 503,
+  XMinioAdminReplicationBandwidthLimitError: 400,
+  XMinioAdminRemoteIdenticalToSource: 400,
+  RemoteTargetNotVersionedError: 400,
+  ReplicationSourceNotVersionedError: 400,
   XMinioAdminBucketRemoteAlreadyExists: 400,
   XMinioAdminRemoteArnInvalid: 400,
   XMinioAdminRemoteRemoveDisallowed: 400,
   XMinioAdminRemoteARNTypeInvalid: 400,
+  XMinioKMSKeyExists: 409,
+  "KMS.NotFoundException": 400,
+  ServiceUnavailable: 503,
   TooManyRequests: 503,
 } as const satisfies Record<string, number>;
 

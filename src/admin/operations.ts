@@ -14,8 +14,9 @@ import {
   listServiceAccounts,
   revokeTokens,
 } from "./access-keys.ts";
-import { getBucketQuota, listRemoteTargets, removeRemoteTarget, setBucketQuota } from "./bucket-operations.ts";
-import { exportBucketMetadata, importBucketMetadata } from "./bucket-export.ts";
+import { getBucketQuota, setBucketQuota } from "./bucket-operations.ts";
+import { exportBucketMetadata } from "./bucket-export.ts";
+import { importBucketMetadata } from "./bucket-import.ts";
 import type { AdminCall, AdminReply } from "./call.ts";
 import { accountInfo, dataUsageInfo, serverInfo, storageInfo } from "./cluster-info.ts";
 import {
@@ -41,6 +42,8 @@ import {
   removeCannedPolicy,
   setUserOrGroupPolicy,
 } from "./policy-attachment.ts";
+import { listRemoteTargets, removeRemoteTarget, setRemoteTarget } from "./remote-targets.ts";
+import { createKmsKey, kmsKeyStatus, kmsStatus, kmsVersion, listKmsKeys } from "./kms-operations.ts";
 import { service } from "./service-operations.ts";
 import {
   addUser,
@@ -134,7 +137,7 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   op("PUT", "set-bucket-quota", "SetBucketQuota", setBucketQuota),
   op("GET", "list-remote-targets", "GetBucketTarget", listRemoteTargets),
   op("DELETE", "remove-remote-target", "SetBucketTarget", removeRemoteTarget),
-  missing("PUT", "set-remote-target", "SetBucketTarget"),
+  op("PUT", "set-remote-target", "SetBucketTarget", setRemoteTarget),
   op("GET", "export-bucket-metadata", "ExportBucketMetadata", exportBucketMetadata),
   op("PUT", "import-bucket-metadata", "ImportBucketMetadata", importBucketMetadata),
 
@@ -176,20 +179,38 @@ export const ADMIN_OPERATIONS: readonly AdminOperation[] = [
   missing("GET", "healthinfo", "OBDInfo"),
   missing("GET", "obdinfo", "OBDInfo"),
   ...["GET", "PUT"].map((method) => missing(method, "site-replication/*", "SiteReplicationInfo")),
-  missing("POST", "kms/status", "KMSKeyStatus"),
-  missing("POST", "kms/key/create", "KMSCreateKey"),
-  missing("GET", "kms/key/status", "KMSKeyStatus"),
+  op("POST", "kms/status", "KMSKeyStatus", kmsStatus),
+  op("POST", "kms/key/create", "KMSCreateKey", createKmsKey),
+  op("GET", "kms/key/status", "KMSKeyStatus", kmsKeyStatus),
 ];
 
-const BY_LENGTH = Map.groupBy(ADMIN_OPERATIONS, (operation) => `${operation.method} ${operation.path.length}`);
+/** Below `/minio/kms/v1/`. */
+export const KMS_OPERATIONS: readonly AdminOperation[] = [
+  op("GET", "status", own, kmsStatus),
+  op("GET", "version", own, kmsVersion),
+  op("GET", "metrics", own, notImplemented),
+  op("GET", "apis", own, notImplemented),
+  op("POST", "key/create", own, createKmsKey),
+  op("GET", "key/list", own, listKmsKeys),
+  op("GET", "key/status", own, kmsKeyStatus),
+];
+
+type Table = ReadonlyMap<string, readonly AdminOperation[]>;
+const byLength = (operations: readonly AdminOperation[]): Table =>
+  Map.groupBy(operations, (operation) => `${operation.method} ${operation.path.length}`);
+const TABLES: Readonly<Record<"admin" | "kms", Table>> = {
+  admin: byLength(ADMIN_OPERATIONS),
+  kms: byLength(KMS_OPERATIONS),
+};
 
 /** The row of a path below the version, and the names in it. */
 export function findAdminOperation(
   method: string,
   path: string,
+  api: "admin" | "kms" = "admin",
 ): { readonly operation: AdminOperation; readonly names: readonly string[] } | null {
   const segments = path.replace(/\/+$/, "").split("/");
-  for (const operation of BY_LENGTH.get(`${method} ${segments.length}`) ?? []) {
+  for (const operation of TABLES[api].get(`${method} ${segments.length}`) ?? []) {
     if (!operation.path.every((wanted, i) => (wanted === "*" ? segments[i] !== "" : wanted === segments[i]))) continue;
     return { operation, names: segments.filter((_, i) => operation.path[i] === "*") };
   }

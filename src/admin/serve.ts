@@ -13,6 +13,8 @@ import { findAdminOperation } from "./operations.ts";
 
 const PREFIX = "/minio/admin/";
 const VERSION = "v3";
+const KMS_PREFIX = "/minio/kms/";
+const KMS_VERSION = "v1";
 
 export interface AdminOptions {
   readonly context: AdminContext;
@@ -32,7 +34,7 @@ export interface ErrorFacts {
 }
 
 export function isAdminPath(rawPath: string): boolean {
-  return rawPath.startsWith(PREFIX);
+  return rawPath.startsWith(PREFIX) || rawPath.startsWith(KMS_PREFIX);
 }
 
 export async function serveAdmin(exchange: HttpExchange, options: AdminOptions): Promise<void> {
@@ -70,19 +72,20 @@ export async function serveAdmin(exchange: HttpExchange, options: AdminOptions):
 }
 
 async function run(request: HttpRequest, options: AdminOptions, named: (api: string) => void): Promise<AdminReply> {
-  const path = request.rawPath.slice(PREFIX.length);
+  const api = request.rawPath.startsWith(KMS_PREFIX) ? "kms" : "admin";
+  const path = request.rawPath.slice((api === "kms" ? KMS_PREFIX : PREFIX).length);
   const slash = path.indexOf("/");
   const version = slash < 0 ? path : path.slice(0, slash);
-  if (version !== VERSION)
+  if (version !== (api === "kms" ? KMS_VERSION : VERSION))
     throw new AdminError(
       "XMinioAdminVersionMismatch",
-      `This server has version ${VERSION} of the admin API, not ${version.slice(0, 20)}.`,
+      `This server has version ${api === "kms" ? KMS_VERSION : VERSION} of the ${api} API, not ${version.slice(0, 20)}.`,
     );
-  const found = findAdminOperation(request.method, decoded(path.slice(slash + 1)));
+  const found = findAdminOperation(request.method, decoded(path.slice(slash + 1)), api);
   if (found === null) throw new AdminError("NoSuchAdminOperation", "There is no such admin operation.");
   const { operation, names } = found;
-  named(`admin.${operation.path[0]}`);
-  const call = new AdminCall(options.context, options.authenticate(request), names);
+  named(`${api}.${operation.path[0]}`);
+  const call = new AdminCall(options.context, options.authenticate(request), names, api === "kms");
   if (operation.action !== null) call.demand(operation.action);
   return await operation.run(call);
 }

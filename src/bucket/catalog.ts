@@ -131,6 +131,20 @@ export class BucketCatalog {
     this.cache.delete(bucket.name);
   }
 
+  /** Several at once, by what is there then. `change` may throw, and is not repeated. */
+  async changeDocuments(
+    bucket: Bucket,
+    change: (current: Bucket) => Promise<Partial<Readonly<Record<BucketDocument, Uint8Array>>>>,
+  ): Promise<void> {
+    using _ = await this.changing.acquire(bucket.name);
+    const current = (await this.load(bucket.name)) ?? bucket;
+    let { metadata } = current;
+    for (const [which, document] of Object.entries(await change(current)))
+      metadata = withDocument(metadata, which as BucketDocument, document, this.clock.nowNs());
+    await this.store.writeDocument(documentPath(bucket.name), encodeBucketMetadata(metadata));
+    this.cache.delete(bucket.name);
+  }
+
   /** Empty ones are removed. */
   async setOwnDocuments(bucket: Bucket, documents: OwnDocuments): Promise<void> {
     using _ = await this.changing.acquire(bucket.name);

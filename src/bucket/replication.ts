@@ -44,9 +44,9 @@ function demandStatus(element: XmlElement, what: string): void {
     throw malformed(`The status of ${what} must be Enabled or Disabled.`);
 }
 
-/** ARNs of the bucket's stored targets; none of what cannot be read, for it may be encrypted. */
-export function targetArns(document: Uint8Array, isEncrypted: boolean): ReadonlySet<string> {
-  if (document.length === 0 || isEncrypted) return new Set();
+/** ARNs of the bucket's targets, from the document in the clear. */
+export function targetArns(document: Uint8Array): ReadonlySet<string> {
+  if (document.length === 0) return new Set();
   const { targets } = parsedTargets(document);
   return new Set((targets ?? []).flatMap(({ arn }) => (arn === undefined ? [] : [arn])));
 }

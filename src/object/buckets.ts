@@ -5,6 +5,7 @@ import { NEVER_VERSIONED, storedVersioning, type Versioning } from "../bucket/ve
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
 import { checkBucketName } from "./names.ts";
+import { openTargets } from "./sealed-targets.ts";
 import type { BucketInfo } from "./types.ts";
 
 export async function listBuckets(ctx: ObjectContext): Promise<readonly BucketInfo[]> {
@@ -115,11 +116,11 @@ export async function putLifecycle(
   await ctx.buckets.setDocument(bucket, "lifecycle", document);
 }
 
-/** `judge` makes the stored document of the bucket's remote targets, or throws. Only for versioned buckets. */
+/** `judge` makes the stored document, by the bucket's remote targets as JSON, or throws. Only for versioned buckets. */
 export async function putReplication(
   ctx: ObjectContext,
   name: string,
-  judge: (documents: { readonly targets: Uint8Array; readonly targetsMeta: Uint8Array }) => Uint8Array,
+  judge: (targets: Uint8Array) => Uint8Array,
 ): Promise<void> {
   const bucket = await bucketOf(ctx, name);
   if (bucket.versioning.status !== "Enabled")
@@ -127,7 +128,16 @@ export async function putReplication(
       "InvalidRequest",
       "Versioning must be 'Enabled' on the bucket to apply a replication configuration",
     );
-  await ctx.buckets.setDocument(bucket, "replication", judge(bucket.metadata.documents));
+  await ctx.buckets.changeDocuments(bucket, async ({ metadata }) => ({
+    replication: judge(await openTargets(ctx.transforms, name, metadata.documents)),
+  }));
+}
+
+/** With the remote targets, as in MinIO. */
+export async function removeReplication(ctx: ObjectContext, name: string): Promise<void> {
+  const none = new Uint8Array(0);
+  const removed = { replication: none, targets: none, targetsMeta: none };
+  await ctx.buckets.changeDocuments(await bucketOf(ctx, name), () => Promise.resolve(removed));
 }
 
 /** A document that MinIO does not know; empty = none. */

@@ -20,7 +20,7 @@ import { checkKey } from "./names.ts";
 import { demandReplaceable, readsForWrite } from "./object-lock.ts";
 import { CHECKSUM_KEY, CHECKSUM_TYPE_KEY, uploadChecksum, uploadOf } from "./multipart.ts";
 import { demandConditions, NULL_VERSION, OBJECT_BYTES_MAX } from "./put-object.ts";
-import { demandRoom } from "./quota.ts";
+import { takeRoom } from "./quota.ts";
 import type { Checksum, ChecksumType, CompleteUploadRequest, PutObjectResult } from "./types.ts";
 import { encryptionInfo } from "./content.ts";
 import { completionCoding, shownPartEtags } from "./upload-coding.ts";
@@ -52,7 +52,7 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
       `The provided 'x-amz-mp-object-size' header value ${request.objectSizeBytes} does not match what was computed: ${sizeBytes}`,
     );
   }
-  await demandRoom(ctx, bucket, sizeBytes);
+  using room = await takeRoom(ctx, bucket, sizeBytes);
   const etag = multipartEtag(parts);
   const record = declared === null ? null : foldChecksums(ctx, parts, declared);
   demandChecksum(request, record);
@@ -63,6 +63,7 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
   using coding = await completionCoding(ctx, state, request.customerKey);
   for (const [name, value] of coding?.crcEntry(ctx, record) ?? []) metaSys.set(name, value);
   const etagOf = await etagForConditions(ctx, request, request.conditions);
+  room.committing();
   const committed = await ctx.store.completeUpload({
     ref: state.ref,
     versionId: state.versionId,

@@ -6,6 +6,7 @@ import type { Clock } from "../sys/clock.ts";
 import type { Rng } from "../sys/rng.ts";
 import { ObjectError } from "./errors.ts";
 import { checkBucketName } from "./names.ts";
+import type { QuotaLedger } from "./quota.ts";
 import type { Transforms } from "./transforms.ts";
 import type { PutObjectResult } from "./types.ts";
 
@@ -20,6 +21,7 @@ export interface ObjectContext {
   readonly region: string;
   /** Uploads completed lately, so that a repeated Complete gets its first answer. */
   readonly completed: CompletedUploads;
+  readonly quotas: QuotaLedger;
 }
 
 export class CompletedUploads {

@@ -24,7 +24,7 @@ import { pipeContent } from "./pipe-content.ts";
 import { demandLockable, demandReplaceable, lockOfNewVersion, readsForWrite } from "./object-lock.ts";
 import { judgeCopySource } from "./precondition.ts";
 import { demandConditions, NULL_VERSION } from "./put-object.ts";
-import { demandRoom } from "./quota.ts";
+import { takeRoom } from "./quota.ts";
 import type { Checksum, CopyObjectRequest, CopyObjectResult, CopySource, VersionInfo } from "./types.ts";
 import { modTimeMs, userMetadata } from "./version-info.ts";
 
@@ -73,7 +73,7 @@ export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest)
   await using source = await openSource(ctx, request.source);
   const { info, version } = source;
   demandChange(request, info);
-  await demandRoom(ctx, bucket, info.sizeBytes);
+  using room = await takeRoom(ctx, bucket, info.sizeBytes);
   const algorithm = request.checksumAlgorithm ?? info.checksum?.algorithm ?? "CRC64NVME";
   const mode = modeOf(bucket.versioning, request.key);
   const storageClass = request.storageClass ?? info.storageClass;
@@ -101,6 +101,7 @@ export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest)
   const tagging = request.replaceTagging ?? info.tagging;
   const versionId = mode === "enabled" ? ctx.rng.uuid() : NULL_VERSION;
   const etagOf = await etagForConditions(ctx, request, request.conditions);
+  room.committing();
   const committed = await ctx.store.commit({
     bucket: request.bucket,
     key: request.key,

@@ -48,6 +48,11 @@ export class DecompressSink implements ByteSink {
     return Promise.resolve();
   }
 
+  /** Nothing of a chunk waits for its rest. */
+  get isBetweenChunks(): boolean {
+    return this.held === 0;
+  }
+
   /** Blocks larger than the usual are rare: they get memory of their own. */
   private makeRoom(bytes: number): void {
     if (bytes > S2_CHUNK_BYTES_MAX) throw damaged();

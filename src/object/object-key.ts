@@ -33,6 +33,8 @@ type MetaSys = ReadonlyMap<string, Uint8Array>;
 export interface Place {
   readonly bucket: string;
   readonly key: string;
+  /** What the data key is bound to besides. */
+  readonly bound?: KmsContext;
 }
 
 /** null = not encrypted. */
@@ -121,6 +123,7 @@ export function kmsContext(place: Place, encoded: string): KmsContext {
       context.set(name, value);
     }
   }
+  for (const [name, value] of place.bound ?? []) context.set(name, value);
   if (!context.has(place.bucket)) context.set(place.bucket, pathOf(place));
   return context;
 }

@@ -14,7 +14,7 @@ import { checkKey } from "./names.ts";
 import { newCoding, stageContent } from "./new-coding.ts";
 import { demandLockable, demandReplaceable, lockOfNewVersion, readsForWrite } from "./object-lock.ts";
 import { judgeWrite } from "./precondition.ts";
-import { demandRoom } from "./quota.ts";
+import { takeRoom } from "./quota.ts";
 import type { Checksum, Conditions, PutObjectRequest, PutObjectResult } from "./types.ts";
 import { modTimeMs, userMetadata } from "./version-info.ts";
 
@@ -24,8 +24,9 @@ export const NULL_VERSION = "null";
 export async function putObject(ctx: ObjectContext, request: PutObjectRequest): Promise<PutObjectResult> {
   checkKey(request.key);
   const bucket = await bucketOf(ctx, request.bucket);
-  await demandAdmissible(ctx, bucket, request);
+  demandAdmissible(bucket, request);
   const { body } = request;
+  using room = await takeRoom(ctx, bucket, body.sizeBytes);
   const mode = modeOf(bucket.versioning, request.key);
   using coding = await newCoding(ctx, {
     place: request,
@@ -49,13 +50,13 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
     },
     coding,
   );
-  const { staged } = content;
   body.verify(content.digests);
   const etag = coding.etag(ctx, content.digests.md5);
   const given = body.checksum();
   const record = given === null ? null : fullChecksum(given);
   const versionId = mode === "enabled" ? ctx.rng.uuid() : NULL_VERSION;
   const etagOf = await etagForConditions(ctx, request, request.conditions);
+  room.committing();
   const committed = await ctx.store.commit({
     bucket: request.bucket,
     key: request.key,
@@ -67,7 +68,7 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
       return {
         kind: "put",
         versionId,
-        staged,
+        staged: content.staged,
         ...(request.modTimeNs === undefined ? {} : { modTimeNs: request.modTimeNs }),
         metaUsr: userMetadata(new Map([...request.metadata, ...lockOfNewVersion(ctx, bucket, request.lock)]), {
           etag: etag.stored,
@@ -92,11 +93,10 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
 }
 
 /** What forbids the write whatever its body is. */
-async function demandAdmissible(ctx: ObjectContext, bucket: Bucket, { body, lock }: PutObjectRequest): Promise<void> {
+function demandAdmissible(bucket: Bucket, { body, lock }: PutObjectRequest): void {
   if (body.sizeBytes > OBJECT_BYTES_MAX)
     throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
   demandLockable(bucket, lock);
-  await demandRoom(ctx, bucket, body.sizeBytes);
 }
 
 function fullChecksum({ algorithm, value }: { algorithm: ChecksumName; value: string }): ChecksumRecord {

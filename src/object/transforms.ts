@@ -13,6 +13,7 @@ import { KnownEtags } from "./listed-etags.ts";
 
 const READ_BYTES = 64 * 1024 * 1024;
 const WRITE_BYTES = 128 * 1024 * 1024;
+const UNPACK_BYTES = 64 * 1024 * 1024;
 
 export interface Transforms {
   readonly codec: Codec;
@@ -21,6 +22,8 @@ export interface Transforms {
   readonly lanes: DigestLanes;
   readonly readBlocks: BlockPool;
   readonly writeBlocks: BlockPool;
+  /** For archives that are unpacked as they come: slow clients hold these, and nothing else waits for them. */
+  readonly unpackBlocks: BlockPool;
   readonly etags: KnownEtags;
   /** null = none is configured. */
   readonly kms: Kms | null;
@@ -52,6 +55,7 @@ export function newTransforms(
     etags: new KnownEtags(),
     readBlocks: new BlockPool(READ_BYTES),
     writeBlocks: new BlockPool(WRITE_BYTES),
+    unpackBlocks: new BlockPool(UNPACK_BYTES),
     encryptAll: options.kmsAutoEncryption,
     compression: options.compressionEnable ? compression : null,
   };

@@ -4,6 +4,7 @@
  * ListBuckets, archives) ask `Access` key by key themselves, with the functions of this file. Source: s3-api.md §1.2–1.4.
  */
 import { denied, type Wanted } from "./access.ts";
+import { askedArchive } from "./archive-key.ts";
 import type { Call } from "./call.ts";
 import { GRANT_HEADERS } from "./acl-document.ts";
 import { copySourceFrom } from "./headers.ts";
@@ -117,7 +118,9 @@ const HEADER_ACTIONS: readonly (readonly [header: string, action: string])[] = [
 ];
 
 function onKey(operation: Operation, call: Call): Wanted[] {
-  const { bucket, key } = call;
+  const { bucket } = call;
+  const isRead = operation.name === "GetObject" || operation.name === "HeadObject";
+  const key = (isRead ? askedArchive(call, call.key)?.archive : undefined) ?? call.key;
   const wanted = [onObject(operation.action, bucket, key, call.query.get("versionId"))];
   if (operation.name === "GetObjectAttributes")
     wanted.push(onObject("s3:GetObject", bucket, key, call.query.get("versionId")));

@@ -9,10 +9,10 @@ import { headBucket } from "../object/buckets.ts";
 import { checkKey } from "../object/names.ts";
 import { putObject as put } from "../object/put-object.ts";
 import type { Encryption, ObjectBody } from "../object/types.ts";
+import { unpackStream } from "../object/unpack-stream.ts";
 import { aclOfNewVersion } from "./acl-operations.ts";
 import { onObject } from "./authorize.ts";
 import { type Call, type Reply, reply } from "./call.ts";
-import { decompressed } from "./decompress.ts";
 import { encryptionFrom } from "./encryption-headers.ts";
 import { memberMetadata, quoted, refuseUnsupported, storageClassFrom } from "./headers.ts";
 import { putObject } from "./object-operations.ts";
@@ -45,7 +45,7 @@ export async function extractArchive(call: Call): Promise<Reply> {
     encryption: encryptionFrom(call),
   };
   {
-    await using content = await decompressed(hashed);
+    await using content = await unpackStream(call.objects, hashed, broken);
     await extractAll(call, new TarReader(content), options);
     for (let rest = await content.next(); rest !== null; ) rest = await content.next(); // blocks of zeros
   }
@@ -53,6 +53,10 @@ export async function extractArchive(call: Call): Promise<Reply> {
   const digests = digest.final();
   body.verify(digests);
   return reply(200, { ETag: quoted(Buffer.from(digests.md5).toString("hex")) });
+}
+
+function broken(cause: unknown): WireError {
+  return new WireError("BadRequest", "The archive cannot be decompressed.", {}, { cause });
 }
 
 interface Options {

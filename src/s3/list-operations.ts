@@ -2,9 +2,11 @@
 import { escapeXml } from "../core/xml.ts";
 import { listObjects, listVersions } from "../object/list-objects.ts";
 import type { ListedObject } from "../object/types.ts";
+import { askedArchive } from "./archive-key.ts";
+import { type MemberPage, memberPage } from "./archive-operations.ts";
 import { type Call, type Reply, xmlReply } from "./call.ts";
 import { integerFrom, queryEscape } from "./headers.ts";
-import { bucketOwnerXml } from "./owners.ts";
+import { type OwnerXml, ownerXmlOf } from "./owners.ts";
 import { WireError } from "./wire-error.ts";
 import { xmlListing, type XmlNode } from "./xml.ts";
 
@@ -38,7 +40,9 @@ function encodeKey(text: string): string {
   return queryEscape(text).replaceAll("+", "%20").replaceAll("%2F", "/").replaceAll("%2A", "*");
 }
 
-function contents(page: readonly ListedObject[], common: Common, ownerXml: string): string {
+const nobody: OwnerXml = () => "";
+
+function contents(page: readonly ListedObject[], common: Common, ownerXml: OwnerXml): string {
   const isoOf = isoDates();
   let out = "";
   for (const { key, version } of page) {
@@ -47,9 +51,9 @@ function contents(page: readonly ListedObject[], common: Common, ownerXml: strin
       checksum === null
         ? ""
         : `<ChecksumAlgorithm>${checksum.algorithm}</ChecksumAlgorithm><ChecksumType>${checksum.type}</ChecksumType>`;
-    out += `<Contents><Key>${escapeXml(common.encode(key))}</Key>${shown(version, isoOf)}${checksumXml}${
-      ownerXml
-    }<StorageClass>${escapeXml(version.storageClass)}</StorageClass></Contents>`;
+    out += `<Contents><Key>${escapeXml(common.encode(key))}</Key>${shown(version, isoOf)}${checksumXml}${ownerXml(
+      version.owner,
+    )}<StorageClass>${escapeXml(version.storageClass)}</StorageClass></Contents>`;
   }
   return out;
 }
@@ -107,7 +111,7 @@ export async function listObjectsV1(call: Call): Promise<Reply> {
         delimiterNode(common),
         ["IsTruncated", page.isTruncated],
       ],
-      contents(page.objects, common, await bucketOwnerXml(call)) + prefixes(common, page.commonPrefixes),
+      contents(page.objects, common, await ownerXmlOf(call)) + prefixes(common, page.commonPrefixes),
       [common.encodingNode],
     ),
   );
@@ -119,15 +123,12 @@ export async function listObjectsV2(call: Call): Promise<Reply> {
   if (token === "") throw new WireError("InvalidArgument", "The continuation token provided is incorrect.");
   const startAfter = call.query.get("start-after") ?? "";
   const after = token === undefined ? startAfter : decodeToken(token);
-  const page = await listObjects(call.objects, {
-    bucket: call.bucket,
-    prefix: common.prefix,
-    delimiter: common.delimiter,
-    after,
-    maxKeys: common.maxKeys,
-    signal: call.request.signal,
-  });
-  const owner = call.query.get("fetch-owner") === "true";
+  const ownerXml = call.query.get("fetch-owner") === "true" ? await ownerXmlOf(call) : nobody;
+  const archive = askedArchive(call, common.prefix);
+  const page =
+    archive === null
+      ? await objectPage(call, common, after, ownerXml)
+      : await memberPage(call, archive, { ...common, after, ownerXml: ownerXml("") });
   return xmlReply(
     200,
     xmlListing(
@@ -138,15 +139,28 @@ export async function listObjectsV2(call: Call): Promise<Reply> {
         startAfter === "" ? null : ["StartAfter", common.encode(startAfter)],
         token === undefined ? null : ["ContinuationToken", token],
         page.isTruncated ? ["NextContinuationToken", Buffer.from(page.nextAfter, "utf8").toString("base64url")] : null,
-        ["KeyCount", page.objects.length + page.commonPrefixes.length],
+        ["KeyCount", page.count],
         ["MaxKeys", common.maxKeys],
         delimiterNode(common),
         ["IsTruncated", page.isTruncated],
       ],
-      contents(page.objects, common, owner ? await bucketOwnerXml(call) : "") + prefixes(common, page.commonPrefixes),
+      page.xml,
       [common.encodingNode],
     ),
   );
+}
+
+async function objectPage(call: Call, common: Common, after: string, ownerXml: OwnerXml): Promise<MemberPage> {
+  const { objects, commonPrefixes, isTruncated, nextAfter } = await listObjects(call.objects, {
+    bucket: call.bucket,
+    prefix: common.prefix,
+    delimiter: common.delimiter,
+    after,
+    maxKeys: common.maxKeys,
+    signal: call.request.signal,
+  });
+  const xml = contents(objects, common, ownerXml) + prefixes(common, commonPrefixes);
+  return { xml, count: objects.length + commonPrefixes.length, isTruncated, nextAfter };
 }
 
 /** A continuation token of ours: base64url of the last name given out. */
@@ -187,20 +201,20 @@ export async function listObjectVersions(call: Call): Promise<Reply> {
         delimiterNode(common),
         ["IsTruncated", page.isTruncated],
       ],
-      versions(page.versions, common, await bucketOwnerXml(call)) + prefixes(common, page.commonPrefixes),
+      versions(page.versions, common, await ownerXmlOf(call)) + prefixes(common, page.commonPrefixes),
       [common.encodingNode],
     ),
   );
 }
 
-function versions(page: readonly ListedObject[], common: Common, ownerXml: string): string {
+function versions(page: readonly ListedObject[], common: Common, ownerXml: OwnerXml): string {
   const isoOf = isoDates();
   let out = "";
   for (const { key, isLatest, version } of page) {
     const head = `<Key>${escapeXml(common.encode(key))}</Key><VersionId>${version.versionId}</VersionId><IsLatest>${isLatest}</IsLatest>`;
     out += version.isDeleteMarker
-      ? `<DeleteMarker>${head}<LastModified>${isoOf(version.modTimeMs)}</LastModified>${ownerXml}</DeleteMarker>`
-      : `<Version>${head}${shown(version, isoOf)}${ownerXml}<StorageClass>${escapeXml(version.storageClass)}</StorageClass></Version>`;
+      ? `<DeleteMarker>${head}<LastModified>${isoOf(version.modTimeMs)}</LastModified>${ownerXml("")}</DeleteMarker>`
+      : `<Version>${head}${shown(version, isoOf)}${ownerXml(version.owner)}<StorageClass>${escapeXml(version.storageClass)}</StorageClass></Version>`;
   }
   return out;
 }

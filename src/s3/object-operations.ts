@@ -7,6 +7,8 @@ import { openObject } from "../object/get-object.ts";
 import { putObject as put } from "../object/put-object.ts";
 import type { Conditions, CopySource, OpenedObject, VersionInfo } from "../object/types.ts";
 import { aclOfNewVersion } from "./acl-operations.ts";
+import { askedArchive } from "./archive-key.ts";
+import { serveMember } from "./archive-operations.ts";
 import { bypassAsked, demandDeletion } from "./authorize.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import { customerKeyFrom, encryptionFrom, encryptionHeaders, readingKeyFrom } from "./encryption-headers.ts";
@@ -68,6 +70,9 @@ export async function headObject(call: Call): Promise<Reply | null> {
 }
 
 async function serveObject(call: Call, withBody: boolean): Promise<Reply | null> {
+  const archive = askedArchive(call, call.key);
+  if (archive !== null)
+    return await serveMember(call, archive, { withBody, overrideHeaders: (headers) => overrideHeaders(call, headers) });
   refuseUnsupported(call);
   const versionId = versionIdFrom(call.query.get("versionId"));
   await using opened = await openObject(call.objects, {

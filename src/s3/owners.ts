@@ -27,8 +27,21 @@ export function ownerOf(internal: ReadonlyMap<string, Uint8Array>, ofBucket: str
   return decodeAcl(internal.get(ACL_KEY), ofBucket).owner;
 }
 
-export async function bucketOwnerXml(call: Call): Promise<string> {
-  const id = await bucketOwner(call);
-  const name = displayNameOf(id, call.access.identities);
-  return `<Owner><ID>${escapeXml(id)}</ID><DisplayName>${escapeXml(name)}</DisplayName></Owner>`;
+/** `<Owner>` of a listed version by the owner that its list names, "" = none. Where lists are off all is the bucket owner's. */
+export type OwnerXml = (owner: string) => string;
+
+export async function ownerXmlOf(call: Call): Promise<OwnerXml> {
+  const settings = call.access.settings(await bucketOf(call.objects, call.bucket));
+  const hasLists = call.access.ownershipOf(settings) !== "BucketOwnerEnforced";
+  const known = new Map<string, string>();
+  return (owner) => {
+    const id = hasLists && owner !== "" ? owner : settings.owner;
+    let xml = known.get(id);
+    if (xml === undefined) {
+      const name = displayNameOf(id, call.access.identities);
+      xml = `<Owner><ID>${escapeXml(id)}</ID><DisplayName>${escapeXml(name)}</DisplayName></Owner>`;
+      known.set(id, xml);
+    }
+    return xml;
+  };
 }

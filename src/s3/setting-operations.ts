@@ -5,7 +5,14 @@
 import { storedNotification } from "../bucket/notification.ts";
 import { storedReplication, targetArns } from "../bucket/replication.ts";
 import { storedWebsite } from "../bucket/website.ts";
-import { headBucket, ownDocument, putReplication, setBucketDocument, setOwnDocument } from "../object/buckets.ts";
+import {
+  headBucket,
+  ownDocument,
+  putReplication,
+  removeReplication,
+  setBucketDocument,
+  setOwnDocument,
+} from "../object/buckets.ts";
 import { type Call, type Reply, reply } from "./call.ts";
 import { S3_ERRORS } from "./errors.ts";
 import { readDocument } from "./request-body.ts";
@@ -28,17 +35,14 @@ export async function putBucketNotification(call: Call): Promise<Reply> {
 
 export async function putBucketReplication(call: Call): Promise<Reply> {
   const root = await documentOf(call, "ReplicationConfiguration");
-  await putReplication(call.objects, call.bucket, ({ targets, targetsMeta }) =>
-    storedReplication(root, targetArns(targets, targetsMeta.length > 0)),
-  );
+  await putReplication(call.objects, call.bucket, (targets) => storedReplication(root, targetArns(targets)));
   return reply(200);
 }
 
-/** With its remote targets, as in MinIO. */
+/** With its remote targets, and with 200, as in MinIO: its clients take nothing else. */
 export async function deleteBucketReplication(call: Call): Promise<Reply> {
-  for (const which of ["replication", "targets", "targetsMeta"] as const)
-    await setBucketDocument(call.objects, call.bucket, which, "");
-  return reply(204);
+  await removeReplication(call.objects, call.bucket);
+  return reply(200);
 }
 
 export async function getBucketWebsite(call: Call): Promise<Reply> {

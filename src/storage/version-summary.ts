@@ -17,6 +17,8 @@ export interface VersionSummary {
   readonly storageClass: string;
   /** null = none stored, or none that can be read. */
   readonly checksum: { readonly algorithm: string; readonly type: string } | null;
+  /** Canonical id by the version's own list; "" = it has none: whose the bucket is. */
+  readonly owner: string;
 }
 
 /** Separates fields; what contains one of these is not kept as text. */
@@ -24,6 +26,8 @@ const FIELD = "\u001f";
 const RECORD = "\u001e";
 const ACTUAL_SIZE_KEY = "X-Minio-Internal-actual-size";
 const COMPRESSION_KEY = "X-Minio-Internal-compression";
+/** JSON with a field `owner`: bucket/acl.ts. */
+const ACL_KEY = "x-sherd-acl";
 const CHECKSUM_KEY = "x-minio-internal-crc";
 const ENCRYPTION_MARK = "x-minio-internal-server-side-encryption-";
 const NO_ENTRIES: ReadonlyMap<string, Uint8Array> = new Map();
@@ -32,7 +36,15 @@ const CACHED_MAX = 32_768;
 export function summarize(version: AnyVersion): VersionSummary {
   const common = { versionId: version.versionId, modTimeMs: Number(version.modTime / 1_000_000n) };
   if (version.type === 2)
-    return { ...common, isDeleteMarker: true, sizeBytes: 0, etag: "", storageClass: "STANDARD", checksum: null };
+    return {
+      ...common,
+      isDeleteMarker: true,
+      sizeBytes: 0,
+      etag: "",
+      storageClass: "STANDARD",
+      checksum: null,
+      owner: "",
+    };
   const meta = version.type === 1 ? version.metaUsr : version.meta;
   return {
     ...common,
@@ -41,7 +53,19 @@ export function summarize(version: AnyVersion): VersionSummary {
     etag: meta.get("etag") ?? "",
     storageClass: meta.get("x-amz-storage-class") ?? "STANDARD",
     checksum: version.type === 1 ? checksumShape(version.metaSys) : null,
+    owner: version.type === 1 ? ownerOf(version.metaSys) : "",
   };
+}
+
+function ownerOf(metaSys: ReadonlyMap<string, Uint8Array>): string {
+  const list = metaSys.get(ACL_KEY);
+  if (list === undefined || list.length === 0) return "";
+  try {
+    const { owner } = JSON.parse(Buffer.from(list).toString("utf8")) as { owner?: unknown };
+    return typeof owner === "string" ? owner : "";
+  } catch {
+    return ""; // as everywhere, a list that cannot be read is none
+  }
 }
 
 /** What was stored may be compressed or encrypted. */
@@ -75,6 +99,7 @@ function checksumShape(metaSys: ReadonlyMap<string, Uint8Array>): VersionSummary
 /** null = it has characters that the text form cannot hold. */
 export function summaryText(v: VersionSummary): string | null {
   const texts = [v.etag, v.storageClass, v.checksum?.algorithm ?? "", v.checksum?.type ?? ""];
+  if (v.owner !== "") texts.push(v.owner); // a field more than others have, and older rows
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these two are the separators
   if (texts.some((text) => /[\u001e\u001f]/.test(text) || !text.isWellFormed())) return null;
   const numbers = [v.versionId, v.modTimeMs, v.isDeleteMarker ? 1 : 0, v.sizeBytes];
@@ -92,6 +117,7 @@ export function summaryOfFields(fields: readonly string[], at: number): VersionS
     etag: fields[at + 4] as string,
     storageClass: fields[at + 5] as string,
     checksum: algorithm === "" ? null : { algorithm, type: fields[at + 7] as string },
+    owner: fields[at + 8] ?? "",
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * HttpClient: requests to servers that the operator names (a KMS). Small answers, whole, bounded in size and time. Failures to
+ * HttpClient: requests to servers that the operator names (a KMS, another deployment). Small answers, whole, bounded in size and time. Failures to
  * reach the server are HttpClientError with the reason in words; an answer of any status is an answer.
  */
 import { readFile } from "node:fs/promises";
@@ -28,6 +28,9 @@ export interface HttpRequestOptions {
 }
 
 export type HttpCall = (method: string, url: string, options?: HttpRequestOptions) => Promise<HttpAnswer>;
+
+/** Without a certificate, trusting whom the system trusts. */
+export const plainHttpCall: HttpCall = (method, url, options = {}) => request(method, url, options, {});
 
 /** With the client's certificate and trust, read once. */
 export async function openHttpClient(files: ClientFiles): Promise<HttpCall> {

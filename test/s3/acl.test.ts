@@ -4,6 +4,7 @@ import { type Answer, type Options, startServer, type S3Server, texts } from "./
 
 const ALL_USERS = "http://acs.amazonaws.com/groups/global/AllUsers";
 const ROOT = "02d6176db174dc93cb1b899f7c6078f08654445fe8cf1b6ce98d8855f66bdbf4";
+const ANONYMOUS = "65a011a29cdf8ec533ec3d1ccaae921c";
 const document = (grants: string, owner = ROOT): string =>
   `<AccessControlPolicy><Owner><ID>${owner}</ID></Owner><AccessControlList>${grants}</AccessControlList></AccessControlPolicy>`;
 const grant = (grantee: string, permission: string): string =>
@@ -78,6 +79,11 @@ describe("lists are on", () => {
     expect((await anonymous("GET", "/open/public")).text).toBe("q");
     expect((await anonymous("GET", "/open/none")).code).toBe("NoSuchKey");
     expect((await anonymous("PUT", "/open/theirs", { body: "t" })).status).toBe(200);
+    for (const query of ["", "list-type=2&fetch-owner=true", "versions"]) {
+      const { text } = await s3.call("GET", "/open", { query });
+      const owners = new Map(texts(text, "Key").map((key, i) => [key, texts(text, "ID")[i]]));
+      expect([query, owners.get("theirs"), owners.get("public")]).toEqual([query, ANONYMOUS, ROOT]);
+    }
     expect((await anonymous("GET", "/open", { query: "acl" })).code).toBe("AccessDenied");
     expect((await s3.call("PUT", "/open", { query: "acl", headers: { "x-amz-acl": "private" } })).status).toBe(200);
     expect((await anonymous("GET", "/open")).code).toBe("AccessDenied");

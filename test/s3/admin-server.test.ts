@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { AdminClient } from "./admin-client.ts";
-import { beginUpload, completeDocument, type S3Server, startServer, texts } from "./server.ts";
+import { beginUpload, completeDocument, enableVersioning, KEYS, type S3Server, startServer } from "./server.ts";
+import { zipOf } from "./zip-writer.ts";
 
 let s3: S3Server;
 let root: AdminClient;
@@ -97,15 +98,151 @@ test("a bucket takes no more than its quota, however it comes", async () => {
   expect((await root.call("GET", "get-bucket-quota", { query: "bucket=none" })).json.Code).toBe("NoSuchBucket");
 });
 
+test("writes at the same time fill a quota exactly", async () => {
+  await s3.call("PUT", "/full");
+  const query = "bucket=full";
+  const body = Buffer.alloc(1000, "x");
+  await root.call("PUT", "set-bucket-quota", { query, plain: { quota: 5500, quotatype: "hard" } });
+  const put = (key: number): ReturnType<S3Server["call"]> => s3.call("PUT", `/full/${key}`, { body });
+  const made = await Promise.all(Array.from({ length: 20 }, (_, i) => put(i)));
+  expect(made.filter(({ status }) => status === 200)).toHaveLength(5);
+  expect(made.filter(({ code }) => code === "XMinioAdminBucketQuotaExceeded")).toHaveLength(15);
+  const kept = made.findIndex(({ status }) => status === 200);
+  await s3.call("DELETE", `/full/${kept}`);
+  expect((await put(99)).status).toBe(200);
+});
+
 test("documents of a bucket go out and come back, checked", async () => {
-  await s3.call("PUT", "/exported");
-  const body = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
-  await s3.call("PUT", "/exported", { query: "versioning", body });
+  await s3.call("PUT", "/exported", { headers: { "x-amz-bucket-object-lock-enabled": "true" } });
+  const documents: Readonly<Record<string, string>> = {
+    "object-lock":
+      "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>3</Days></DefaultRetention></Rule></ObjectLockConfiguration>",
+    lifecycle:
+      "<LifecycleConfiguration><Rule><ID>r</ID><Status>Enabled</Status><Filter><Prefix>a/</Prefix></Filter><Expiration><Days>9</Days></Expiration></Rule></LifecycleConfiguration>",
+    encryption:
+      "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>",
+    tagging: "<Tagging><TagSet><Tag><Key>k</Key><Value>v + w</Value></Tag></TagSet></Tagging>",
+    cors: "<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>",
+    policy: JSON.stringify({
+      Version: "2012-10-17",
+      Statement: [{ Effect: "Allow", Principal: "*", Action: "s3:GetObject", Resource: "arn:aws:s3:::exported/*" }],
+    }),
+  };
+  for (const [query, body] of Object.entries(documents))
+    expect([query, (await s3.call("PUT", "/exported", { query, body })).code]).toEqual([query, undefined]);
+  await s3.call("PUT", "/destination");
+  await enableVersioning(s3, "destination");
+  const made = await root.call("PUT", "set-remote-target", {
+    query: "bucket=exported",
+    sealed: {
+      endpoint: `127.0.0.1:${s3.port}`,
+      credentials: { accessKey: KEYS.user, secretKey: KEYS.secret },
+      targetbucket: "destination",
+      type: "replication",
+    },
+  });
+  const rule = `<ReplicationConfiguration><Rule><Status>Enabled</Status><Priority>1</Priority><Destination><Bucket>${made.json}</Bucket></Destination></Rule></ReplicationConfiguration>`;
+  expect((await s3.call("PUT", "/exported", { query: "replication", body: rule })).status).toBe(200);
+  await root.call("PUT", "set-bucket-quota", { query: "bucket=exported", plain: { quota: 777, quotatype: "hard" } });
+  const shown = async (): Promise<readonly string[]> => {
+    const answers = [...Object.keys(documents), "versioning", "replication"].map((query) =>
+      s3.call("GET", "/exported", { query }),
+    );
+    return (await Promise.all(answers)).map(({ text }) => text.replace(/^<\?xml[^>]*>\n/, ""));
+  };
+  const before = await shown();
   const archive = (await root.call("GET", "export-bucket-metadata", { query: "bucket=exported" })).body;
-  await s3.call("DELETE", "/exported");
+  expect((await s3.call("DELETE", "/exported")).status).toBe(204);
   const imported = await root.call("PUT", "import-bucket-metadata", { query: "bucket=exported", body: archive });
-  expect(imported.json.buckets.exported.versioning).toEqual({ isSet: true });
-  expect(texts((await s3.call("GET", "/exported", { query: "versioning" })).text, "Status")).toEqual(["Enabled"]);
+  const names = [
+    "versioning",
+    "olock",
+    "targets",
+    "replication",
+    "lifecycle",
+    "sse",
+    "tagging",
+    "quota",
+    "policy",
+    "cors",
+  ];
+  expect(imported.json.buckets.exported).toEqual(Object.fromEntries(names.map((name) => [name, { isSet: true }])));
+  expect(await shown()).toEqual(before);
+  expect((await root.call("GET", "list-remote-targets", { query: "bucket=exported" })).json[0].arn).toBe(made.json);
+  expect((await root.call("GET", "get-bucket-quota", { query: "bucket=exported" })).json.quota).toBe(777);
+});
+
+test("of an import what is wrong is told by name, and the rest is set", async () => {
+  const files: Readonly<Record<string, string>> = {
+    "partly/lifecycle.xml": "<LifecycleConfiguration>",
+    "partly/bucket-encryption.xml": "<ServerSideEncryptionConfiguration/>",
+    "partly/tagging.xml": "<Tagging><TagSet><Tag><Key></Key></Tag></TagSet></Tagging>",
+    "partly/object-lock.xml": "<ObjectLockConfiguration/>",
+    "partly/bucket-targets.json": '{"targets":[{"type":"replication"}]}',
+    "partly/policy.json": "{}",
+    "partly/quota.json": '{"quota":5,"quotatype":"hard"}',
+    "partly/unknown.xml": "x",
+    "Not A Bucket/quota.json": "{}",
+    "stray.txt": "x",
+  };
+  const body = zipOf(Object.entries(files).map(([name, content]) => ({ name, content })));
+  const { json } = await root.call("PUT", "import-bucket-metadata", { body });
+  expect(Object.keys(json.buckets).sort()).toEqual(["Not A Bucket", "partly"]);
+  expect(json.buckets["Not A Bucket"].error).toBeString();
+  const { quota, ...rest } = json.buckets.partly;
+  expect(quota).toEqual({ isSet: true });
+  expect(Object.keys(rest).sort()).toEqual(["lifecycle", "olock", "policy", "sse", "tagging", "targets"]);
+  for (const status of Object.values(rest)) expect(status).toMatchObject({ isSet: false, error: expect.any(String) });
+});
+
+test("the KMS answers by its own API and by the older paths, to who may ask", async () => {
+  const kms = (method: string, path: string, query = "", keys = root.keys): ReturnType<S3Server["call"]> =>
+    s3.call(method, `/minio/kms/v1/${path}`, { query, keys });
+  const json = async (answer: ReturnType<S3Server["call"]>): Promise<unknown> => JSON.parse((await answer).text);
+  expect(await json(kms("GET", "status"))).toMatchObject({
+    name: "SecretKey",
+    "default-key-id": "test-key",
+    endpoints: { "127.0.0.1": "online" },
+  });
+  expect(await json(kms("GET", "key/list", "pattern=*"))).toMatchObject([{ name: "test-key" }]);
+  expect(await json(kms("GET", "key/list", "pattern=other*"))).toEqual([]);
+  expect(await json(kms("GET", "key/status", "key-id=test-key"))).toEqual({ "key-id": "test-key" });
+  expect(await json(kms("GET", "key/status"))).toEqual({ "key-id": "test-key" });
+  expect((await root.call("GET", "kms/key/status")).json).toEqual({ "key-id": "test-key" });
+  expect((await root.call("POST", "kms/status")).json).toMatchObject({ "default-key-id": "test-key" });
+  const refusals = [];
+  for (const [method, path, query] of [
+    ["GET", "key/status", "key-id=none"],
+    ["POST", "key/create", "key-id=test-key"],
+    ["POST", "key/create", "key-id=another"],
+    ["POST", "key/create", "key-id=a%2Fb"],
+    ["GET", "metrics", ""],
+    ["GET", "nothing", ""],
+  ] as const) {
+    const { status, text } = await kms(method, path, query);
+    refusals.push([status, JSON.parse(text).Code]);
+  }
+  expect(refusals).toEqual([
+    [400, "KMS.NotFoundException"],
+    [409, "XMinioKMSKeyExists"],
+    [501, "NotImplemented"],
+    [400, "InvalidArgument"],
+    [501, "NotImplemented"],
+    [404, "NoSuchAdminOperation"],
+  ]);
+  const user = { user: "kms-user", secret: "kms-user-secret", region: "" };
+  await root.call("PUT", "add-user", {
+    query: "accessKey=kms-user",
+    sealed: { secretKey: user.secret, status: "enabled" },
+  });
+  const policy = { Version: "2012-10-17", Statement: [{ Effect: "Allow", Action: ["kms:ListKeys", "kms:Status"] }] };
+  await root.call("PUT", "add-canned-policy", { query: "name=kms-lists", plain: policy });
+  expect((await kms("GET", "key/list", "pattern=*", user)).status).toBe(403);
+  await root.call("PUT", "set-user-or-group-policy", {
+    query: "policyName=kms-lists&userOrGroup=kms-user&isGroup=false",
+  });
+  expect((await kms("GET", "key/list", "pattern=*", user)).status).toBe(200);
+  expect((await kms("GET", "key/status", "key-id=test-key", user)).status).toBe(403);
 });
 
 test("an administrator restarts the server: the same process, and what was stored is there", async () => {

@@ -41,13 +41,24 @@ function text(bytes: number): Buffer {
   return Buffer.from(lines.slice(0, bytes));
 }
 
-function post(bucket: string, key: string, file: Uint8Array, epilogue = "", range?: number): Promise<Answer> {
-  const conditions: unknown[] = [{ bucket }, { key }];
+function post(
+  bucket: string,
+  key: string,
+  file: Uint8Array,
+  epilogue = "",
+  range?: number,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
+  const conditions: unknown[] = [
+    { bucket },
+    { key },
+    ...Object.entries(more).map(([name, value]) => ({ [name]: value })),
+  ];
   if (range !== undefined) conditions.push(["content-length-range", 0, range]);
   const expiration = new Date(Date.now() + 600_000).toISOString();
   const policy = Buffer.from(JSON.stringify({ expiration, conditions })).toString("base64");
   const signature = createHmac("sha1", KEYS.secret).update(policy).digest("base64");
-  const fields = Object.entries({ key, AWSAccessKeyId: KEYS.user, signature, policy });
+  const fields = Object.entries({ key, AWSAccessKeyId: KEYS.user, signature, policy, ...more });
   const part = (name: string): string => `--${B}\r\nContent-Disposition: form-data; name="${name}"`;
   const head = fields.map(([name, value]) => `${part(name)}\r\n\r\n${value}\r\n`).join("");
   const body = Buffer.concat([
@@ -138,4 +149,41 @@ test("members of an archive are encrypted when the request says so", async () =>
   const head = await s3.call("HEAD", "/plain/asked.bin");
   expect(head.headers.get("x-amz-server-side-encryption")).toBe("AES256");
   expect((await s3.call("GET", "/plain/asked.bin")).body.equals(text(3000))).toBe(true);
+});
+
+const SSE = "x-amz-server-side-encryption";
+test.each([
+  ["SSE-S3", { [SSE]: "AES256" }, "AES256", undefined],
+  ["SSE-KMS with a key", { [SSE]: "aws:kms", [`${SSE}-aws-kms-key-id`]: "my-key" }, "aws:kms", "arn:aws:kms:my-key"],
+  ["SSE-KMS", { [SSE]: "aws:kms" }, "aws:kms", "arn:aws:kms:my-key"],
+])("a form may ask for %s", async (_, fields, algorithm, keyId) => {
+  const file = Buffer.from("the file of a form");
+  const made = await post("plain", "asked", file, "", undefined, fields);
+  expect([made.status, made.headers.get(SSE)]).toEqual([204, algorithm]);
+  const got = await s3.call("GET", "/plain/asked");
+  expect([got.text, got.headers.get(SSE), got.headers.get(`${SSE}-aws-kms-key-id`)]).toEqual([
+    file.toString(),
+    algorithm,
+    keyId,
+  ]);
+});
+
+test("a form that asks for encryption that cannot be is refused", async () => {
+  const key = Buffer.alloc(32, 1);
+  const customer = {
+    [`${SSE}-customer-algorithm`]: "AES256",
+    [`${SSE}-customer-key`]: key.toString("base64"),
+    [`${SSE}-customer-key-md5`]: createHash("md5").update(key).digest("base64"),
+  };
+  const codes = [];
+  for (const fields of [{ [SSE]: "rot13" }, { [SSE]: "aws:kms", [`${SSE}-aws-kms-key-id`]: "none" }, customer]) {
+    const { status, code } = await post("plain", "refused", Buffer.from("x"), "", undefined, fields);
+    codes.push([status, code]);
+  }
+  expect(codes).toEqual([
+    [400, "InvalidArgument"],
+    [400, "KMS.NotFoundException"],
+    [400, "InvalidRequest"], // a client's key goes over TLS only
+  ]);
+  expect((await s3.call("HEAD", "/plain/refused")).status).toBe(404);
 });
