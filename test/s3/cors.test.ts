@@ -49,6 +49,7 @@ test.each([
   [rule("<AllowedOrigin>*</AllowedOrigin><AllowedMethod>PATCH</AllowedMethod>"), "InvalidRequest"],
   [rule("<AllowedOrigin>*a*</AllowedOrigin><AllowedMethod>GET</AllowedMethod>"), "InvalidRequest"],
   [rule(`${GET_ANY}<AllowedHeader>**</AllowedHeader>`), "InvalidRequest"],
+  [rule(`${GET_ANY}<AllowedHeader>x-(custom)</AllowedHeader>`), "InvalidRequest"],
   [rule(`${GET_ANY}<ExposeHeader>a&#10;b: c</ExposeHeader>`), "InvalidRequest"],
   [rule(`${GET_ANY}<MaxAgeSeconds>soon</MaxAgeSeconds>`), "MalformedXML"],
   ["<Other/>", "MalformedXML"],
@@ -77,6 +78,15 @@ test("a preflight gets the first rule that fits its origin, method and headers, 
   ] as const) {
     const refused = await ask("/bucket/k", origin, method, headers);
     expect([...allowed(refused), refused.code]).toEqual([403, undefined, undefined, "AccessForbidden"]);
+  }
+  for (const [method, headers] of [
+    ["get", ""],
+    ["PATCH", ""],
+    ["GET", "a b"],
+    ["GET", "x-(custom)"],
+  ] as const) {
+    const refused = await ask("/bucket/k", "http://other", method, headers);
+    expect([method, headers, refused.status, refused.code]).toEqual([method, headers, 400, "BadRequest"]);
   }
   for (const headers of [{}, { origin: "http://other" }, { "access-control-request-method": "GET" }])
     expect((await s3.call("OPTIONS", "/bucket", { anonymous: true, headers })).status).toBe(400);
