@@ -5,8 +5,11 @@
 import { timingSafeEqual } from "node:crypto";
 import { ANONYMOUS, type FoundIdentity, type Identities, type Principal } from "../iam/principal.ts";
 import type { HttpRequest } from "../sys/http.ts";
+import { S3_ERRORS } from "./errors.ts";
 import { claimV2, signaturesV2, signatureV2, uncoveredParameter } from "./sigv2.ts";
 import {
+  canonicalRequest,
+  type CredentialError,
   EMPTY_SHA256,
   hmacHex,
   parseCredential,
@@ -14,8 +17,10 @@ import {
   sameSignature,
   type Scope,
   scopeText,
+  type SignedParts,
   type SigningKeys,
   signRequest,
+  stringToSign,
   UNSIGNED_PAYLOAD,
 } from "./sigv4.ts";
 import { WireError } from "./wire-error.ts";
@@ -83,10 +88,9 @@ function anonymousIdentity(request: HttpRequest, query: Query): Identity {
 }
 
 function anonymousPayload(request: HttpRequest): PayloadMode {
-  const hash = request.headers.get("x-amz-content-sha256");
-  return hash === "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
-    ? { kind: "chunked", signed: null, trailer: true }
-    : { kind: "plain", sha256: null };
+  const hash = request.headers.get("x-amz-content-sha256") ?? UNSIGNED_PAYLOAD;
+  if (hash.startsWith("STREAMING-AWS4-")) throw new WireError("InvalidRequest", "Signed chunks need a signed request.");
+  return payloadMode(hash, null);
 }
 
 function authenticateHeader(request: HttpRequest, query: Query, authorization: string, options: AuthOptions): Identity {
@@ -112,11 +116,7 @@ function authenticateHeader(request: HttpRequest, query: Query, authorization: s
     payloadHash: hash,
   };
   const wanted = signRequest(parts, auth, date.text, key);
-  if (!sameSignature(wanted, auth.signature))
-    throw new WireError(
-      "SignatureDoesNotMatch",
-      "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
-    );
+  if (!sameSignature(wanted, auth.signature)) throw mismatch(explained(parts, auth, date.text, auth.signature));
   demandSessionToken(found, sessionTokenOf(request, query));
   const signer: ChunkSigner = { key, date: date.text, scope: scopeText(auth), seed: wanted };
   return {
@@ -189,11 +189,7 @@ function authenticatePresigned(request: HttpRequest, query: Query, options: Auth
     payloadHash: hash,
   };
   const wanted = signRequest(parts, scope, dateText, key);
-  if (!sameSignature(wanted, signature))
-    throw new WireError(
-      "SignatureDoesNotMatch",
-      "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
-    );
+  if (!sameSignature(wanted, signature)) throw mismatch(explained(parts, scope, dateText, signature));
   demandSessionToken(found, sessionTokenOf(request, query));
   return {
     principal: found.principal,
@@ -308,7 +304,7 @@ function signerV2(fields: Fields, policy: string, options: AuthOptions): Signer 
 }
 
 function signerV4(fields: Fields, policy: string, options: AuthOptions): Signer & { readonly signedAtMs: number } {
-  const code = "AuthorizationQueryParametersError";
+  const code = "InvalidArgument";
   if (fieldOf(fields, "x-amz-algorithm") !== "AWS4-HMAC-SHA256")
     throw new WireError(code, "x-amz-algorithm must be AWS4-HMAC-SHA256.");
   const scope = parseCredential(fieldOf(fields, "x-amz-credential"), code);
@@ -322,30 +318,50 @@ function signerV4(fields: Fields, policy: string, options: AuthOptions): Signer 
   return { accessKey: scope.accessKey, found, signedAtMs };
 }
 
-function mismatch(): WireError {
+function mismatch(detail: Readonly<Record<string, string>> = {}): WireError {
   return new WireError(
     "SignatureDoesNotMatch",
     "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+    detail,
   );
+}
+
+/** What was signed here, for who looks for the difference: only what the client sent itself. */
+function explained(parts: SignedParts, scope: Scope, date: string, signature: string): Record<string, string> {
+  const canonical = canonicalRequest(parts);
+  const signed = stringToSign(canonical, scope, date);
+  return {
+    awsAccessKeyId: scope.accessKey,
+    stringToSign: signed,
+    signatureProvided: signature,
+    stringToSignBytes: bytesOf(signed),
+    canonicalRequest: canonical,
+    canonicalRequestBytes: bytesOf(canonical),
+  };
+}
+
+function bytesOf(text: string): string {
+  return (Buffer.from(text, "latin1").toString("hex").match(/../g) ?? []).join(" ");
 }
 
 function identityOfKey(accessKey: string, options: AuthOptions): FoundIdentity {
   const found = options.identities.find(accessKey);
   if (found === null)
-    throw new WireError("InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records.");
+    throw new WireError("InvalidAccessKeyId", S3_ERRORS.InvalidAccessKeyId.message, { awsAccessKeyId: accessKey });
   return found;
 }
 
 /** `host` and every `x-amz-*` header must be covered by the signature. */
 function demandSigned(request: HttpRequest, signedHeaders: readonly string[]): void {
-  if (!signedHeaders.includes("host"))
-    throw new WireError("AccessDenied", "There were headers present in the request which were not signed: host");
+  const missing = signedHeaders.includes("host") ? [] : ["host"];
   for (const name of request.headers.keys()) {
-    if (name.startsWith("x-amz-") && !signedHeaders.includes(name)) {
-      if (name === "x-amz-content-sha256" || name === "x-amz-date") continue; // part of what is signed anyway
-      throw new WireError("AccessDenied", `There were headers present in the request which were not signed: ${name}`);
-    }
+    if (name === "x-amz-content-sha256" || name === "x-amz-date") continue; // part of what is signed anyway
+    if (name.startsWith("x-amz-") && !signedHeaders.includes(name)) missing.push(name);
   }
+  if (missing.length > 0)
+    throw new WireError("AccessDenied", "There were headers present in the request which were not signed", {
+      headersNotSigned: missing.join(", "),
+    });
 }
 
 function sessionTokenOf(request: HttpRequest, query: Query): string | undefined {
@@ -359,11 +375,7 @@ export function demandSessionToken({ sessionToken }: FoundIdentity, given: strin
     throw new WireError("InvalidTokenId", "The security token included in the request is invalid");
 }
 
-function identityOf(
-  scope: Scope,
-  options: AuthOptions,
-  code: "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError",
-): FoundIdentity {
+function identityOf(scope: Scope, options: AuthOptions, code: CredentialError): FoundIdentity {
   const found = identityOfKey(scope.accessKey, options);
   const { region } = options;
   if (region !== "" && scope.region !== region && !(scope.region === "US" && region === "us-east-1")) {
@@ -373,13 +385,14 @@ function identityOf(
 }
 
 function requestDate(request: HttpRequest): { readonly text: string; readonly ms: number } {
-  const amz = request.headers.get("x-amz-date");
+  const amz = request.headers.get("x-amz-date") || undefined;
   if (amz !== undefined) {
     const ms = parseIsoBasic(amz);
     if (ms !== null) return { text: amz, ms };
   }
   const text = amz ?? request.headers.get("date");
-  if (text === undefined) throw new WireError("AccessDenied", "A signed request needs a date: x-amz-date or Date.");
+  if (text === undefined)
+    throw new WireError("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header");
   const ms = Date.parse(text);
   if (Number.isNaN(ms))
     throw new WireError(

@@ -17,8 +17,7 @@ import type { Call } from "./call.ts";
 import { checksumNameFrom } from "./headers.ts";
 import { WireError } from "./wire-error.ts";
 
-/** Of the algorithms that newer clients offer. */
-const UNKNOWN_CHECKSUM = /^x-amz-checksum-(?:md5|sha512|xxhash(?:3|64|128))$/;
+const CHECKSUM_HEADER = /^x-amz-checksum-(?!algorithm$|mode$|type$)/;
 
 interface Declared {
   readonly algorithm: ChecksumAlgorithm;
@@ -120,10 +119,11 @@ export function declaredChecksum(call: Call): Declared | null {
   return found[0] ?? null;
 }
 
-/** A checksum that cannot be verified must not pass for one that was: MD5, SHA512 and the XXHASHes are not there yet. */
+/** A checksum that cannot be verified must not pass for one that was: MD5, SHA512 and the XXHASHes of newer clients, and any other. */
 function refuseUnknownChecksums(headers: ReadonlyMap<string, string>): void {
   for (const name of [...headers.keys(), ...announcedTrailers(headers.get("x-amz-trailer"))])
-    if (UNKNOWN_CHECKSUM.test(name)) checksumNameFrom(name.slice("x-amz-checksum-".length));
+    if (CHECKSUM_HEADER.test(name) && checksumAlgorithmOfHeader(name) === undefined)
+      checksumNameFrom(name.slice("x-amz-checksum-".length));
 }
 
 export function announcedTrailers(header: string | undefined): string[] {

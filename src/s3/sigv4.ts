@@ -56,10 +56,10 @@ export function parseAuthorization(value: string): Authorization {
   };
 }
 
-export function parseCredential(
-  text: string,
-  code: "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError",
-): Scope {
+/** What a bad credential is called in a header, in a query, in a form. */
+export type CredentialError = "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError" | "InvalidArgument";
+
+export function parseCredential(text: string, code: CredentialError): Scope {
   const parts = text.split("/");
   if (parts.length < 5)
     throw new WireError(code, "The credential is not of the form AccessKey/yyyymmdd/region/service/aws4_request.");
@@ -107,9 +107,11 @@ export function scopeText(scope: Scope): string {
 
 /** Hex signature of a request at an ISO basic date. */
 export function signRequest(parts: SignedParts, scope: Scope, date: string, key: Buffer): string {
-  const canonical = canonicalRequest(parts);
-  const toSign = `AWS4-HMAC-SHA256\n${date}\n${scopeText(scope)}\n${sha256Hex(Buffer.from(canonical, "latin1"))}`;
-  return hmacHex(key, toSign);
+  return hmacHex(key, stringToSign(canonicalRequest(parts), scope, date));
+}
+
+export function stringToSign(canonical: string, scope: Scope, date: string): string {
+  return `AWS4-HMAC-SHA256\n${date}\n${scopeText(scope)}\n${sha256Hex(Buffer.from(canonical, "latin1"))}`;
 }
 
 export function canonicalRequest(parts: SignedParts): string {

@@ -24,6 +24,31 @@ test("an error is a document with code, words, place and the request's id", asyn
   expect(Number(answer.headers.get("content-length"))).toBe(answer.body.length);
 });
 
+test("an error says what the request had to do with it", async () => {
+  const wrong = { user: "wire-admin", secret: "another-secret", region: "us-east-1" };
+  const signed = await s3.call("GET", "/bucket/k", { keys: wrong });
+  expect([texts(signed.text, "AWSAccessKeyId"), texts(signed.text, "SignatureProvided")[0]?.length]).toEqual([
+    ["wire-admin"],
+    64,
+  ]);
+  expect(texts(signed.text, "StringToSign")[0]).toStartWith("AWS4-HMAC-SHA256&#xA;");
+  expect(texts(signed.text, "CanonicalRequest")[0]).toStartWith("GET&#xA;/bucket/k&#xA;");
+  expect(signed.text).not.toContain("another-secret");
+  const unknown = await s3.call("GET", "/bucket/k", { keys: { ...wrong, user: "nobody" } });
+  expect(texts(unknown.text, "AWSAccessKeyId")).toEqual(["nobody"]);
+  const unsigned = await s3.call("GET", "/bucket/k", { unsignedHeaders: { "x-amz-a": "1", "x-amz-b": "2" } });
+  expect(texts(unsigned.text, "HeadersNotSigned")).toEqual(["x-amz-a, x-amz-b"]);
+  const method = await s3.call("PATCH", "/bucket/k");
+  expect([texts(method.text, "Method"), texts(method.text, "ResourceType")]).toEqual([["PATCH"], ["OBJECT"]]);
+  const upload = await s3.call("GET", "/bucket/k", { query: "uploadId=none" });
+  expect(texts(upload.text, "UploadId")).toEqual(["none"]);
+});
+
+test("a bucket that is not there is told before a document is read", async () => {
+  for (const query of ["retention", "legal-hold", "tagging"])
+    expect((await s3.call("PUT", "/absent/k", { query, body: "<Other/>" })).code).toBe("NoSuchBucket");
+});
+
 test("each answer has an id of its own and the headers of all", async () => {
   const ids = new Set<string>();
   for (const path of ["/", "/bucket", "/bucket/none", "/UPPER"]) {

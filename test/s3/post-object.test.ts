@@ -263,7 +263,7 @@ test("a form that is broken is a clear 400, and other bodies are no forms", asyn
     "InvalidArgument",
   ]);
   expect(await raw("", `multipart/form-data; boundary=${B}`)).toEqual([400, "IncompleteBody"]);
-  expect(await raw(whole, "multipart/form-data")).toEqual([405, "MethodNotAllowed"]);
+  expect(await raw(whole, "multipart/form-data")).toEqual([400, "MalformedPOSTRequest"]);
   expect(await raw("a=b", "application/x-www-form-urlencoded")).toEqual([405, "MethodNotAllowed"]);
   const evil = signedV2(
     [
