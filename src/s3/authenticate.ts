@@ -12,6 +12,7 @@ import {
   type CredentialError,
   EMPTY_SHA256,
   hmacHex,
+  malformedCredential,
   parseCredential,
   parseIsoBasic,
   sameSignature,
@@ -100,9 +101,13 @@ function authenticateHeader(request: HttpRequest, query: Query, authorization: s
     throw new WireError(
       "RequestTimeTooSkewed",
       "The difference between the request time and the server's time is too large.",
+      skewOf(date.ms, options.nowMs()),
     );
   if (!date.text.startsWith(auth.day))
-    throw new WireError("AuthorizationHeaderMalformed", "The credential's date is not the date of the request.");
+    throw malformedCredential(
+      "AuthorizationHeaderMalformed",
+      "Invalid credential date. Date is not the same as X-Amz-Date.",
+    );
   const found = identityOf(auth, options, "AuthorizationHeaderMalformed");
   demandSigned(request, auth.signedHeaders);
   const hash = request.headers.get("x-amz-content-sha256") ?? EMPTY_SHA256;
@@ -130,6 +135,14 @@ function authenticateHeader(request: HttpRequest, query: Query, authorization: s
   };
 }
 
+function skewOf(requestMs: number, nowMs: number): Record<string, string | number> {
+  return {
+    requestTime: new Date(requestMs).toISOString(),
+    serverTime: new Date(nowMs).toISOString(),
+    maxSkewMs: SKEW_MS,
+  };
+}
+
 function payloadMode(hash: string, signer: ChunkSigner | null): PayloadMode {
   switch (hash) {
     case UNSIGNED_PAYLOAD:
@@ -154,25 +167,37 @@ function authenticatePresigned(request: HttpRequest, query: Query, options: Auth
   const code = "AuthorizationQueryParametersError";
   const of = (name: string): string => {
     const value = query.find(([k]) => k === name)?.[1];
-    if (value === undefined || value === "") throw new WireError(code, `The query parameter ${name} is missing.`);
+    if (value === undefined || value === "")
+      throw new WireError(
+        code,
+        "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.",
+      );
     return value;
   };
   if (of("X-Amz-Algorithm") !== "AWS4-HMAC-SHA256")
-    throw new WireError(code, "X-Amz-Algorithm must be AWS4-HMAC-SHA256.");
+    throw new WireError(code, 'X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"');
   const scope = parseCredential(of("X-Amz-Credential"), code);
   const dateText = of("X-Amz-Date");
   const dateMs = parseIsoBasic(dateText);
-  if (dateMs === null || !dateText.startsWith(scope.day))
-    throw new WireError(code, "X-Amz-Date is not a date, or not that of the credential.");
-  const expires = of("X-Amz-Expires");
-  if (!/^\d+$/.test(expires) || Number(expires) > EXPIRES_MAX_S)
-    throw new WireError(code, "X-Amz-Expires must be between 0 and 604800 seconds.");
+  if (dateMs === null)
+    throw new WireError(code, "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"");
+  if (!dateText.startsWith(scope.day))
+    throw new WireError(
+      code,
+      `Invalid credential date "${scope.day}". This date is not the same as X-Amz-Date: "${dateText.slice(0, 8)}".`,
+    );
+  const expires = secondsFrom(of("X-Amz-Expires"));
   const signedHeaders = of("X-Amz-SignedHeaders").split(";");
   const signature = of("X-Amz-Signature");
   const found = identityOf(scope, options, code);
   const now = options.nowMs();
   if (dateMs > now + SKEW_MS) throw new WireError("AccessDenied", "Request is not valid yet.");
-  if (dateMs + Number(expires) * 1000 < now) throw new WireError("AccessDenied", "Request has expired.");
+  if (dateMs + expires * 1000 < now)
+    throw new WireError("AccessDenied", "Request has expired", {
+      xAmzExpires: expires,
+      expires: new Date(dateMs + expires * 1000).toISOString(),
+      serverTime: new Date(now).toISOString(),
+    });
   demandSigned(request, signedHeaders);
   const hash =
     query.find(([k]) => k === "X-Amz-Content-Sha256")?.[1] ??
@@ -200,6 +225,19 @@ function authenticatePresigned(request: HttpRequest, query: Query, options: Auth
     isPresigned: true,
     payload: payloadMode(hash, { key, date: dateText, scope: scopeText(scope), seed: wanted }),
   };
+}
+
+/** X-Amz-Expires. */
+function secondsFrom(text: string): number {
+  const code = "AuthorizationQueryParametersError";
+  if (!/^-?\d+$/.test(text)) throw new WireError(code, "X-Amz-Expires should be a number");
+  if (text.startsWith("-")) throw new WireError(code, "X-Amz-Expires must be non-negative");
+  if (Number(text) > EXPIRES_MAX_S)
+    throw new WireError(
+      code,
+      "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds",
+    );
+  return Number(text);
 }
 
 function authenticateV2(request: HttpRequest, query: Query, options: AuthOptions, hostBucket: string): Identity {
@@ -299,7 +337,8 @@ function signerV2(fields: Fields, policy: string, options: AuthOptions): Signer 
   const [accessKey, signature] = [fieldOf(fields, "awsaccesskeyid"), fieldOf(fields, "signature")];
   demandV2Allowed(options);
   const found = identityOfKey(accessKey, options);
-  if (!sameSignature(signatureV2(found.secretKey, policy), signature)) throw mismatch();
+  if (!sameSignature(signatureV2(found.secretKey, policy), signature))
+    throw mismatch(explainedForm(accessKey, policy, signature));
   return { accessKey, found };
 }
 
@@ -314,7 +353,8 @@ function signerV4(fields: Fields, policy: string, options: AuthOptions): Signer 
     throw new WireError(code, "x-amz-date is not a date, or not that of the credential.");
   const signature = fieldOf(fields, "x-amz-signature");
   const found = identityOf(scope, options, code);
-  if (!sameSignature(hmacHex(options.signingKeys.get(scope, found.secretKey), policy), signature)) throw mismatch();
+  if (!sameSignature(hmacHex(options.signingKeys.get(scope, found.secretKey), policy), signature))
+    throw mismatch(explainedForm(scope.accessKey, policy, signature));
   return { accessKey: scope.accessKey, found, signedAtMs };
 }
 
@@ -338,6 +378,10 @@ function explained(parts: SignedParts, scope: Scope, date: string, signature: st
     canonicalRequest: canonical,
     canonicalRequestBytes: bytesOf(canonical),
   };
+}
+
+function explainedForm(awsAccessKeyId: string, policy: string, signature: string): Record<string, string> {
+  return { awsAccessKeyId, stringToSign: policy, signatureProvided: signature, stringToSignBytes: bytesOf(policy) };
 }
 
 function bytesOf(text: string): string {
@@ -379,7 +423,7 @@ function identityOf(scope: Scope, options: AuthOptions, code: CredentialError): 
   const found = identityOfKey(scope.accessKey, options);
   const { region } = options;
   if (region !== "" && scope.region !== region && !(scope.region === "US" && region === "us-east-1")) {
-    throw new WireError(code, `The authorization's region is wrong; expecting '${region}'.`, { region });
+    throw malformedCredential(code, `the region "${scope.region}" is wrong; expecting "${region}"`, { region });
   }
   return found;
 }
