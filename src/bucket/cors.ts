@@ -58,7 +58,9 @@ function ruleOf(element: XmlElement): CorsRule {
   for (const header of exposed)
     if (!/^[A-Za-z0-9\-_.]+$/.test(header)) throw invalid(`ExposeHeader "${header}" contains invalid character.`);
   const age = textOf(element, "MaxAgeSeconds");
-  if (age !== undefined && !/^\d{1,9}$/.test(age)) throw malformed("MaxAgeSeconds is not a number.");
+  if (age !== undefined && !/^-?\d{1,9}$/.test(age))
+    // a negative one is AWS's too, and means 0 to a browser
+    throw malformed("MaxAgeSeconds is not a number.");
   const lower = headers.map((h) => h.toLowerCase());
   return { id, origins, methods, headers: lower, exposed, maxAge: age === undefined ? null : Number(age) };
 }

@@ -58,6 +58,11 @@ test.each([
   expect([answer.status, answer.code]).toEqual([400, code]);
 });
 
+test("a negative age is taken, as on AWS", async () => {
+  expect((await set(rule(`${GET_ANY}<MaxAgeSeconds>-1</MaxAgeSeconds>`))).status).toBe(200);
+  expect((await ask("/bucket", "http://page", "GET")).headers.get("access-control-max-age")).toBe("-1");
+});
+
 test("a preflight gets the first rule that fits its origin, method and headers, or a refusal", async () => {
   await set(
     `<CORSConfiguration><CORSRule><AllowedOrigin>http://*.a.test</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedMethod>PUT</AllowedMethod><AllowedHeader>x-amz-*</AllowedHeader><MaxAgeSeconds>5</MaxAgeSeconds></CORSRule><CORSRule>${GET_ANY}</CORSRule></CORSConfiguration>`,
