@@ -137,7 +137,8 @@ function pickParts(
     if (part.actualBytes < PART_BYTES_MIN)
       throw new ObjectError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed object size.", {
         partNumber: part.number,
-        sizeBytes: part.actualBytes,
+        proposedSize: part.actualBytes,
+        minSizeAllowed: PART_BYTES_MIN,
       });
   }
   return picked;

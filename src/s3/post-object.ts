@@ -101,9 +101,15 @@ function withinRange(file: ByteSource, policy: PostPolicy | null): ByteSource {
       const chunk = await file.next();
       bytes += chunk?.length ?? 0;
       if (bytes > range.max)
-        throw new WireError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
+        throw new WireError("EntityTooLarge", S3_ERRORS.EntityTooLarge.message, {
+          proposedSize: bytes,
+          maxSizeAllowed: range.max,
+        });
       if (chunk === null && bytes < range.min)
-        throw new WireError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed object size.");
+        throw new WireError("EntityTooSmall", S3_ERRORS.EntityTooSmall.message, {
+          proposedSize: bytes,
+          minSizeAllowed: range.min,
+        });
       return chunk;
     },
   };
