@@ -122,7 +122,19 @@ async function whileItLasts<T>(
   try {
     return await work();
   } catch (error) {
-    if (error instanceof QuorumError) await uploadOf(ctx, target);
+    if (error instanceof QuorumError && (await isGone(ctx, target))) throw noSuchUpload(target);
+    throw error;
+  }
+}
+
+async function isGone(
+  ctx: ObjectContext,
+  { bucket, key, uploadId }: ObjectTarget & { readonly uploadId: string },
+): Promise<boolean> {
+  try {
+    return (await ctx.store.openUpload(bucket, key, uploadId)) === null;
+  } catch (error) {
+    if (error instanceof QuorumError) return false; // then the error before it is the better answer
     throw error;
   }
 }
