@@ -245,7 +245,7 @@ async function copyPart(ctx: ObjectContext, request: UploadPartCopyRequest): Pro
   const { sizeBytes } = source.info;
   const range = request.range ?? { first: 0, last: sizeBytes - 1 };
   if (range.last >= sizeBytes && request.range !== null)
-    throw new ObjectError("InvalidArgument", "Range specified is not valid for source object of size.", {
+    throw new ObjectError("InvalidArgument", `Range specified is not valid for source object of size: ${sizeBytes}`, {
       range,
       sizeBytes,
     });

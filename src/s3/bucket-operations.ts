@@ -17,7 +17,7 @@ import { demandTagging, visibleBuckets } from "./authorize.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import type { S3Code } from "./errors.ts";
 import { S3_ERRORS } from "./errors.ts";
-import { checkTags, decodeTags, encodeTags, integerFrom, isoDate, versionIdFrom } from "./headers.ts";
+import { checkTags, decodeTags, encodeTags, isoDate, versionIdFrom } from "./headers.ts";
 import { decodeToken } from "./list-operations.ts";
 import { ownerNode } from "./owners.ts";
 import { readDocument } from "./request-body.ts";
@@ -31,9 +31,7 @@ const BUCKET_TAGS_MAX = 50;
 
 export async function listBuckets(call: Call): Promise<Reply> {
   const prefix = call.query.get("prefix") ?? "";
-  const max = integerFrom(call.query.get("max-buckets"), "max-buckets", BUCKETS_MAX, { min: 1, max: BUCKETS_MAX + 1 });
-  if (max > BUCKETS_MAX)
-    throw new WireError("InvalidArgument", `Argument max-buckets must be an integer between 1 and ${BUCKETS_MAX}.`);
+  const max = bucketsMaxFrom(call.query.get("max-buckets") ?? "");
   const token = call.query.get("continuation-token") ?? "";
   const after = token === "" ? "" : decodeToken(token);
   const visible = await visibleBuckets(call, await list(call.objects));
@@ -59,6 +57,16 @@ export async function listBuckets(call: Call): Promise<Reply> {
       next,
     ]),
   );
+}
+
+function bucketsMaxFrom(value: string): number {
+  if (value === "") return BUCKETS_MAX;
+  if (!/^\d{1,9}$/.test(value) || Number(value) < 1 || Number(value) > BUCKETS_MAX)
+    throw new WireError("InvalidArgument", `Argument max-buckets must be an integer between 1 and ${BUCKETS_MAX}.`, {
+      argumentName: "max-buckets",
+      argumentValue: value,
+    });
+  return Number(value);
 }
 
 export async function createBucket(call: Call): Promise<Reply> {

@@ -178,9 +178,12 @@ export function checkTags(tags: readonly (readonly [string, string])[], max: num
   if (tags.length > max) throw new WireError("BadRequest", `Object tags cannot be greater than ${max}`);
   const seen = new Set<string>();
   for (const [key, value] of tags) {
-    if (key === "" || !TAG_TEXT.test(key) || !TAG_TEXT.test(value) || [...key].length > 128 || [...value].length > 256)
-      throw new WireError("InvalidTag", "The tag provided was not a valid tag.");
-    if (seen.has(key)) throw new WireError("InvalidTag", "Cannot provide multiple Tags with the same key.");
+    if (key === "" || !TAG_TEXT.test(key) || [...key].length > 128)
+      throw new WireError("InvalidTag", "The TagKey you have provided is invalid", { tagKey: key });
+    if (!TAG_TEXT.test(value) || [...value].length > 256)
+      throw new WireError("InvalidTag", "The TagValue you have provided is invalid", { tagKey: key, tagValue: value });
+    if (seen.has(key))
+      throw new WireError("InvalidTag", "Cannot provide multiple Tags with the same key", { tagKey: key });
     seen.add(key);
   }
 }
@@ -372,6 +375,13 @@ export function integerFrom(
   if (value === undefined || value === "") return fallback;
   const number = Number(value);
   if (!/^-?\d{1,15}$/.test(value) || number < bounds.min || number > INTEGER_MAX)
-    throw new WireError("InvalidArgument", `Argument ${name} must be an integer between ${bounds.min} and 2147483647.`);
+    throw new WireError(
+      "InvalidArgument",
+      `Argument ${name} must be an integer between ${bounds.min} and 2147483647.`,
+      {
+        argumentName: name,
+        argumentValue: value,
+      },
+    );
   return Math.min(number, bounds.max);
 }
