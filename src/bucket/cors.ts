@@ -48,14 +48,19 @@ function ruleOf(element: XmlElement): CorsRule {
   for (const method of methods)
     if (!(CORS_METHODS as readonly string[]).includes(method))
       throw invalid(`Found unsupported HTTP method in CORS config. Unsupported method is ${method}`);
+  for (const header of headers)
+    if (!/^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/.test(header))
+      throw invalid(`AllowedHeader "${header}" contains invalid character.`);
   for (const pattern of [...origins, ...headers]) {
-    if (pattern === "" || !isHeaderText(pattern)) throw invalid("An origin or header is not one.");
+    if (pattern === "" || !isHeaderText(pattern)) throw invalid("An origin is not one.");
     if (pattern.split("*").length > 2) throw invalid(`"${pattern}" can not have more than one wildcard.`);
   }
   for (const header of exposed)
-    if (!/^[A-Za-z0-9\-_.]+$/.test(header)) throw invalid(`ExposeHeader "${header}" is not the name of a header.`);
+    if (!/^[A-Za-z0-9\-_.]+$/.test(header)) throw invalid(`ExposeHeader "${header}" contains invalid character.`);
   const age = textOf(element, "MaxAgeSeconds");
-  if (age !== undefined && !/^\d{1,9}$/.test(age)) throw malformed("MaxAgeSeconds is not a number.");
+  if (age !== undefined && !/^-?\d{1,9}$/.test(age))
+    // a negative one is AWS's too, and means 0 to a browser
+    throw malformed("MaxAgeSeconds is not a number.");
   const lower = headers.map((h) => h.toLowerCase());
   return { id, origins, methods, headers: lower, exposed, maxAge: age === undefined ? null : Number(age) };
 }

@@ -10,7 +10,7 @@ import {
   textOf,
   type XmlElement,
 } from "../core/xml.ts";
-import { malformed } from "./document-error.ts";
+import { DocumentError, malformed } from "./document-error.ts";
 
 const RULES_MAX = 50;
 
@@ -43,13 +43,19 @@ export function parseWebsite(root: XmlElement): Website {
     return { redirectAll: redirect, index: "", error: "", rules: [] };
   }
   const index = textOf(firstChild(root, "IndexDocument") ?? root, "Suffix") ?? "";
-  if (index === "" || index.includes("/")) throw malformed("IndexDocument needs a Suffix without a slash.");
+  if (firstChild(root, "IndexDocument") === undefined) throw malformed("A website needs an IndexDocument.");
+  if (index === "" || index.includes("/"))
+    throw new DocumentError("InvalidArgument", "The IndexDocument Suffix is not well formed");
   const errors = firstChild(root, "ErrorDocument");
   const error = errors === undefined ? "" : (textOf(errors, "Key") ?? "");
-  if (errors !== undefined && error === "") throw malformed("ErrorDocument needs a Key.");
+  if (errors !== undefined && error === "")
+    throw new DocumentError("InvalidArgument", "The ErrorDocument Key is not well formed");
   const routing = firstChild(root, "RoutingRules");
   const rules = routing === undefined ? [] : allChildren(routing, "RoutingRule").map(ruleOf);
-  if (rules.length > RULES_MAX) throw malformed(`There are more than ${RULES_MAX} routing rules.`);
+  if (rules.length > RULES_MAX)
+    throw invalid(
+      `${rules.length} routing rules provided, the number of routing rules in a website configuration is limited to ${RULES_MAX}.`,
+    );
   return { redirectAll: null, index, error, rules };
 }
 
@@ -69,23 +75,35 @@ function ruleOf(element: XmlElement): RoutingRule {
   const prefix = condition === undefined ? "" : (textOf(condition, "KeyPrefixEquals") ?? "");
   const status = condition === undefined ? undefined : textOf(condition, "HttpErrorCodeReturnedEquals");
   if (condition !== undefined && prefix === "" && status === undefined) throw malformed("A Condition is empty.");
-  if (status !== undefined && !/^[45]\d\d$/.test(status)) throw malformed("HttpErrorCodeReturnedEquals is no error.");
+  if (status !== undefined && !/^\d{1,9}$/.test(status)) throw malformed("HttpErrorCodeReturnedEquals is no number.");
+  if (status !== undefined && !/^(?:4(?:0\d|1[0-7])|50[0-5])$/.test(status))
+    throw invalid(`The provided HTTP error code (${status}) is not valid. Valid codes are 4XX or 5XX.`);
+  if (wanted.children.length === 0) throw malformed("A Redirect says nothing.");
   return { prefix, errorStatus: status === undefined ? null : Number(status), redirect: redirectOf(wanted) };
 }
 
 function redirectOf(element: XmlElement): WebsiteRedirect {
   const protocol = textOf(element, "Protocol") ?? "";
-  if (!["", "http", "https"].includes(protocol)) throw malformed("A Protocol is http or https.");
+  if (!["", "http", "https"].includes(protocol))
+    throw invalid(
+      "Invalid protocol, protocol can be http or https. If not defined the protocol will be selected automatically.",
+    );
   const host = textOf(element, "HostName") ?? "";
   if (!/^[A-Za-z0-9.\-:]{0,255}$/.test(host)) throw malformed("A HostName is not one.");
   const code = textOf(element, "HttpRedirectCode") ?? "301";
-  if (!/^3\d\d$/.test(code) || code === "304") throw malformed("An HttpRedirectCode is not one of a redirect.");
+  if (!/^\d{1,9}$/.test(code)) throw malformed("An HttpRedirectCode is no number.");
+  if (!/^30[123578]$/.test(code))
+    throw invalid(`The provided HTTP redirect code (${code}) is not valid. Valid codes are 3XX except 300.`);
   const [replaceKeyWith, replacePrefixWith] = ["ReplaceKeyWith", "ReplaceKeyPrefixWith"].map(
     (name) => textOf(element, name) ?? null,
   ) as [string | null, string | null];
   if (replaceKeyWith !== null && replacePrefixWith !== null)
-    throw malformed("ReplaceKeyWith and ReplaceKeyPrefixWith exclude each other.");
+    throw invalid("You can only define ReplaceKeyPrefix or ReplaceKey but not both.");
   return { protocol, host, code: Number(code), replaceKeyWith, replacePrefixWith };
+}
+
+function invalid(message: string): DocumentError {
+  return new DocumentError("InvalidRequest", message);
 }
 
 /** The first rule for this key; `errorStatus` null = before the object is looked for. */

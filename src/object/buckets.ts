@@ -16,14 +16,21 @@ export async function listBuckets(ctx: ObjectContext): Promise<readonly BucketIn
 export async function createBucket(
   ctx: ObjectContext,
   name: string,
-  options: { readonly objectLock: boolean; readonly own: OwnDocuments } = { objectLock: false, own: new Map() },
+  options: {
+    readonly objectLock: boolean;
+    readonly own: OwnDocuments;
+    /** A Tagging document. */
+    readonly tagging?: Uint8Array | null;
+  } = { objectLock: false, own: new Map() },
 ): Promise<void> {
   checkBucketName(name);
   const locked = {
     versioning: storedVersioning({ ...NEVER_VERSIONED, status: "Enabled" }),
     objectLock: storedLockConfiguration({ retention: null }),
   };
-  if (await ctx.buckets.create(name, options.objectLock ? locked : {}, options.own)) return;
+  const tagging = options.tagging ?? null;
+  const documents = { ...(options.objectLock ? locked : {}), ...(tagging === null ? {} : { tagging }) };
+  if (await ctx.buckets.create(name, documents, options.own)) return;
   throw new ObjectError(
     "BucketAlreadyOwnedByYou",
     "Your previous request to create the named bucket succeeded and you already own it.",

@@ -31,6 +31,7 @@ const PART_BYTES_MIN = 5 * 1024 * 1024;
 export async function completeUpload(ctx: ObjectContext, request: CompleteUploadRequest): Promise<PutObjectResult> {
   checkKey(request.key);
   const bucket = await bucketOf(ctx, request.bucket);
+  using _ = await ctx.completed.end(request);
   const before = ctx.completed.get(request);
   if (before !== undefined) return before; // drives may still show the upload for a moment
   const state = await uploadOf(ctx, request);
@@ -137,7 +138,8 @@ function pickParts(
     if (part.actualBytes < PART_BYTES_MIN)
       throw new ObjectError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed object size.", {
         partNumber: part.number,
-        sizeBytes: part.actualBytes,
+        proposedSize: part.actualBytes,
+        minSizeAllowed: PART_BYTES_MIN,
       });
   }
   return picked;

@@ -1,6 +1,7 @@
 /** ObjectContext: what every operation of this folder works with. Built once, in server.ts. */
 import type { Bucket, BucketCatalog } from "../bucket/catalog.ts";
 import type { Codec } from "../codec/native.ts";
+import { KeyLock } from "../core/key-lock.ts";
 import type { Store } from "../erasure/store.ts";
 import type { Clock } from "../sys/clock.ts";
 import type { Rng } from "../sys/rng.ts";
@@ -26,6 +27,12 @@ export interface ObjectContext {
 
 export class CompletedUploads {
   private readonly recent = new Map<string, PutObjectResult>();
+  private readonly ending = new KeyLock();
+
+  /** An upload ends once: whoever completes or aborts it waits for the others that do. */
+  async end(upload: UploadName): Promise<Disposable> {
+    return await this.ending.acquire(nameOf(upload));
+  }
   remember(upload: UploadName, result: PutObjectResult): void {
     if (this.recent.size >= COMPLETED_MAX) this.recent.delete(this.recent.keys().next().value as string);
     this.recent.set(nameOf(upload), result);

@@ -26,10 +26,17 @@ import { judgeCopySource } from "./precondition.ts";
 import { demandConditions, NULL_VERSION } from "./put-object.ts";
 import { takeRoom } from "./quota.ts";
 import type { Checksum, CopyObjectRequest, CopyObjectResult, CopySource, VersionInfo } from "./types.ts";
-import { modTimeMs, userMetadata } from "./version-info.ts";
+import { modTimeMs, REDIRECT_LOCATION_KEY, userMetadata } from "./version-info.ts";
 
 /** Kept out of a copy: they belong to the source version. */
-const NOT_COPIED = ["etag", "x-amz-restore", "X-Amz-Replication-Status", "x-amz-storage-class", "X-Amz-Tagging"];
+const NOT_COPIED = [
+  "etag",
+  "x-amz-restore",
+  "X-Amz-Replication-Status",
+  "x-amz-storage-class",
+  "X-Amz-Tagging",
+  REDIRECT_LOCATION_KEY,
+];
 const LOCK_PREFIX = "x-amz-object-lock-";
 
 export interface OpenedSource extends AsyncDisposable {
@@ -77,7 +84,8 @@ export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest)
   const algorithm = request.checksumAlgorithm ?? info.checksum?.algorithm ?? "CRC64NVME";
   const mode = modeOf(bucket.versioning, request.key);
   const storageClass = request.storageClass ?? info.storageClass;
-  const metadata = request.replaceMetadata ?? copiedMetadata(version);
+  const metadata = new Map(request.replaceMetadata ?? copiedMetadata(version));
+  if (request.redirectLocation !== null) metadata.set(REDIRECT_LOCATION_KEY, request.redirectLocation);
   using coding = await codingOfCopy(ctx, request, { bucket, metadata, sizeBytes: info.sizeBytes });
   await using body = pipeContent(source.content, 0, info.sizeBytes);
   await using content = await stageContent(
@@ -131,6 +139,7 @@ export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest)
     checksum,
     modTimeNs,
     expiry: expiryOfNew(bucket, request.key, { sizeBytes: info.sizeBytes, tagging, modTimeNs }),
+    sourceHasChecksum: info.checksum !== null,
     sourceVersionId: info.versionId === NULL_VERSION ? null : info.versionId,
   };
 }
@@ -173,6 +182,7 @@ function demandChange(request: CopyObjectRequest, info: VersionInfo): void {
   const changes =
     request.replaceMetadata !== null ||
     request.replaceTagging !== null ||
+    request.redirectLocation !== null ||
     request.source.versionId !== undefined ||
     request.encryption !== undefined ||
     (request.storageClass !== null && request.storageClass !== info.storageClass);

@@ -8,6 +8,7 @@ import {
   checksumToBase64,
   DIGEST,
 } from "../codec/checksum.ts";
+import { QuorumError } from "../core/quorum-error.ts";
 import type { StagedDigests, UploadPart, UploadState } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { openSource } from "./copy-object.ts";
@@ -100,13 +101,42 @@ export async function uploadOf(
   checkKey(target.key);
   await bucketOf(ctx, target.bucket);
   const state = await ctx.store.openUpload(target.bucket, target.key, target.uploadId);
-  if (state === null)
-    throw new ObjectError(
-      "NoSuchUpload",
-      "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",
-      { uploadId: target.uploadId },
-    );
+  if (state === null) throw noSuchUpload(target);
   return state;
+}
+
+function noSuchUpload({ uploadId }: { readonly uploadId: string }): ObjectError {
+  return new ObjectError(
+    "NoSuchUpload",
+    "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",
+    { uploadId },
+  );
+}
+
+/** What fails because the upload was completed or aborted meanwhile is NoSuchUpload, not the drives' fault. */
+async function whileItLasts<T>(
+  ctx: ObjectContext,
+  target: ObjectTarget & { readonly uploadId: string },
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof QuorumError && (await isGone(ctx, target))) throw noSuchUpload(target);
+    throw error;
+  }
+}
+
+async function isGone(
+  ctx: ObjectContext,
+  { bucket, key, uploadId }: ObjectTarget & { readonly uploadId: string },
+): Promise<boolean> {
+  try {
+    return (await ctx.store.openUpload(bucket, key, uploadId)) === null;
+  } catch (error) {
+    if (error instanceof QuorumError) return false; // then the error before it is the better answer
+    throw error;
+  }
 }
 
 export function uploadChecksum(
@@ -124,6 +154,10 @@ export function uploadChecksum(
 }
 
 export async function uploadPart(ctx: ObjectContext, request: UploadPartRequest): Promise<StoredPartInfo> {
+  return await whileItLasts(ctx, request, () => takePart(ctx, request));
+}
+
+async function takePart(ctx: ObjectContext, request: UploadPartRequest): Promise<StoredPartInfo> {
   checkPartNumber(request.partNumber);
   const state = await uploadOf(ctx, request);
   const { body } = request;
@@ -201,13 +235,17 @@ export async function uploadPartCopy(
   ctx: ObjectContext,
   request: UploadPartCopyRequest,
 ): Promise<UploadPartCopyResult> {
+  return await whileItLasts(ctx, request, () => copyPart(ctx, request));
+}
+
+async function copyPart(ctx: ObjectContext, request: UploadPartCopyRequest): Promise<UploadPartCopyResult> {
   checkPartNumber(request.partNumber);
   const state = await uploadOf(ctx, request);
   await using source = await openSource(ctx, request.source);
   const { sizeBytes } = source.info;
   const range = request.range ?? { first: 0, last: sizeBytes - 1 };
   if (range.last >= sizeBytes && request.range !== null)
-    throw new ObjectError("InvalidArgument", "Range specified is not valid for source object of size.", {
+    throw new ObjectError("InvalidArgument", `Range specified is not valid for source object of size: ${sizeBytes}`, {
       range,
       sizeBytes,
     });
@@ -306,7 +344,9 @@ export async function abortUpload(
   ctx: ObjectContext,
   request: ObjectTarget & { readonly uploadId: string },
 ): Promise<void> {
+  using _ = await ctx.completed.end(request);
   const state = await uploadOf(ctx, request);
+  if (ctx.completed.get(request) !== undefined) throw noSuchUpload(request); // drives may still show it for a moment
   await ctx.store.abortUpload(state.ref);
 }
 

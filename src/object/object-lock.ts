@@ -60,8 +60,9 @@ export function locked(version: StoredVersion): ObjectError {
 
 /** The version that retention or hold are asked of. */
 export async function lockedVersion(ctx: ObjectContext, request: TaggingRequest): Promise<VersionInfo> {
+  const info = await getTagging(ctx, request);
   await lockBucket(ctx, request);
-  return await getTagging(ctx, request);
+  return info;
 }
 
 async function lockBucket(ctx: ObjectContext, request: TaggingRequest): Promise<void> {

@@ -184,6 +184,8 @@ export interface CopyObjectRequest extends ObjectTarget {
   readonly replaceMetadata: ReadonlyMap<string, string> | null;
   /** null = COPY directive. */
   readonly replaceTagging: string | null;
+  /** Of the copy, as a page of a website; never copied. */
+  readonly redirectLocation: string | null;
   /** null = STANDARD unless … keep the source's (MinIO). */
   readonly storageClass: string | null;
   readonly checksumAlgorithm: ChecksumName | null;
@@ -192,6 +194,7 @@ export interface CopyObjectRequest extends ObjectTarget {
   readonly lock: LockWish;
 }
 export interface CopyObjectResult extends PutObjectResult {
+  readonly sourceHasChecksum: boolean;
   readonly sourceVersionId: string | null;
 }
 

@@ -8,6 +8,7 @@ import type { Checksum, VersionInfo } from "./types.ts";
 export const ACTUAL_SIZE_KEY = "X-Minio-Internal-actual-size";
 export const CRC_KEY = "x-minio-internal-crc";
 export const TAGGING_KEY = "X-Amz-Tagging";
+export const REDIRECT_LOCATION_KEY = "X-Amz-Website-Redirect-Location";
 const STORAGE_CLASS_KEY = "x-amz-storage-class";
 export const COMPRESSION_KEY = "X-Minio-Internal-compression";
 const ENCRYPTION_MARK = "x-minio-internal-server-side-encryption-";

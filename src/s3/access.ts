@@ -13,6 +13,7 @@ import { type Identities, isUnrestricted, type Principal, ROOT_ACCOUNT_ID } from
 import { isPublicPolicy } from "../iam/public-policy.ts";
 import { ObjectError } from "../object/errors.ts";
 import type { AccessFacts } from "./access-facts.ts";
+import { S3_ERRORS } from "./errors.ts";
 import type { RequestValues } from "./request-values.ts";
 import { WireError } from "./wire-error.ts";
 
@@ -210,5 +211,5 @@ function namesOf({ kind, canonicalId, userName, parentUser }: Principal): readon
 }
 
 export function denied(): WireError {
-  return new WireError("AccessDenied", "Access Denied");
+  return new WireError("AccessDenied", S3_ERRORS.AccessDenied.message);
 }

@@ -106,7 +106,7 @@ export function aclFromDocument(bytes: Uint8Array, identities: Identities, owner
   const ownerElement = child(root, "Owner");
   if (list === undefined || ownerElement === undefined) throw malformed();
   const named = childText(ownerElement, "ID");
-  if (named !== undefined && named !== owner) throw new WireError("AccessDenied", "Access Denied");
+  if (named !== undefined && named !== owner) throw new WireError("AccessDenied", "Access Denied.");
   const grants = childrenOf(list, "Grant").map((grant): Grant => {
     const grantee = child(grant, "Grantee");
     const permission = PERMISSIONS.find((p) => p === childText(grant, "Permission"));

@@ -5,17 +5,23 @@
 import { timingSafeEqual } from "node:crypto";
 import { ANONYMOUS, type FoundIdentity, type Identities, type Principal } from "../iam/principal.ts";
 import type { HttpRequest } from "../sys/http.ts";
+import { S3_ERRORS } from "./errors.ts";
 import { claimV2, signaturesV2, signatureV2, uncoveredParameter } from "./sigv2.ts";
 import {
+  canonicalRequest,
+  type CredentialError,
   EMPTY_SHA256,
   hmacHex,
+  malformedCredential,
   parseCredential,
   parseIsoBasic,
   sameSignature,
   type Scope,
   scopeText,
+  type SignedParts,
   type SigningKeys,
   signRequest,
+  stringToSign,
   UNSIGNED_PAYLOAD,
 } from "./sigv4.ts";
 import { WireError } from "./wire-error.ts";
@@ -83,10 +89,9 @@ function anonymousIdentity(request: HttpRequest, query: Query): Identity {
 }
 
 function anonymousPayload(request: HttpRequest): PayloadMode {
-  const hash = request.headers.get("x-amz-content-sha256");
-  return hash === "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
-    ? { kind: "chunked", signed: null, trailer: true }
-    : { kind: "plain", sha256: null };
+  const hash = request.headers.get("x-amz-content-sha256") ?? UNSIGNED_PAYLOAD;
+  if (hash.startsWith("STREAMING-AWS4-")) throw new WireError("InvalidRequest", "Signed chunks need a signed request.");
+  return payloadMode(hash, null);
 }
 
 function authenticateHeader(request: HttpRequest, query: Query, authorization: string, options: AuthOptions): Identity {
@@ -96,9 +101,13 @@ function authenticateHeader(request: HttpRequest, query: Query, authorization: s
     throw new WireError(
       "RequestTimeTooSkewed",
       "The difference between the request time and the server's time is too large.",
+      skewOf(date.ms, options.nowMs()),
     );
   if (!date.text.startsWith(auth.day))
-    throw new WireError("AuthorizationHeaderMalformed", "The credential's date is not the date of the request.");
+    throw malformedCredential(
+      "AuthorizationHeaderMalformed",
+      "Invalid credential date. Date is not the same as X-Amz-Date.",
+    );
   const found = identityOf(auth, options, "AuthorizationHeaderMalformed");
   demandSigned(request, auth.signedHeaders);
   const hash = request.headers.get("x-amz-content-sha256") ?? EMPTY_SHA256;
@@ -112,11 +121,7 @@ function authenticateHeader(request: HttpRequest, query: Query, authorization: s
     payloadHash: hash,
   };
   const wanted = signRequest(parts, auth, date.text, key);
-  if (!sameSignature(wanted, auth.signature))
-    throw new WireError(
-      "SignatureDoesNotMatch",
-      "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
-    );
+  if (!sameSignature(wanted, auth.signature)) throw mismatch(explained(parts, auth, date.text, auth.signature));
   demandSessionToken(found, sessionTokenOf(request, query));
   const signer: ChunkSigner = { key, date: date.text, scope: scopeText(auth), seed: wanted };
   return {
@@ -127,6 +132,14 @@ function authenticateHeader(request: HttpRequest, query: Query, authorization: s
     accessKey: auth.accessKey,
     isPresigned: false,
     payload: payloadMode(hash, signer),
+  };
+}
+
+function skewOf(requestMs: number, nowMs: number): Record<string, string | number> {
+  return {
+    requestTime: new Date(requestMs).toISOString(),
+    serverTime: new Date(nowMs).toISOString(),
+    maxSkewMs: SKEW_MS,
   };
 }
 
@@ -154,25 +167,37 @@ function authenticatePresigned(request: HttpRequest, query: Query, options: Auth
   const code = "AuthorizationQueryParametersError";
   const of = (name: string): string => {
     const value = query.find(([k]) => k === name)?.[1];
-    if (value === undefined || value === "") throw new WireError(code, `The query parameter ${name} is missing.`);
+    if (value === undefined || value === "")
+      throw new WireError(
+        code,
+        "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.",
+      );
     return value;
   };
   if (of("X-Amz-Algorithm") !== "AWS4-HMAC-SHA256")
-    throw new WireError(code, "X-Amz-Algorithm must be AWS4-HMAC-SHA256.");
+    throw new WireError(code, 'X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"');
   const scope = parseCredential(of("X-Amz-Credential"), code);
   const dateText = of("X-Amz-Date");
   const dateMs = parseIsoBasic(dateText);
-  if (dateMs === null || !dateText.startsWith(scope.day))
-    throw new WireError(code, "X-Amz-Date is not a date, or not that of the credential.");
-  const expires = of("X-Amz-Expires");
-  if (!/^\d+$/.test(expires) || Number(expires) > EXPIRES_MAX_S)
-    throw new WireError(code, "X-Amz-Expires must be between 0 and 604800 seconds.");
+  if (dateMs === null)
+    throw new WireError(code, "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"");
+  if (!dateText.startsWith(scope.day))
+    throw new WireError(
+      code,
+      `Invalid credential date "${scope.day}". This date is not the same as X-Amz-Date: "${dateText.slice(0, 8)}".`,
+    );
+  const expires = secondsFrom(of("X-Amz-Expires"));
   const signedHeaders = of("X-Amz-SignedHeaders").split(";");
   const signature = of("X-Amz-Signature");
   const found = identityOf(scope, options, code);
   const now = options.nowMs();
   if (dateMs > now + SKEW_MS) throw new WireError("AccessDenied", "Request is not valid yet.");
-  if (dateMs + Number(expires) * 1000 < now) throw new WireError("AccessDenied", "Request has expired.");
+  if (dateMs + expires * 1000 < now)
+    throw new WireError("AccessDenied", "Request has expired", {
+      xAmzExpires: expires,
+      expires: new Date(dateMs + expires * 1000).toISOString(),
+      serverTime: new Date(now).toISOString(),
+    });
   demandSigned(request, signedHeaders);
   const hash =
     query.find(([k]) => k === "X-Amz-Content-Sha256")?.[1] ??
@@ -189,11 +214,7 @@ function authenticatePresigned(request: HttpRequest, query: Query, options: Auth
     payloadHash: hash,
   };
   const wanted = signRequest(parts, scope, dateText, key);
-  if (!sameSignature(wanted, signature))
-    throw new WireError(
-      "SignatureDoesNotMatch",
-      "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
-    );
+  if (!sameSignature(wanted, signature)) throw mismatch(explained(parts, scope, dateText, signature));
   demandSessionToken(found, sessionTokenOf(request, query));
   return {
     principal: found.principal,
@@ -204,6 +225,19 @@ function authenticatePresigned(request: HttpRequest, query: Query, options: Auth
     isPresigned: true,
     payload: payloadMode(hash, { key, date: dateText, scope: scopeText(scope), seed: wanted }),
   };
+}
+
+/** X-Amz-Expires. */
+function secondsFrom(text: string): number {
+  const code = "AuthorizationQueryParametersError";
+  if (!/^-?\d+$/.test(text)) throw new WireError(code, "X-Amz-Expires should be a number");
+  if (text.startsWith("-")) throw new WireError(code, "X-Amz-Expires must be non-negative");
+  if (Number(text) > EXPIRES_MAX_S)
+    throw new WireError(
+      code,
+      "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds",
+    );
+  return Number(text);
 }
 
 function authenticateV2(request: HttpRequest, query: Query, options: AuthOptions, hostBucket: string): Identity {
@@ -303,12 +337,13 @@ function signerV2(fields: Fields, policy: string, options: AuthOptions): Signer 
   const [accessKey, signature] = [fieldOf(fields, "awsaccesskeyid"), fieldOf(fields, "signature")];
   demandV2Allowed(options);
   const found = identityOfKey(accessKey, options);
-  if (!sameSignature(signatureV2(found.secretKey, policy), signature)) throw mismatch();
+  if (!sameSignature(signatureV2(found.secretKey, policy), signature))
+    throw mismatch(explainedForm(accessKey, policy, signature));
   return { accessKey, found };
 }
 
 function signerV4(fields: Fields, policy: string, options: AuthOptions): Signer & { readonly signedAtMs: number } {
-  const code = "AuthorizationQueryParametersError";
+  const code = "InvalidArgument";
   if (fieldOf(fields, "x-amz-algorithm") !== "AWS4-HMAC-SHA256")
     throw new WireError(code, "x-amz-algorithm must be AWS4-HMAC-SHA256.");
   const scope = parseCredential(fieldOf(fields, "x-amz-credential"), code);
@@ -318,34 +353,59 @@ function signerV4(fields: Fields, policy: string, options: AuthOptions): Signer 
     throw new WireError(code, "x-amz-date is not a date, or not that of the credential.");
   const signature = fieldOf(fields, "x-amz-signature");
   const found = identityOf(scope, options, code);
-  if (!sameSignature(hmacHex(options.signingKeys.get(scope, found.secretKey), policy), signature)) throw mismatch();
+  if (!sameSignature(hmacHex(options.signingKeys.get(scope, found.secretKey), policy), signature))
+    throw mismatch(explainedForm(scope.accessKey, policy, signature));
   return { accessKey: scope.accessKey, found, signedAtMs };
 }
 
-function mismatch(): WireError {
+function mismatch(detail: Readonly<Record<string, string>> = {}): WireError {
   return new WireError(
     "SignatureDoesNotMatch",
     "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+    detail,
   );
+}
+
+/** What was signed here, for who looks for the difference: only what the client sent itself. */
+function explained(parts: SignedParts, scope: Scope, date: string, signature: string): Record<string, string> {
+  const canonical = canonicalRequest(parts);
+  const signed = stringToSign(canonical, scope, date);
+  return {
+    awsAccessKeyId: scope.accessKey,
+    stringToSign: signed,
+    signatureProvided: signature,
+    stringToSignBytes: bytesOf(signed),
+    canonicalRequest: canonical,
+    canonicalRequestBytes: bytesOf(canonical),
+  };
+}
+
+function explainedForm(awsAccessKeyId: string, policy: string, signature: string): Record<string, string> {
+  return { awsAccessKeyId, stringToSign: policy, signatureProvided: signature, stringToSignBytes: bytesOf(policy) };
+}
+
+function bytesOf(text: string): string {
+  return (Buffer.from(text, "latin1").toString("hex").match(/../g) ?? []).join(" ");
 }
 
 function identityOfKey(accessKey: string, options: AuthOptions): FoundIdentity {
   const found = options.identities.find(accessKey);
   if (found === null)
-    throw new WireError("InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records.");
+    throw new WireError("InvalidAccessKeyId", S3_ERRORS.InvalidAccessKeyId.message, { awsAccessKeyId: accessKey });
   return found;
 }
 
 /** `host` and every `x-amz-*` header must be covered by the signature. */
 function demandSigned(request: HttpRequest, signedHeaders: readonly string[]): void {
-  if (!signedHeaders.includes("host"))
-    throw new WireError("AccessDenied", "There were headers present in the request which were not signed: host");
+  const missing = signedHeaders.includes("host") ? [] : ["host"];
   for (const name of request.headers.keys()) {
-    if (name.startsWith("x-amz-") && !signedHeaders.includes(name)) {
-      if (name === "x-amz-content-sha256" || name === "x-amz-date") continue; // part of what is signed anyway
-      throw new WireError("AccessDenied", `There were headers present in the request which were not signed: ${name}`);
-    }
+    if (name === "x-amz-content-sha256" || name === "x-amz-date") continue; // part of what is signed anyway
+    if (name.startsWith("x-amz-") && !signedHeaders.includes(name)) missing.push(name);
   }
+  if (missing.length > 0)
+    throw new WireError("AccessDenied", "There were headers present in the request which were not signed", {
+      headersNotSigned: missing.join(", "),
+    });
 }
 
 function sessionTokenOf(request: HttpRequest, query: Query): string | undefined {
@@ -359,27 +419,24 @@ export function demandSessionToken({ sessionToken }: FoundIdentity, given: strin
     throw new WireError("InvalidTokenId", "The security token included in the request is invalid");
 }
 
-function identityOf(
-  scope: Scope,
-  options: AuthOptions,
-  code: "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError",
-): FoundIdentity {
+function identityOf(scope: Scope, options: AuthOptions, code: CredentialError): FoundIdentity {
   const found = identityOfKey(scope.accessKey, options);
   const { region } = options;
   if (region !== "" && scope.region !== region && !(scope.region === "US" && region === "us-east-1")) {
-    throw new WireError(code, `The authorization's region is wrong; expecting '${region}'.`, { region });
+    throw malformedCredential(code, `the region "${scope.region}" is wrong; expecting "${region}"`, { region });
   }
   return found;
 }
 
 function requestDate(request: HttpRequest): { readonly text: string; readonly ms: number } {
-  const amz = request.headers.get("x-amz-date");
+  const amz = request.headers.get("x-amz-date") || undefined;
   if (amz !== undefined) {
     const ms = parseIsoBasic(amz);
     if (ms !== null) return { text: amz, ms };
   }
   const text = amz ?? request.headers.get("date");
-  if (text === undefined) throw new WireError("AccessDenied", "A signed request needs a date: x-amz-date or Date.");
+  if (text === undefined)
+    throw new WireError("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header");
   const ms = Date.parse(text);
   if (Number.isNaN(ms))
     throw new WireError(

@@ -17,12 +17,12 @@ import { demandTagging, visibleBuckets } from "./authorize.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
 import type { S3Code } from "./errors.ts";
 import { S3_ERRORS } from "./errors.ts";
-import { checkTags, decodeTags, encodeTags, integerFrom, isoDate, versionIdFrom } from "./headers.ts";
+import { checkTags, decodeTags, encodeTags, isoDate, versionIdFrom } from "./headers.ts";
 import { decodeToken } from "./list-operations.ts";
 import { ownerNode } from "./owners.ts";
 import { readDocument } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
-import { child, childrenOf, childText, parseXml, xmlDocument, type XmlNode } from "./xml.ts";
+import { child, childrenOf, childText, parseXml, type XmlElement, xmlDocument, type XmlNode } from "./xml.ts";
 
 const DOCUMENT_BYTES_MAX = 1024 * 1024;
 const BUCKETS_MAX = 10_000;
@@ -31,7 +31,7 @@ const BUCKET_TAGS_MAX = 50;
 
 export async function listBuckets(call: Call): Promise<Reply> {
   const prefix = call.query.get("prefix") ?? "";
-  const max = integerFrom(call.query.get("max-buckets"), "max-buckets", BUCKETS_MAX, { min: 1, max: BUCKETS_MAX });
+  const max = bucketsMaxFrom(call.query.get("max-buckets") ?? "");
   const token = call.query.get("continuation-token") ?? "";
   const after = token === "" ? "" : decodeToken(token);
   const visible = await visibleBuckets(call, await list(call.objects));
@@ -59,18 +59,28 @@ export async function listBuckets(call: Call): Promise<Reply> {
   );
 }
 
+function bucketsMaxFrom(value: string): number {
+  if (value === "") return BUCKETS_MAX;
+  if (!/^\d{1,9}$/.test(value) || Number(value) < 1 || Number(value) > BUCKETS_MAX)
+    throw new WireError("InvalidArgument", `Argument max-buckets must be an integer between 1 and ${BUCKETS_MAX}.`, {
+      argumentName: "max-buckets",
+      argumentValue: value,
+    });
+  return Number(value);
+}
+
 export async function createBucket(call: Call): Promise<Reply> {
   const objectLock = call.request.headers.get("x-amz-bucket-object-lock-enabled")?.toLowerCase() === "true";
   const document = await readDocument(call, DOCUMENT_BYTES_MAX);
-  if (document.length > 0) {
-    const constraint = childText(parseXml(document, "CreateBucketConfiguration"), "LocationConstraint") ?? "";
-    const { region } = call.objects;
-    if (region !== "" && constraint !== "" && constraint !== region)
-      throw new WireError("InvalidRegion", "Region does not match.");
-  }
+  const root = document.length === 0 ? null : parseXml(document, "CreateBucketConfiguration");
+  const constraint = root === null ? "" : (childText(root, "LocationConstraint") ?? "");
+  const { region } = call.objects;
+  if (region !== "" && constraint !== "" && constraint !== region)
+    throw new WireError("InvalidRegion", "Region does not match.");
+  const tagging = root === null ? null : await taggingOfNewBucket(call, root);
   const own = ownOfNewBucket(call);
   try {
-    await create(call.objects, call.bucket, { objectLock, own });
+    await create(call.objects, call.bucket, { objectLock, own, tagging });
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "BucketAlreadyOwnedByYou")) throw error;
     await demandOwnBucket(call);
@@ -79,6 +89,17 @@ export async function createBucket(call: Call): Promise<Reply> {
     if (!isRepeat && call.request.headers.get("x-minio-force-create") !== "true") throw error;
   }
   return reply(200, { Location: `/${call.bucket}` });
+}
+
+/** The tags that a bucket is created with, as its document; null = none. */
+async function taggingOfNewBucket(call: Call, root: XmlElement): Promise<Uint8Array | null> {
+  const tags = tagsOf(child(root, "Tags"));
+  if (tags.length === 0) return null;
+  if (tags.length > BUCKET_TAGS_MAX)
+    throw new WireError("BadRequest", `A bucket can have at most ${BUCKET_TAGS_MAX} tags.`);
+  checkTags(tags, BUCKET_TAGS_MAX);
+  await call.access.demand({ anyOf: ["s3:PutBucketTagging"], bucket: call.bucket, key: "", isNew: true });
+  return new TextEncoder().encode(xmlDocument("Tagging", [tagSet(tags)]));
 }
 
 export async function headBucket(call: Call): Promise<Reply> {
@@ -161,6 +182,11 @@ export async function putObjectTagging(call: Call): Promise<Reply> {
 export function tagsFrom(document: Uint8Array): (readonly [string, string])[] {
   const set = child(parseXml(document, "Tagging"), "TagSet");
   if (set === undefined) throw new WireError("MalformedXML", "The document has no TagSet.");
+  return tagsOf(set);
+}
+
+function tagsOf(set: XmlElement | undefined): (readonly [string, string])[] {
+  if (set === undefined) return [];
   return childrenOf(set, "Tag").map((tag) => [child(tag, "Key")?.text ?? "", child(tag, "Value")?.text ?? ""] as const);
 }
 

@@ -3,7 +3,7 @@
  * without a document has the rule of the deployment, as in MinIO. Source: s3-api.md §4.19.
  */
 import type { Bucket } from "../bucket/catalog.ts";
-import { type CorsRule, matchCors, parseCors, storedCors } from "../bucket/cors.ts";
+import { CORS_METHODS, type CorsRule, matchCors, parseCors, storedCors } from "../bucket/cors.ts";
 import { ownDocument, setOwnDocument } from "../object/buckets.ts";
 import type { HeaderList, HttpRequest } from "../sys/http.ts";
 import { type Call, type Reply, reply } from "./call.ts";
@@ -88,8 +88,13 @@ export function preflight(request: HttpRequest, bucket: Bucket | null, global: r
   const asked = askedBy(request);
   if (asked === null || !request.headers.has("access-control-request-method"))
     throw new WireError("BadRequest", "Insufficient information. Origin and Access-Control-Request-Method are needed.");
-  const printable = asked.headers.every((name) => /^[!#$%&'*+\-.^_`|~0-9a-z]{1,256}$/.test(name));
-  const found = printable && asked.headers.length <= HEADERS_ASKED_MAX ? headersFor(asked, bucket, global) : [];
+  const methods: readonly string[] = bucket?.cors ? CORS_METHODS : global.flatMap((rule) => rule.methods);
+  if (!methods.includes(asked.method))
+    throw new WireError("BadRequest", `Invalid Access-Control-Request-Method: ${asked.method}`);
+  const odd = asked.headers.find((name) => !/^[!#$%&'*+\-.^_`|~0-9a-z]{1,256}$/.test(name));
+  if (odd !== undefined)
+    throw new WireError("BadRequest", `Access-Control-Request-Headers "${odd}" contains an invalid character.`);
+  const found = asked.headers.length <= HEADERS_ASKED_MAX ? headersFor(asked, bucket, global) : [];
   if (found.length === 0)
     throw new WireError(
       "AccessForbidden",

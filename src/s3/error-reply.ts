@@ -36,6 +36,40 @@ export function errorStatusOf(code: S3Code): number {
   return S3_ERRORS[code].status;
 }
 
+/** Elements that some errors have, and where they come from in an error's detail. */
+const DETAILS: readonly (readonly [element: string, detail: string])[] = [
+  ["ActualObjectSize", "actualObjectSize"],
+  ["RangeRequested", "rangeRequested"],
+  ["ArgumentName", "argumentName"],
+  ["ArgumentValue", "argumentValue"],
+  ["Method", "method"],
+  ["ResourceType", "resourceType"],
+  ["UploadId", "uploadId"],
+  ["TagKey", "tagKey"],
+  ["TagValue", "tagValue"],
+  ["Content-MD5", "contentMd5"],
+  ["ExpectedDigest", "expectedDigest"],
+  ["CalculatedDigest", "calculatedDigest"],
+  ["ClientComputedContentSHA256", "clientSha256"],
+  ["S3ComputedContentSHA256", "computedSha256"],
+  ["PartNumber", "partNumber"],
+  ["ProposedSize", "proposedSize"],
+  ["MinSizeAllowed", "minSizeAllowed"],
+  ["MaxSizeAllowed", "maxSizeAllowed"],
+  ["AWSAccessKeyId", "awsAccessKeyId"],
+  ["HeadersNotSigned", "headersNotSigned"],
+  ["X-Amz-Expires", "xAmzExpires"],
+  ["Expires", "expires"],
+  ["RequestTime", "requestTime"],
+  ["ServerTime", "serverTime"],
+  ["MaxAllowedSkewMilliseconds", "maxSkewMs"],
+  ["StringToSign", "stringToSign"],
+  ["SignatureProvided", "signatureProvided"],
+  ["StringToSignBytes", "stringToSignBytes"],
+  ["CanonicalRequest", "canonicalRequest"],
+  ["CanonicalRequestBytes", "canonicalRequestBytes"],
+];
+
 export function errorDocument(
   error: unknown,
   where: {
@@ -48,7 +82,7 @@ export function errorDocument(
 ): string {
   const optional = (name: string, value: unknown): XmlNode | null =>
     value === undefined || value === "" ? null : [name, String(value)];
-  const detail = error instanceof WireError ? error.detail : {};
+  const detail = error instanceof WireError || error instanceof ObjectError ? error.detail : {};
   return xmlDocument(
     "Error",
     [
@@ -60,10 +94,7 @@ export function errorDocument(
       optional("Region", detail["region"]),
       ["RequestId", where.requestId],
       ["HostId", where.hostId],
-      optional("ActualObjectSize", detail["actualObjectSize"]),
-      optional("RangeRequested", detail["rangeRequested"]),
-      optional("ArgumentName", detail["argumentName"]),
-      optional("ArgumentValue", detail["argumentValue"]),
+      ...DETAILS.map(([element, name]) => optional(element, detail[name])),
     ],
     null,
   );

@@ -38,7 +38,7 @@ export const S3_ERRORS = {
   IllegalVersioningConfigurationException: row(400, "The versioning configuration is invalid."),
   IncompleteBody: row(400, "You did not provide the number of bytes specified by the Content-Length HTTP header."),
   InternalError: row(500, "We encountered an internal error, please try again."),
-  InvalidAccessKeyId: row(403, "The Access Key Id you provided does not exist in our records."),
+  InvalidAccessKeyId: row(403, "The AWS Access Key Id you provided does not exist in our records."),
   InvalidArgument: row(400, "Invalid Argument."),
   InvalidBucketAclWithObjectOwnership: row(
     400,
@@ -61,6 +61,10 @@ export const S3_ERRORS = {
   InvalidPartOrder: row(
     400,
     "The list of parts was not in ascending order. The parts list must be specified in order by part number.",
+  ),
+  InvalidRedirectLocation: row(
+    400,
+    "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
   ),
   InvalidRetentionPeriod: row(400, "The retention period is not valid."),
   InvalidRange: row(416, "The requested range is not satisfiable."),

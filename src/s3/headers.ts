@@ -1,6 +1,7 @@
 /** Headers in and out: metadata of new objects, conditions, ranges, and what GET and HEAD show. Source: s3-api.md §4.1, §4.2, §4.4. */
 import { checksumAlgorithmOf } from "../codec/checksum.ts";
 import type { ChecksumName, ChecksumType, Conditions, NewMetadata, VersionInfo } from "../object/types.ts";
+import { REDIRECT_LOCATION_KEY } from "../object/version-info.ts";
 import type { Call } from "./call.ts";
 import { encryptionFrom, encryptionHeaders } from "./encryption-headers.ts";
 import { lockFrom } from "./lock-headers.ts";
@@ -16,6 +17,7 @@ const KEPT = [
   "expires",
 ] as const;
 const METADATA_BYTES_MAX = 2048;
+const REDIRECT_BYTES_MAX = 2048;
 const TAGS_MAX = 10;
 /** What MinIO takes, on reading too: tags must mean the same on both. */
 const TAG_TEXT = /^[a-zA-Z0-9 +\-=._:/@]*$/;
@@ -58,6 +60,8 @@ export function metadataFrom(call: Call): Map<string, string> {
     const kept = name === "content-encoding" ? withoutAwsChunked(value) : fromWire(value);
     if (kept !== "") metadata.set(name, kept);
   }
+  const redirect = redirectLocationFrom(call);
+  if (redirect !== null) metadata.set(REDIRECT_LOCATION_KEY, redirect);
   let bytes = 0;
   const add = (name: string, value: string): void => {
     if (!name.startsWith("x-amz-meta-") && !name.startsWith("x-minio-meta-")) return;
@@ -72,6 +76,18 @@ export function metadataFrom(call: Call): Map<string, string> {
   if (bytes > METADATA_BYTES_MAX)
     throw new WireError("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.");
   return metadata;
+}
+
+/** `x-amz-website-redirect-location`: where a visitor of the bucket's website is sent instead of the content. */
+export function redirectLocationFrom(call: Call): string | null {
+  const value = call.parameter("x-amz-website-redirect-location");
+  if (value === undefined || value === "") return null;
+  if (!/^(?:\/|https?:\/\/)[\x21-\x7e]*$/.test(value) || value.length > REDIRECT_BYTES_MAX)
+    throw new WireError(
+      "InvalidRedirectLocation",
+      "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
+    );
+  return value;
 }
 
 /** Metadata that an archive gives to a member; what is neither metadata nor a header of content is left out. */
@@ -162,9 +178,12 @@ export function checkTags(tags: readonly (readonly [string, string])[], max: num
   if (tags.length > max) throw new WireError("BadRequest", `Object tags cannot be greater than ${max}`);
   const seen = new Set<string>();
   for (const [key, value] of tags) {
-    if (key === "" || !TAG_TEXT.test(key) || !TAG_TEXT.test(value) || [...key].length > 128 || [...value].length > 256)
-      throw new WireError("InvalidTag", "The tag provided was not a valid tag.");
-    if (seen.has(key)) throw new WireError("InvalidTag", "Cannot provide multiple Tags with the same key.");
+    if (key === "" || !TAG_TEXT.test(key) || [...key].length > 128)
+      throw new WireError("InvalidTag", "The TagKey you have provided is invalid", { tagKey: key });
+    if (!TAG_TEXT.test(value) || [...value].length > 256)
+      throw new WireError("InvalidTag", "The TagValue you have provided is invalid", { tagKey: key, tagValue: value });
+    if (seen.has(key))
+      throw new WireError("InvalidTag", "Cannot provide multiple Tags with the same key", { tagKey: key });
     seen.add(key);
   }
 }
@@ -223,6 +242,7 @@ export function rangeFrom(header: string | undefined, sizeBytes: number): ByteRa
   const match = /^bytes=(\d*)-(\d*)$/.exec(header.trim());
   if (match === null || (match[1] === "" && match[2] === "")) return null;
   const [first, last] = [match[1] as string, match[2] as string];
+  if (first !== "" && last !== "" && Number(last) < Number(first)) return null; // no range, says RFC 9110
   const unsatisfiable = (): WireError =>
     new WireError("InvalidRange", "The requested range is not satisfiable.", {
       actualObjectSize: sizeBytes,
@@ -234,7 +254,6 @@ export function rangeFrom(header: string | undefined, sizeBytes: number): ByteRa
     return { first: Math.max(0, sizeBytes - suffix), last: sizeBytes - 1 };
   }
   const start = Number(first);
-  if (last !== "" && Number(last) < start) throw unsatisfiable();
   if (start >= sizeBytes) throw unsatisfiable();
   return { first: start, last: last === "" ? sizeBytes - 1 : Math.min(Number(last), sizeBytes - 1) };
 }
@@ -271,7 +290,7 @@ export function objectHeaders(info: VersionInfo): [string, string][] {
     if (shown !== undefined) headers.push([shown, toWire(value)]);
     else if (/^x-(amz|minio)-meta-/i.test(name) && !/^x-amz-meta-x-amz-unencrypted-content-/i.test(name))
       headers.push([name.toLowerCase(), toWire(value)]);
-    else if (/^x-amz-(replication-status|restore|object-lock-.*)$/i.test(name))
+    else if (/^x-amz-(replication-status|restore|object-lock-.*|website-redirect-location)$/i.test(name))
       headers.push([name.toLowerCase(), toWire(value)]);
   }
   if (info.encryption !== null) headers.push(...Object.entries(encryptionHeaders(info.encryption)));
@@ -346,6 +365,7 @@ function versionIdOrMissing(value: string): string | undefined {
   }
 }
 
+const INTEGER_MAX = 2_147_483_647;
 export function integerFrom(
   value: string | undefined,
   name: string,
@@ -354,7 +374,14 @@ export function integerFrom(
 ): number {
   if (value === undefined || value === "") return fallback;
   const number = Number(value);
-  if (!/^-?\d{1,15}$/.test(value) || number < bounds.min)
-    throw new WireError("InvalidArgument", `Argument ${name} must be an integer between ${bounds.min} and 2147483647.`);
+  if (!/^-?\d{1,15}$/.test(value) || number < bounds.min || number > INTEGER_MAX)
+    throw new WireError(
+      "InvalidArgument",
+      `Argument ${name} must be an integer between ${bounds.min} and 2147483647.`,
+      {
+        argumentName: name,
+        argumentValue: value,
+      },
+    );
   return Math.min(number, bounds.max);
 }

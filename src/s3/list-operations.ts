@@ -46,12 +46,7 @@ function contents(page: readonly ListedObject[], common: Common, ownerXml: Owner
   const isoOf = isoDates();
   let out = "";
   for (const { key, version } of page) {
-    const { checksum } = version;
-    const checksumXml =
-      checksum === null
-        ? ""
-        : `<ChecksumAlgorithm>${checksum.algorithm}</ChecksumAlgorithm><ChecksumType>${checksum.type}</ChecksumType>`;
-    out += `<Contents><Key>${escapeXml(common.encode(key))}</Key>${shown(version, isoOf)}${checksumXml}${ownerXml(
+    out += `<Contents><Key>${escapeXml(common.encode(key))}</Key>${shown(version, isoOf)}${ownerXml(
       version.owner,
     )}<StorageClass>${escapeXml(version.storageClass)}</StorageClass></Contents>`;
   }
@@ -59,8 +54,13 @@ function contents(page: readonly ListedObject[], common: Common, ownerXml: Owner
 }
 
 /** What an object and a version show alike. */
-function shown({ modTimeMs, etag, sizeBytes }: ListedObject["version"], isoOf: (ms: number) => string): string {
-  return `<LastModified>${isoOf(modTimeMs)}</LastModified><ETag>&#34;${escapeXml(etag)}&#34;</ETag><Size>${sizeBytes}</Size>`;
+function shown(version: ListedObject["version"], isoOf: (ms: number) => string): string {
+  const { modTimeMs, etag, sizeBytes, checksum } = version;
+  const checksumXml =
+    checksum === null
+      ? ""
+      : `<ChecksumAlgorithm>${checksum.algorithm}</ChecksumAlgorithm><ChecksumType>${checksum.type}</ChecksumType>`;
+  return `<LastModified>${isoOf(modTimeMs)}</LastModified><ETag>&#34;${escapeXml(etag)}&#34;</ETag><Size>${sizeBytes}</Size>${checksumXml}`;
 }
 
 /** ISO 8601 of times that often lie within one second. */

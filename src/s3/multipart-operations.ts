@@ -228,9 +228,13 @@ function partFrom(element: XmlElement): {
 } {
   const number = childText(element, "PartNumber") ?? "";
   if (!/^\d{1,9}$/.test(number)) throw new WireError("MalformedXML", "A part has no number.");
-  const found = CHECKSUM_ALGORITHMS.map((a) => ({ algorithm: a.name, value: childText(element, a.element) })).find(
-    (c) => c.value !== undefined && c.value !== "",
-  );
+  if (childText(element, "ETag") === undefined) throw new WireError("MalformedXML", "A part has no ETag.");
+  const checksums = CHECKSUM_ALGORITHMS.map((a) => ({
+    algorithm: a.name,
+    value: childText(element, a.element),
+  })).filter((c) => c.value !== undefined && c.value !== "");
+  if (checksums.length > 1) throw new WireError("InvalidArgument", "A part has more than one checksum.");
+  const [found] = checksums;
   return {
     partNumber: Number(number),
     etag: (childText(element, "ETag") ?? "").replaceAll('"', "").replace(/^W\//, ""),
@@ -292,7 +296,7 @@ export async function listMultipartUploads(call: Call): Promise<Reply> {
             ["UploadId", u.uploadId],
             ownerNode(call, ownerOf(u.internal, owner), "Initiator"),
             ownerNode(call, ownerOf(u.internal, owner)),
-            u.storageClass === "STANDARD" ? null : ["StorageClass", u.storageClass],
+            ["StorageClass", u.storageClass],
             ["Initiated", isoDate(u.initiatedNs)],
             u.checksumAlgorithm === null ? null : ["ChecksumAlgorithm", u.checksumAlgorithm],
             u.checksumType === null ? null : ["ChecksumType", u.checksumType],

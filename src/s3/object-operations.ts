@@ -25,6 +25,7 @@ import {
   objectHeaders,
   quoted,
   rangeFrom,
+  redirectLocationFrom,
   refuseUnsupported,
   storageClassFrom,
   taggingFrom,
@@ -74,6 +75,8 @@ async function serveObject(call: Call, withBody: boolean): Promise<Reply | null>
   if (archive !== null)
     return await serveMember(call, archive, { withBody, overrideHeaders: (headers) => overrideHeaders(call, headers) });
   refuseUnsupported(call);
+  refuseOverridesOfAnonymous(call);
+  const partNumber = partNumberFrom(call);
   const versionId = versionIdFrom(call.query.get("versionId"));
   await using opened = await openObject(call.objects, {
     bucket: call.bucket,
@@ -87,7 +90,7 @@ async function serveObject(call: Call, withBody: boolean): Promise<Reply | null>
   const headers = objectHeaders(info);
   const expiration = expirationHeader(opened.expiry);
   if (expiration !== null) headers.push(["x-amz-expiration", expiration]);
-  const part = partFrom(call, info);
+  const part = partNumber === null ? null : partOf(info, partNumber);
   const range = part ?? rangeFrom(call.request.headers.get("range"), info.sizeBytes);
   const length = range === null ? info.sizeBytes : range.last - range.first + 1;
   if (range !== null && length > 0)
@@ -125,17 +128,25 @@ async function sendContent(
   await call.response.end();
 }
 
-/** `?partNumber=n` as a byte range. */
-function partFrom(call: Call, info: VersionInfo): { first: number; last: number; index: number } | null {
+/** `?partNumber=n`. */
+function partNumberFrom(call: Call): number | null {
   const value = call.query.get("partNumber");
   if (value === undefined) return null;
   if (call.request.headers.has("range"))
     throw new WireError("InvalidRequest", "Cannot specify both Range header and partNumber query parameter.");
   if (!/^\d{1,5}$/.test(value) || Number(value) < 1 || Number(value) > 10_000)
-    throw new WireError("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive.");
+    throw new WireError("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive.", {
+      argumentName: "partNumber",
+      argumentValue: value,
+    });
+  return Number(value);
+}
+
+/** The part as a byte range. */
+function partOf(info: VersionInfo, number: number): { first: number; last: number; index: number } {
   let first = 0;
   for (const [index, part] of info.parts.entries()) {
-    if (part.number === Number(value)) return { first, last: first + part.sizeBytes - 1, index };
+    if (part.number === number) return { first, last: first + part.sizeBytes - 1, index };
     first += part.sizeBytes;
   }
   throw new WireError("InvalidPartNumber", "The requested partnumber is not satisfiable.");
@@ -165,6 +176,15 @@ const OVERRIDES: Readonly<Record<string, string>> = {
   "response-content-disposition": "Content-Disposition",
   "response-content-encoding": "Content-Encoding",
 };
+
+/** A link that anyone can make must not decide what a browser takes the content for. */
+function refuseOverridesOfAnonymous(call: Call): void {
+  if (call.identity.authType === "" && Object.keys(OVERRIDES).some((name) => call.query.has(name)))
+    throw new WireError(
+      "InvalidRequest",
+      "Request specific response headers cannot be used for anonymous GET requests.",
+    );
+}
 
 function overrideHeaders(call: Call, headers: [string, string][]): void {
   for (const [parameter, name] of Object.entries(OVERRIDES)) {
@@ -199,6 +219,7 @@ export async function copyObject(call: Call): Promise<Reply> {
       );
     return value === "REPLACE";
   };
+  const given = metadataFrom(call); // checked even where it is not asked for
   const internal = await aclOfNewVersion(call);
   const result = await copy(call.objects, {
     internal,
@@ -208,15 +229,16 @@ export async function copyObject(call: Call): Promise<Reply> {
     source: sourceOf(call),
     encryption: encryptionFrom(call),
     conditions: conditionsFrom(call),
-    replaceMetadata: directive("x-amz-metadata-directive") ? metadataFrom(call) : null,
+    replaceMetadata: directive("x-amz-metadata-directive") ? given : null,
+    redirectLocation: redirectLocationFrom(call),
     replaceTagging: directive("x-amz-tagging-directive") ? taggingFrom(call.parameter("x-amz-tagging")) : null,
     storageClass: storageClassFrom(call),
     checksumAlgorithm: checksumNameFrom(call.parameter("x-amz-checksum-algorithm")),
     lock: lockFrom(call),
   });
-  const asked = call.parameter("x-amz-checksum-algorithm") !== undefined;
+  const isWanted = call.parameter("x-amz-checksum-algorithm") !== undefined || result.sourceHasChecksum;
   const shown: XmlNode[] =
-    asked && result.checksum !== null
+    isWanted && result.checksum !== null
       ? [
           [`Checksum${result.checksum.algorithm}`, result.checksum.value],
           ["ChecksumType", result.checksum.type],

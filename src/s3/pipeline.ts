@@ -7,7 +7,7 @@ import type { Bucket } from "../bucket/catalog.ts";
 import type { CorsRule } from "../bucket/cors.ts";
 import type { Codec } from "../codec/native.ts";
 import { AssertionError } from "../core/assert.ts";
-import type { ObjectContext } from "../object/context.ts";
+import { bucketOf, type ObjectContext } from "../object/context.ts";
 import { ObjectError } from "../object/errors.ts";
 import { isBucketName } from "../object/names.ts";
 import type { VersionInfo } from "../object/types.ts";
@@ -19,9 +19,10 @@ import { type AuthOptions, authenticate, authenticateForm, type Identity } from 
 import { authorize, missingKeySeenBy } from "./authorize.ts";
 import type { Call } from "./call.ts";
 import { errorCodeOf, errorDocument, errorMessageOf, errorStatusOf } from "./error-reply.ts";
+import { S3_ERRORS } from "./errors.ts";
 import { corsHeaders, preflight } from "./cors.ts";
 import { validatorHeaders } from "./object-operations.ts";
-import { findOperation, type Target } from "./operations.ts";
+import { findOperation, type Operation, type Target } from "./operations.ts";
 import { asPut, demandPolicy, type PostedForm } from "./post-object.ts";
 import { RequestValues } from "./request-values.ts";
 import { decodePercent, parseQuery } from "./sigv4.ts";
@@ -119,12 +120,10 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
       place = { ...place, key: form.key };
     }
     demandStreamingFits(api, identity);
-    if (operation === "not-implemented")
-      throw new WireError("NotImplemented", "A sub-resource of this request is not known.");
-    if (operation === null)
-      throw new WireError("MethodNotAllowed", "The specified method is not allowed against this resource.");
+    if (operation === null || operation === "not-implemented")
+      throw noOperation(operation, request.method, target, query);
     const call = makeCall(options, exchange, { place, query, identity, form, requestId, commonHeaders });
-    await authorize(operation, call);
+    await admit(operation, call);
     const answer = await operation.run(call).catch(async (error: unknown) => {
       const isMissing = error instanceof ObjectError && error.code === "NoSuchKey";
       throw isMissing && (await missingKeySeenBy(call, operation)) === "denied" ? denied() : error;
@@ -147,6 +146,30 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
       bytesOut: response.bytesSent,
     });
   }
+}
+
+/** Why no row of the table fits; a part needs its number and its upload, and some sub-resources are a bucket's alone. */
+function noOperation(
+  found: "not-implemented" | null,
+  method: string,
+  target: Target,
+  query: ReadonlyMap<string, string>,
+): WireError {
+  const notAllowed = (resourceType: string): WireError =>
+    new WireError("MethodNotAllowed", S3_ERRORS.MethodNotAllowed.message, { method, resourceType });
+  if (found === null) return notAllowed(target.toUpperCase());
+  if (target === "object" && method === "GET" && query.has("uploads"))
+    return new WireError("InvalidRequest", "Key is not expected for the GET method ?uploads subresource");
+  if (target === "object" && method === "PUT" && query.has("partNumber"))
+    return new WireError("InvalidArgument", "A part needs the upload that it belongs to: uploadId.");
+  if (target === "object" && method === "PUT" && query.has("uploadId")) return notAllowed("UPLOAD");
+  return new WireError("NotImplemented", "A sub-resource of this request is not known.");
+}
+
+/** Who may, and whether there is a bucket: before a body is looked at. */
+async function admit(operation: Operation, call: Call): Promise<void> {
+  await authorize(operation, call);
+  if (call.bucket !== "" && operation.name !== "CreateBucket") await bucketOf(call.objects, call.bucket);
 }
 
 function visitOf(
@@ -250,7 +273,23 @@ function checkRequest(exchange: HttpExchange, place: Place): void {
   for (const [name, value] of request.headers) bytes += name.length + value.length;
   if (bytes > HEADER_BYTES_MAX)
     throw new WireError("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.");
+  demandOnce(request);
   demandPlainSegments(`${place.bucket}/${place.key}`);
+}
+
+/** Headers that say what a request is and who sent it, by what shows that they came twice: values are joined by commas. */
+const ONCE: readonly (readonly [name: string, twice: RegExp])[] = [
+  ["authorization", /,\s*(?:AWS4-HMAC-SHA256|AWS|Basic|Bearer)\b/i],
+  ["x-amz-date", /(?:Z|GMT)\s*,/],
+  ...["host", "x-amz-content-sha256", "x-amz-decoded-content-length", "content-md5"].map(
+    (name) => [name, /,/] as const,
+  ),
+];
+
+function demandOnce({ headers }: HttpRequest): void {
+  for (const [name, twice] of ONCE)
+    if (twice.test(headers.get(name) ?? ""))
+      throw new WireError("InvalidRequest", `The header ${name} may come once only.`);
 }
 
 /** Prefixes and markers are paths too; a delimiter may be anything. */

@@ -8,6 +8,7 @@ import { minioReads } from "../iam/minio-policy.ts";
 import { parsePolicy, POLICY_BYTES_MAX, type Policy, type Statement } from "../iam/policy.ts";
 import { PolicyError } from "../iam/policy-error.ts";
 import { isPublicPolicy } from "../iam/public-policy.ts";
+import { reachOf } from "../iam/s3-actions.ts";
 import { bucketOf } from "../object/context.ts";
 import { denied } from "./access.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
@@ -76,13 +77,12 @@ function demandOwnResources({ resources, actionNames, actions }: Statement, buck
   if (!sources.every((source) => source === whole || source.startsWith(`${whole}/`) || reaches(source, whole)))
     throw new WireError("MalformedPolicy", "Policy has invalid resource");
   if (actions.negated || resources?.negated === true) return;
-  if (!actionNames.every((name) => /^(\*|s3:)/i.test(name)))
-    throw new WireError("MalformedPolicy", "Policy has invalid action");
   const hasObjects = sources.some((source) => source.startsWith(`${whole}/`) || source.endsWith("*"));
   const hasBucket = sources.some((source) => !source.startsWith(`${whole}/`));
   for (const name of actionNames) {
-    if (/[*?]/.test(name)) continue;
-    if (isOfObject(name) ? !hasObjects : !hasBucket)
+    const { buckets, objects } = reachOf(name);
+    if (!buckets && !objects) throw new WireError("MalformedPolicy", "Policy has invalid action");
+    if (!(buckets && hasBucket) && !(objects && hasObjects))
       throw new WireError("MalformedPolicy", "Action does not apply to any resource(s) in statement");
   }
 }
@@ -92,8 +92,3 @@ function reaches(source: string, whole: string): boolean {
   const star = source.search(/[*?$]/);
   return star >= 0 && whole.startsWith(source.slice(0, star));
 }
-
-function isOfObject(action: string): boolean {
-  return /(Object|ObjectVersion|Multipart|BypassGovernance|Replicate)/i.test(action) && !BUCKET_ACTIONS.test(action);
-}
-const BUCKET_ACTIONS = /(Bucket|ObjectLockConfiguration)/i;

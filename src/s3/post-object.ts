@@ -8,6 +8,7 @@ import { putObject as put } from "../object/put-object.ts";
 import type { HttpRequest } from "../sys/http.ts";
 import { tagsFrom } from "./bucket-operations.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
+import { S3_ERRORS } from "./errors.ts";
 import { encryptionHeaders } from "./encryption-headers.ts";
 import { type Form, formBoundary, openForm } from "./form-data.ts";
 import { checkTags, checksumHeaders, conditionsFrom, encodeTags, newMetadata, quoted } from "./headers.ts";
@@ -43,9 +44,9 @@ export interface PostedForm {
 
 /** The body is read up to the file. */
 export async function asPut(request: HttpRequest, bucket: string): Promise<PostedForm> {
-  const boundary = formBoundary(request.headers.get("content-type"));
-  if (boundary === null)
-    throw new WireError("MethodNotAllowed", "The specified method is not allowed against this resource.");
+  const type = request.headers.get("content-type");
+  const boundary = formBoundary(type);
+  if (boundary === null) throw notAForm(type ?? "");
   if (request.headers.has("authorization"))
     throw new WireError("InvalidRequest", "A form is authenticated by its policy alone.");
   const length = request.headers.get("content-length");
@@ -61,6 +62,12 @@ export async function asPut(request: HttpRequest, bucket: string): Promise<Poste
   const policy = policyText === undefined ? null : parsePostPolicy(policyText);
   const file = await measured(form, Number(length), policy);
   return { request: requestOf(request, headersOf(request.headers, fields), file), key, fields, policy, file };
+}
+
+/** What a POST to a bucket is that has another type of content, or none. */
+function notAForm(type: string): WireError {
+  const code = /^multipart\/form-data\b/i.test(type) ? "MalformedPOSTRequest" : "MethodNotAllowed";
+  return new WireError(code, S3_ERRORS[code].message);
 }
 
 /** The file with its size, or the greatest that it can have: the size is in no header of a form. */
@@ -94,9 +101,15 @@ function withinRange(file: ByteSource, policy: PostPolicy | null): ByteSource {
       const chunk = await file.next();
       bytes += chunk?.length ?? 0;
       if (bytes > range.max)
-        throw new WireError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
+        throw new WireError("EntityTooLarge", S3_ERRORS.EntityTooLarge.message, {
+          proposedSize: bytes,
+          maxSizeAllowed: range.max,
+        });
       if (chunk === null && bytes < range.min)
-        throw new WireError("EntityTooSmall", "Your proposed upload is smaller than the minimum allowed object size.");
+        throw new WireError("EntityTooSmall", S3_ERRORS.EntityTooSmall.message, {
+          proposedSize: bytes,
+          minSizeAllowed: range.min,
+        });
       return chunk;
     },
   };

@@ -17,8 +17,7 @@ import type { Call } from "./call.ts";
 import { checksumNameFrom } from "./headers.ts";
 import { WireError } from "./wire-error.ts";
 
-/** Of the algorithms that newer clients offer. */
-const UNKNOWN_CHECKSUM = /^x-amz-checksum-(?:md5|sha512|xxhash(?:3|64|128))$/;
+const CHECKSUM_HEADER = /^x-amz-checksum-(?!algorithm$|mode$|type$)/;
 
 interface Declared {
   readonly algorithm: ChecksumAlgorithm;
@@ -54,13 +53,18 @@ export function requestBody(
       (declared === null ? 0 : declared.algorithm.flag),
     next: () => raw.next(),
     verify(digests) {
-      if (sha256 !== null && Buffer.from(digests.sha256).toString("hex") !== sha256)
+      const computedSha256 = sha256 === null ? null : Buffer.from(digests.sha256).toString("hex");
+      if (computedSha256 !== sha256)
         throw new WireError(
           "XAmzContentSHA256Mismatch",
           "The provided 'x-amz-content-sha256' header does not match what was computed.",
+          { clientSha256: sha256, computedSha256 },
         );
       if (md5 !== null && !md5.equals(digests.md5))
-        throw new WireError("BadDigest", "The Content-MD5 you specified did not match what we received.");
+        throw new WireError("BadDigest", "The Content-MD5 you specified did not match what we received.", {
+          expectedDigest: md5.toString("hex"),
+          calculatedDigest: Buffer.from(digests.md5).toString("base64"),
+        });
       if (declared === null) return;
       value ??= raw.trailers?.get(declared.algorithm.header) ?? null;
       if (value === null) throw new WireError("BadRequest", "The announced checksum trailer is missing.");
@@ -120,10 +124,11 @@ export function declaredChecksum(call: Call): Declared | null {
   return found[0] ?? null;
 }
 
-/** A checksum that cannot be verified must not pass for one that was: MD5, SHA512 and the XXHASHes are not there yet. */
+/** A checksum that cannot be verified must not pass for one that was: MD5, SHA512 and the XXHASHes of newer clients, and any other. */
 function refuseUnknownChecksums(headers: ReadonlyMap<string, string>): void {
   for (const name of [...headers.keys(), ...announcedTrailers(headers.get("x-amz-trailer"))])
-    if (UNKNOWN_CHECKSUM.test(name)) checksumNameFrom(name.slice("x-amz-checksum-".length));
+    if (CHECKSUM_HEADER.test(name) && checksumAlgorithmOfHeader(name) === undefined)
+      checksumNameFrom(name.slice("x-amz-checksum-".length));
 }
 
 export function announcedTrailers(header: string | undefined): string[] {
@@ -147,7 +152,7 @@ export function contentMd5(header: string | undefined): Buffer | null {
   if (header === undefined) return null;
   const raw = Buffer.from(header, "base64");
   if (raw.length !== 16 || raw.toString("base64") !== header)
-    throw new WireError("InvalidDigest", "The Content-Md5 you specified is not valid.");
+    throw new WireError("InvalidDigest", "The Content-Md5 you specified is not valid.", { contentMd5: header });
   return raw;
 }
 

@@ -37,39 +37,64 @@ export interface SignedParts {
 export function parseAuthorization(value: string): Authorization {
   const rest = value.slice("AWS4-HMAC-SHA256".length).replaceAll(" ", "");
   const fields = rest.split(",");
-  const [credential, signedHeaders, signature] = fields;
-  if (
-    fields.length !== 3 ||
-    !credential?.startsWith("Credential=") ||
-    !signedHeaders?.startsWith("SignedHeaders=") ||
-    !signature?.startsWith(SIGNATURE)
-  ) {
-    throw new WireError(
+  if (fields.length !== 3)
+    throw malformedCredential(
       "AuthorizationHeaderMalformed",
-      "The authorization header needs Credential, SignedHeaders and Signature.",
+      "the authorization header requires three components: Credential, SignedHeaders, and Signature.",
     );
-  }
+  const [credential, signedHeaders, signature] = ["Credential", "SignedHeaders", "Signature"].map((name, i) =>
+    componentOf(fields[i] as string, name),
+  ) as [string, string, string];
   return {
-    ...parseCredential(credential.slice(11), "AuthorizationHeaderMalformed"),
-    signedHeaders: signedHeaders.slice(14).split(";"),
-    signature: signature.slice(SIGNATURE.length),
+    ...parseCredential(credential, "AuthorizationHeaderMalformed"),
+    signedHeaders: signedHeaders.split(";"),
+    signature,
   };
 }
 
-export function parseCredential(
-  text: string,
-  code: "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError",
-): Scope {
+/** What follows `name=`. */
+function componentOf(field: string, name: string): string {
+  const equals = field.indexOf("=");
+  if (equals >= 0 && field.slice(0, equals) === name) return field.slice(equals + 1);
+  throw malformedCredential(
+    "AuthorizationHeaderMalformed",
+    equals < 0 ? `the authorization component "${field}" is malformed.` : `missing ${name}.`,
+  );
+}
+
+const WHERE: Readonly<Record<CredentialError, string>> = {
+  AuthorizationHeaderMalformed: "The authorization header is malformed; ",
+  AuthorizationQueryParametersError: "Error parsing the X-Amz-Credential parameter; ",
+  InvalidArgument: "",
+};
+export function malformedCredential(
+  code: CredentialError,
+  what: string,
+  detail: Readonly<Record<string, string>> = {},
+): WireError {
+  return new WireError(code, WHERE[code] + what, detail);
+}
+
+/** What a bad credential is called in a header, in a query, in a form. */
+export type CredentialError = "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError" | "InvalidArgument";
+
+export function parseCredential(text: string, code: CredentialError): Scope {
   const parts = text.split("/");
   if (parts.length < 5)
-    throw new WireError(code, "The credential is not of the form AccessKey/yyyymmdd/region/service/aws4_request.");
-  const [day, region, service, end] = parts.slice(-4) as [string, string, string, string];
-  if (!/^\d{8}$/.test(day) || end !== "aws4_request" || (service !== "s3" && service !== "sts")) {
-    throw new WireError(
+    throw malformedCredential(
       code,
-      "The credential's scope is malformed; the service is s3 and the terminator aws4_request.",
+      'the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".',
     );
-  }
+  const [day, region, service, end] = parts.slice(-4) as [string, string, string, string];
+  if (end !== "aws4_request")
+    throw malformedCredential(code, `incorrect terminal "${end}". This endpoint uses "aws4_request".`);
+  if (service !== "s3" && service !== "sts")
+    throw malformedCredential(code, `incorrect service "${service}". This endpoint belongs to "s3".`);
+  if (!/^\d{8}$/.test(day))
+    throw malformedCredential(
+      code,
+      `incorrect date format "${day}". This date in the credential must be in the format "yyyyMMdd".`,
+    );
   return { accessKey: parts.slice(0, -4).join("/"), day, region, service };
 }
 
@@ -107,9 +132,11 @@ export function scopeText(scope: Scope): string {
 
 /** Hex signature of a request at an ISO basic date. */
 export function signRequest(parts: SignedParts, scope: Scope, date: string, key: Buffer): string {
-  const canonical = canonicalRequest(parts);
-  const toSign = `AWS4-HMAC-SHA256\n${date}\n${scopeText(scope)}\n${sha256Hex(Buffer.from(canonical, "latin1"))}`;
-  return hmacHex(key, toSign);
+  return hmacHex(key, stringToSign(canonicalRequest(parts), scope, date));
+}
+
+export function stringToSign(canonical: string, scope: Scope, date: string): string {
+  return `AWS4-HMAC-SHA256\n${date}\n${scopeText(scope)}\n${sha256Hex(Buffer.from(canonical, "latin1"))}`;
 }
 
 export function canonicalRequest(parts: SignedParts): string {

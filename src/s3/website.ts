@@ -8,6 +8,7 @@ import { locationOf, parseStoredWebsite, routeOf, type Website, type WebsiteRedi
 import type { ObjectContext } from "../object/context.ts";
 import { ObjectError } from "../object/errors.ts";
 import { openObject } from "../object/get-object.ts";
+import { REDIRECT_LOCATION_KEY } from "../object/version-info.ts";
 import type { HeaderList, HttpRequest, HttpResponder } from "../sys/http.ts";
 import type { Call } from "./call.ts";
 import { errorCodeOf, errorStatusOf } from "./error-reply.ts";
@@ -47,7 +48,13 @@ export async function serveWebsite(visit: Visit): Promise<number> {
     return "redirect" in early ? await redirect(visit, early.redirect, early.prefix) : await redirect(visit, early, "");
   const isFolder = visit.key === "" || visit.key.endsWith("/");
   try {
-    const call = await visit.callFor(isFolder ? `${visit.key}${site.index}` : visit.key);
+    const key = isFolder ? `${visit.key}${site.index}` : visit.key;
+    const location = await redirectOf(visit, key);
+    if (location !== null) {
+      await visit.response.send(301, [["Location", location], ...visit.commonHeaders], "");
+      return 301;
+    }
+    const call = await visit.callFor(key);
     await (method === "HEAD" ? headObject(call) : getObject(call));
     return 200;
   } catch (error) {
@@ -92,6 +99,12 @@ async function canRead(visit: Visit, key: string): Promise<boolean> {
     if (error instanceof OperatingError && errorStatusOf(errorCodeOf(error)) < 500) return false;
     throw error;
   }
+}
+
+/** Where the object itself sends its visitors; null = nowhere. */
+async function redirectOf(visit: Visit, key: string): Promise<string | null> {
+  await using opened = await open(visit, key);
+  return opened.info.metadata.get(REDIRECT_LOCATION_KEY) ?? null;
 }
 
 async function open(visit: Visit, key: string): Promise<Awaited<ReturnType<typeof openObject>>> {

@@ -118,6 +118,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
     if (message.headers["content-length"] === "0") reply.writeContinue();
     onRequest(message, reply);
   });
+  server.on("connect", (_message, socket) => {
+    socket.end("HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"); // this is no proxy
+  });
   server.setTimeout(0); // a body may pause for long while others have the drives; bodyIdleMs is the limit
   const tls = options.tls === null ? null : tlsListener(server, options.tls, options.clientAuthorities);
   const listenPlain = (): Promise<number> =>

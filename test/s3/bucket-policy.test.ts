@@ -123,6 +123,14 @@ test("tags in a document are the request's too", async () => {
   expect((await tagging("open")).status).toBe(200);
 });
 
+test("patterns may stand for actions of both, where both are meant", async () => {
+  for (const action of ["*", "s3:*", "s3:Get*", "S3:getobject", "s3:List*", "s3:???Object"])
+    expect([action, (await put(allow(action, "/*"))).status]).toEqual([action, 204]);
+  for (const action of ["*", "s3:*", "s3:Get*", "s3:*Bucket*", "s3:PutEncryptionConfiguration", "s3:GetBucketCors"])
+    expect([action, (await put(allow(action, ""))).status]).toEqual([action, 204]);
+  await s3.call("DELETE", "/bucket", { query: "policy" });
+});
+
 test("root may do everything, whatever a policy denies", async () => {
   await put({ ...allow("s3:*", "/*"), Effect: "Deny" });
   expect((await s3.call("GET", "/bucket/home/k")).status).toBe(200);
@@ -135,6 +143,10 @@ test.each([
   ["a name that begins like the bucket's", policyOf(allow("s3:GetObject", "2/*")), "MalformedPolicy"],
   ["an object's action on the bucket", policyOf(allow("s3:GetObject", "")), "MalformedPolicy"],
   ["the bucket's action on objects", policyOf(allow("s3:ListBucket", "/*")), "MalformedPolicy"],
+  ["objects' actions, by a pattern, on the bucket", policyOf(allow("s3:Abort*", "")), "MalformedPolicy"],
+  ["the bucket's actions, by a pattern, on objects", policyOf(allow("s3:GetBucket*", "/*")), "MalformedPolicy"],
+  ["an action that is none", policyOf({ ...allow("s3:DeleteObjects", "/*"), Effect: "Deny" }), "MalformedPolicy"],
+  ["a pattern of no action", policyOf(allow("s3:Get?", "/*")), "MalformedPolicy"],
   ["an action of the server", policyOf(allow("admin:CreateUser", "/*")), "MalformedPolicy"],
   ["no principal", policyOf({ ...allow("s3:GetObject", "/*"), Principal: undefined }), "MalformedPolicy"],
   ["a long one", policyOf(allow("s3:GetObject", `/${"a".repeat(20_480)}`)), "PolicyTooLarge"],

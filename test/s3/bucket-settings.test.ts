@@ -82,19 +82,36 @@ test("a website document is set, shown and removed", async () => {
   expect((await s3.call("GET", "/bucket", { query: "website" })).status).toBe(404);
 });
 
-test.each([
-  site(""),
-  site("<IndexDocument><Suffix>a/b</Suffix></IndexDocument>"),
-  site(`${INDEX}<ErrorDocument/>`),
-  site(`${INDEX}<RedirectAllRequestsTo><HostName>a</HostName></RedirectAllRequestsTo>`),
-  site("<RedirectAllRequestsTo><HostName>a b</HostName></RedirectAllRequestsTo>"),
-  site(`${INDEX}${routing("<Redirect><HttpRedirectCode>200</HttpRedirectCode></Redirect>")}`),
-  site(`${INDEX}${routing("<Condition/><Redirect/>")}`),
+const redirecting = (inner: string): string => site(`${INDEX}${routing(`<Redirect>${inner}</Redirect>`)}`);
+const onError = (status: string): string =>
   site(
-    `${INDEX}${routing("<Redirect><ReplaceKeyWith>a</ReplaceKeyWith><ReplaceKeyPrefixWith>b</ReplaceKeyPrefixWith></Redirect>")}`,
-  ),
-])("the website document %s is refused", async (document) => {
-  expect((await put("website", document)).code).toBe("MalformedXML");
+    `${INDEX}${routing(`<Condition><HttpErrorCodeReturnedEquals>${status}</HttpErrorCodeReturnedEquals></Condition><Redirect><ReplaceKeyWith>a</ReplaceKeyWith></Redirect>`)}`,
+  );
+test.each([
+  [site(""), "MalformedXML"],
+  [site("<IndexDocument><Suffix>a/b</Suffix></IndexDocument>"), "InvalidArgument"],
+  [site("<IndexDocument><Suffix></Suffix></IndexDocument>"), "InvalidArgument"],
+  [site(`${INDEX}<ErrorDocument/>`), "InvalidArgument"],
+  [site(`${INDEX}<RedirectAllRequestsTo><HostName>a</HostName></RedirectAllRequestsTo>`), "MalformedXML"],
+  [site("<RedirectAllRequestsTo><HostName>a b</HostName></RedirectAllRequestsTo>"), "MalformedXML"],
+  [redirecting("<HttpRedirectCode>200</HttpRedirectCode>"), "InvalidRequest"],
+  [redirecting("<HttpRedirectCode>300</HttpRedirectCode>"), "InvalidRequest"],
+  [redirecting("<HttpRedirectCode>3xx</HttpRedirectCode>"), "MalformedXML"],
+  [redirecting("<Protocol>ftp</Protocol>"), "InvalidRequest"],
+  [redirecting(""), "MalformedXML"],
+  [onError("399"), "InvalidRequest"],
+  [onError("506"), "InvalidRequest"],
+  [onError("4xx"), "MalformedXML"],
+  [site(`${INDEX}${routing("<Condition/><Redirect/>")}`), "MalformedXML"],
+  [redirecting("<ReplaceKeyWith>a</ReplaceKeyWith><ReplaceKeyPrefixWith>b</ReplaceKeyPrefixWith>"), "InvalidRequest"],
+  [
+    site(
+      `${INDEX}<RoutingRules>${"<RoutingRule><Redirect><ReplaceKeyWith>a</ReplaceKeyWith></Redirect></RoutingRule>".repeat(51)}</RoutingRules>`,
+    ),
+    "InvalidRequest",
+  ],
+])("the website document %s is refused as %s", async (document, code) => {
+  expect((await put("website", document)).code).toBe(code);
 });
 
 test("a feature that is off may be switched off, and not on", async () => {

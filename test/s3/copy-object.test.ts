@@ -47,6 +47,11 @@ test("REPLACE takes metadata and tags from the request, and only those", async (
     expect((await copy("/bucket/bad", "/bucket/source", { [name]: "MERGE" })).code).toBe("InvalidArgument");
 });
 
+test("metadata that is too large is refused, asked for or not", async () => {
+  const answer = await copy("/bucket/large", "/bucket/source", { "x-amz-meta-a": "x".repeat(2048) });
+  expect([answer.status, answer.code]).toEqual([400, "MetadataTooLarge"]);
+});
+
 test("a copy onto itself must change something", async () => {
   const same = await copy("/bucket/source", "/bucket/source");
   expect([same.status, same.code]).toEqual([400, "InvalidRequest"]);

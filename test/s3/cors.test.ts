@@ -49,12 +49,18 @@ test.each([
   [rule("<AllowedOrigin>*</AllowedOrigin><AllowedMethod>PATCH</AllowedMethod>"), "InvalidRequest"],
   [rule("<AllowedOrigin>*a*</AllowedOrigin><AllowedMethod>GET</AllowedMethod>"), "InvalidRequest"],
   [rule(`${GET_ANY}<AllowedHeader>**</AllowedHeader>`), "InvalidRequest"],
+  [rule(`${GET_ANY}<AllowedHeader>x-(custom)</AllowedHeader>`), "InvalidRequest"],
   [rule(`${GET_ANY}<ExposeHeader>a&#10;b: c</ExposeHeader>`), "InvalidRequest"],
   [rule(`${GET_ANY}<MaxAgeSeconds>soon</MaxAgeSeconds>`), "MalformedXML"],
   ["<Other/>", "MalformedXML"],
 ])("the document %s is refused with %s", async (body, code) => {
   const answer = await set(body);
   expect([answer.status, answer.code]).toEqual([400, code]);
+});
+
+test("a negative age is taken, as on AWS", async () => {
+  expect((await set(rule(`${GET_ANY}<MaxAgeSeconds>-1</MaxAgeSeconds>`))).status).toBe(200);
+  expect((await ask("/bucket", "http://page", "GET")).headers.get("access-control-max-age")).toBe("-1");
 });
 
 test("a preflight gets the first rule that fits its origin, method and headers, or a refusal", async () => {
@@ -77,6 +83,15 @@ test("a preflight gets the first rule that fits its origin, method and headers, 
   ] as const) {
     const refused = await ask("/bucket/k", origin, method, headers);
     expect([...allowed(refused), refused.code]).toEqual([403, undefined, undefined, "AccessForbidden"]);
+  }
+  for (const [method, headers] of [
+    ["get", ""],
+    ["PATCH", ""],
+    ["GET", "a b"],
+    ["GET", "x-(custom)"],
+  ] as const) {
+    const refused = await ask("/bucket/k", "http://other", method, headers);
+    expect([method, headers, refused.status, refused.code]).toEqual([method, headers, 400, "BadRequest"]);
   }
   for (const headers of [{}, { origin: "http://other" }, { "access-control-request-method": "GET" }])
     expect((await s3.call("OPTIONS", "/bucket", { anonymous: true, headers })).status).toBe(400);

@@ -1,6 +1,6 @@
 /** CreateBucket over HTTP. Source: s3-api.md §1.3, §1.6. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { startServer, type S3Server } from "./server.ts";
+import { startServer, type S3Server, texts } from "./server.ts";
 
 let s3: S3Server;
 beforeAll(async () => {
@@ -33,6 +33,32 @@ test("in us-east-1 an owner may create a bucket again, as on AWS, and it stays a
   } finally {
     await east.stop();
   }
+});
+
+test("a bucket is created with the tags that the document names, or not at all", async () => {
+  const create = (bucket: string, tags: readonly (readonly [string, string])[]) => {
+    const inner = tags.map(([k, v]) => `<Tag><Key>${k}</Key><Value>${v}</Value></Tag>`).join("");
+    const body = `<CreateBucketConfiguration><Tags>${inner}</Tags></CreateBucketConfiguration>`;
+    return s3.call("PUT", `/${bucket}`, { body });
+  };
+  expect((await create("tagged", [["team", "a"]])).status).toBe(200);
+  const read = (await s3.call("GET", "/tagged", { query: "tagging" })).text;
+  expect([texts(read, "Key"), texts(read, "Value")]).toEqual([["team"], ["a"]]);
+  const many = Array.from({ length: 51 }, (_, i) => [`k${i}`, "v"] as const);
+  for (const [tags, code] of [
+    [[["a!", "v"]], "InvalidTag"],
+    [[["k", "v".repeat(257)]], "InvalidTag"],
+    [
+      [
+        ["k", "1"],
+        ["k", "2"],
+      ],
+      "InvalidTag",
+    ],
+    [many, "BadRequest"],
+  ] as const)
+    expect((await create("badly-tagged", tags)).code).toBe(code);
+  expect((await s3.call("HEAD", "/badly-tagged")).status).toBe(404);
 });
 
 test("of many that create one bucket at once exactly one succeeds", async () => {

@@ -34,6 +34,7 @@ test.each([
   ["bytes=-", 200, CONTENT, undefined],
   ["bytes=a-b", 200, CONTENT, undefined],
   ["lines=0-3", 200, CONTENT, undefined],
+  ["bytes=5-2", 200, CONTENT, undefined],
 ] as const)("%s answers %d", async (range, status, text, contentRange) => {
   const answer = await s3.call("GET", "/bucket/k", { headers: { range } });
   expect([answer.status, answer.text, answer.headers.get("content-range")]).toEqual([status, text, contentRange]);
@@ -44,7 +45,7 @@ test.each([
 });
 
 test("ranges that hold nothing are not satisfiable, and say how long the object is", async () => {
-  for (const range of ["bytes=10-", "bytes=100-200", "bytes=-0", "bytes=5-2"]) {
+  for (const range of ["bytes=10-", "bytes=100-200", "bytes=-0"]) {
     const answer = await s3.call("GET", "/bucket/k", { headers: { range } });
     expect([range, answer.status, answer.code]).toEqual([range, 416, "InvalidRange"]);
     expect(texts(answer.text, "ActualObjectSize")).toEqual(["10"]);
@@ -94,7 +95,8 @@ test("a plain object is its own first part; numbers that are none, and parts wit
   const whole = await s3.call("GET", "/bucket/k", { query: "partNumber=1" });
   expect([whole.status, whole.text, whole.headers.get("x-amz-mp-parts-count")]).toEqual([206, CONTENT, undefined]);
   for (const number of ["0", "-1", "x", "10001", "1e3"])
-    expect((await s3.call("GET", "/bucket/k", { query: `partNumber=${number}` })).code).toBe("InvalidArgument");
+    for (const key of ["k", "missing"])
+      expect((await s3.call("GET", `/bucket/${key}`, { query: `partNumber=${number}` })).code).toBe("InvalidArgument");
   const both = await s3.call("GET", "/bucket/k", { query: "partNumber=1", headers: { range: "bytes=0-1" } });
   expect([both.status, both.code]).toEqual([400, "InvalidRequest"]);
 });
@@ -117,6 +119,20 @@ test("response-* parameters replace headers, in any language, and can smuggle no
     expect((await s3.call("GET", "/bucket/k", { query: `response-content-type=${value}` })).code).toBe(
       "InvalidArgument",
     );
+});
+
+test("an anonymous link cannot replace headers", async () => {
+  await s3.call("PUT", "/open");
+  await s3.call("PUT", "/open/k", { body: CONTENT });
+  const statement = { Effect: "Allow", Principal: "*", Action: "s3:GetObject", Resource: "arn:aws:s3:::open/*" };
+  const body = JSON.stringify({ Version: "2012-10-17", Statement: [statement] });
+  expect((await s3.call("PUT", "/open", { query: "policy", body })).status).toBe(204);
+  expect((await s3.call("GET", "/open/k", { anonymous: true })).text).toBe(CONTENT);
+  for (const method of ["GET", "HEAD"]) {
+    const query = "response-content-type=text%2Fhtml";
+    const answer = await s3.call(method, "/open/k", { anonymous: true, query });
+    expect([method, answer.status, answer.code]).toEqual([method, 400, "InvalidRequest"]);
+  }
 });
 
 test("versions are read by their id, and delete markers say what they are", async () => {

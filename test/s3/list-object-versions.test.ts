@@ -46,6 +46,14 @@ test("versions come by key, newest first, markers among them, one latest for eac
   expect(text).toContain("<KeyMarker></KeyMarker>");
 });
 
+test("versions show their checksum's algorithm and type", async () => {
+  const headers = { "x-amz-checksum-crc32": "jNwWgw==" }; // of "x"
+  await s3.call("PUT", "/summed");
+  expect((await s3.call("PUT", "/summed/k", { body: "x", headers })).status).toBe(200);
+  const { text } = await s3.call("GET", "/summed", { query: "versions" });
+  expect([texts(text, "ChecksumAlgorithm"), texts(text, "ChecksumType")]).toEqual([["CRC32"], ["FULL_OBJECT"]]);
+});
+
 test("pages of every size give each version once, also inside a key", async () => {
   const wanted = entriesOf(await list(""));
   for (const size of [1, 2, 3, 4, 7]) {

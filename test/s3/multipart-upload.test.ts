@@ -110,9 +110,33 @@ test("a list that is not the upload's is refused, and the upload goes on", async
     "<CompleteMultipartUpload>",
     "<Other/>",
     "<CompleteMultipartUpload><Part/></CompleteMultipartUpload>",
+    "<CompleteMultipartUpload><Part><PartNumber>2</PartNumber></Part></CompleteMultipartUpload>",
   ])
     expect((await s3.call("POST", "/bucket/list", { query: `uploadId=${id}`, body })).code).toBe("MalformedXML");
+  const sums = "<ChecksumCRC32>AAAAAA==</ChecksumCRC32><ChecksumCRC32C>AAAAAA==</ChecksumCRC32C>";
+  expect(await code([{ number: 2, etag: two, extra: sums }])).toEqual([400, "InvalidArgument"]);
   expect(await code([{ number: 2, etag: two }])).toEqual([200, undefined]);
+});
+
+test("of completes and aborts at once the first decides, and no drive is blamed", async () => {
+  for (let round = 0; round < 3; round += 1) {
+    const path = `/bucket/raced-${round}`;
+    const id = await beginUpload(s3, path);
+    const etag = (await upload(path, id, 1, "part")).headers.get("etag") ?? "";
+    const answers = await Promise.all([
+      ...Array.from({ length: 5 }, () => complete(path, id, [{ number: 1, etag }])),
+      ...Array.from({ length: 3 }, () => s3.call("DELETE", path, { query: `uploadId=${id}` })),
+      ...Array.from({ length: 3 }, () => upload(path, id, 2, filled(1))),
+    ]);
+    const statuses = answers.map((a) => a.status);
+    expect([statuses.filter((s) => s >= 500), statuses.slice(5, 8).filter((s) => s === 204).length <= 1]).toEqual([
+      [],
+      true,
+    ]);
+    const done = new Set(statuses.slice(0, 5));
+    expect([...done].length).toBe(1);
+    expect((await s3.call("GET", path)).status).toBe(done.has(200) ? 200 : 404);
+  }
 });
 
 test("conditions and a stated size are judged when the upload is completed", async () => {
@@ -162,11 +186,14 @@ test("part numbers run from 1 to 10000; a wrong digest keeps the part out", asyn
 
 test("half of a part request is no request for the object", async () => {
   await s3.call("PUT", "/bucket/half", { body: "safe" });
-  for (const query of ["uploadId=x", "partNumber=1"]) {
-    expect((await s3.call("PUT", "/bucket/half", { query, body: "lost" })).status).toBe(501);
+  for (const [query, status] of [
+    ["uploadId=x", 405],
+    ["partNumber=1", 400],
+  ] as const) {
+    expect((await s3.call("PUT", "/bucket/half", { query, body: "lost" })).status).toBe(status);
     expect(
       (await s3.call("PUT", "/bucket/half", { query, headers: { "x-amz-copy-source": "/bucket/cond" } })).status,
-    ).toBe(501);
+    ).toBe(status);
   }
   expect((await s3.call("DELETE", "/bucket/half", { query: "partNumber=1" })).status).toBe(501);
   expect((await s3.call("GET", "/bucket/half")).text).toBe("safe");

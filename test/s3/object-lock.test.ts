@@ -166,6 +166,8 @@ test("a bucket without object lock takes neither retention nor hold", async () =
     await s3.call("POST", "/plain/new", { query: "uploads", headers: { "x-amz-object-lock-legal-hold": "ON" } }),
   ];
   expect(answers.map((a) => [a.status, a.code])).toEqual(answers.map(() => [400, "InvalidRequest"]));
+  for (const query of ["retention", "legal-hold"])
+    expect((await s3.call("GET", "/plain/absent", { query })).code).toBe("NoSuchKey");
 });
 
 test("DeleteObjects says which version is locked and removes the others", async () => {

@@ -69,7 +69,10 @@ test("settings that every bucket has are empty documents", async () => {
 });
 
 test("sub-resources of an object never read, write or remove the object", async () => {
-  for (const query of ["torrent", "uploads", "select", "restore"]) {
+  expect((await s3.call("GET", "/bucket/k", { query: "uploads" })).code).toBe("InvalidRequest");
+  expect((await s3.call("PUT", "/bucket/k", { query: "partNumber=1", body: "lost" })).code).toBe("InvalidArgument");
+  expect(await statusOf("PUT", "/bucket/k", "uploadId=x", "lost")).toBe(405);
+  for (const query of ["torrent", "select", "restore"]) {
     const answer = await s3.call("GET", "/bucket/k", { query });
     expect([query, answer.status, answer.text.includes("content")]).toEqual([query, 501, false]);
   }

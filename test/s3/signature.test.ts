@@ -103,13 +103,26 @@ test("two ways of signing at once, and ways that are none, are refused", async (
   expect((await get("Basic YTpi")).code).toBe("InvalidRequest");
   expect([(await get("Bearer abc")).status, (await get("Bearer abc")).code]).toEqual([403, "AccessDenied"]);
   expect((await get("AWS key:signature")).code).toBe("AccessDenied");
-  for (const junk of [
-    "AWS4-HMAC-SHA256",
-    "AWS4-HMAC-SHA256 junk",
-    "AWS4-HMAC-SHA256 Credential=a, SignedHeaders=host, Signature=b",
-    "AWS4-HMAC-SHA256 Credential=a/20260101/r/ec2/aws4_request, SignedHeaders=host, Signature=b",
-  ])
-    expect([junk, (await get(junk)).code]).toEqual([junk, "AuthorizationHeaderMalformed"]);
+  const rest = "SignedHeaders=host, Signature=b";
+  for (const [junk, words] of [
+    ["", "three components"],
+    [" junk", "three components"],
+    [" junk, SignedHeaders=host, Signature=b", "junk"],
+    [" Other=a, SignedHeaders=host, Signature=b", "missing Credential"],
+    [" Credential=a/20260101/r/s3/aws4_request, Other=host, Signature=b", "missing SignedHeaders"],
+    [" Credential=a/20260101/r/s3/aws4_request, SignedHeaders=host, Other=b", "missing Signature"],
+    [` Credential=a, ${rest}`, "YYYYMMDD"],
+    [` Credential=a/2026/r/s3/aws4_request, ${rest}`, "2026"],
+    [` Credential=a/20260101/r/ec2/aws4_request, ${rest}`, "ec2"],
+    [` Credential=a/20260101/r/s3/aws5_request, ${rest}`, "aws5_request"],
+  ] as const) {
+    const answer = await get(`AWS4-HMAC-SHA256${junk}`);
+    expect([junk, answer.code, texts(answer.text, "Message")[0]?.includes(words)]).toEqual([
+      junk,
+      "AuthorizationHeaderMalformed",
+      true,
+    ]);
+  }
 });
 
 test("odd characters in keys, queries and values are canonical on both sides", async () => {

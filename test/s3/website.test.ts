@@ -59,6 +59,31 @@ test("redirects are followed by rule, at once or after an error, and for a whole
   expect(seen(await visit("/any/thing", "moved"))).toEqual([301, "", "http://else.test/any/thing"]);
 });
 
+test("an object with a redirect location sends its visitors there, and a copy has its own", async () => {
+  const redirect = "x-amz-website-redirect-location";
+  const put = (key: string, location: string) =>
+    s3.call("PUT", `/pages/${key}`, { body: "x", headers: { [redirect]: location } });
+  expect((await put("gone.html", "/a.html")).status).toBe(200);
+  expect((await put("away.html", "https://else.test/?x=1")).status).toBe(200);
+  expect(seen(await visit("/gone.html"))).toEqual([301, "", "/a.html"]);
+  expect(seen(await visit("/away.html"))).toEqual([301, "", "https://else.test/?x=1"]);
+  const shown = async (key: string) => (await s3.call("HEAD", `/pages/${key}`)).headers.get(redirect);
+  expect(await shown("gone.html")).toBe("/a.html");
+  const copy = (headers: Record<string, string>) =>
+    s3.call("PUT", "/pages/copy.html", { headers: { "x-amz-copy-source": "/pages/gone.html", ...headers } });
+  expect([(await copy({})).status, await shown("copy.html")]).toEqual([200, undefined]);
+  expect([(await copy({ [redirect]: "/index.html" })).status, await shown("copy.html")]).toEqual([200, "/index.html"]);
+  for (const location of ["a.html", "ftp://else.test/", "/a b", `/${"x".repeat(2048)}`]) {
+    const refused = await put("bad.html", location);
+    expect([location.slice(0, 20), refused.status, refused.code]).toEqual([
+      location.slice(0, 20),
+      400,
+      "InvalidRedirectLocation",
+    ]);
+  }
+  expect((await s3.call("HEAD", "/pages/bad.html")).status).toBe(404);
+});
+
 test("a visitor may read what a policy lets him, and write nothing", async () => {
   expect((await visit("/", "pages", "GET", true)).status).toBe(403);
   expect((await visit("/a.html", "pages", "PUT")).status).toBe(405);
