@@ -114,7 +114,7 @@ export function demandAllowed(policy: PostPolicy, fields: ReadonlyMap<string, st
     named.add(field);
     const given = fields.get(field);
     const holds = given !== undefined && (kind === "eq" ? given === value : startsWith(field, given, value));
-    if (!holds) throw deny(`Policy Condition failed: [${kind}, $${field}]`);
+    if (!holds) throw deny(`Policy Condition failed: [${kind}, $${field}, ${value}]`);
   }
   for (const field of fields.keys())
     if (!named.has(field) && !FREE.has(field) && !FREE_PREFIXES.some((prefix) => field.startsWith(prefix)))
