@@ -4,6 +4,7 @@ import { listObjects, listVersions } from "../object/list-objects.ts";
 import type { ListedObject } from "../object/types.ts";
 import { type Call, type Reply, xmlReply } from "./call.ts";
 import { integerFrom, queryEscape } from "./headers.ts";
+import { listedMetadata } from "./listed-metadata.ts";
 import { bucketOwnerXml } from "./owners.ts";
 import { WireError } from "./wire-error.ts";
 import { xmlListing, type XmlNode } from "./xml.ts";
@@ -38,18 +39,24 @@ function encodeKey(text: string): string {
   return queryEscape(text).replaceAll("+", "%20").replaceAll("%2F", "/").replaceAll("%2A", "*");
 }
 
-function contents(page: readonly ListedObject[], common: Common, ownerXml: string): string {
+interface Beside {
+  readonly owner: string;
+  /** By the place in the page. */
+  readonly metadata: readonly string[];
+}
+
+function contents(page: readonly ListedObject[], common: Common, xml: Beside): string {
   const isoOf = isoDates();
   let out = "";
-  for (const { key, version } of page) {
+  for (const [i, { key, version }] of page.entries()) {
     const { checksum } = version;
     const checksumXml =
       checksum === null
         ? ""
         : `<ChecksumAlgorithm>${checksum.algorithm}</ChecksumAlgorithm><ChecksumType>${checksum.type}</ChecksumType>`;
     out += `<Contents><Key>${escapeXml(common.encode(key))}</Key>${shown(version, isoOf)}${checksumXml}${
-      ownerXml
-    }<StorageClass>${escapeXml(version.storageClass)}</StorageClass></Contents>`;
+      xml.owner
+    }<StorageClass>${escapeXml(version.storageClass)}</StorageClass>${xml.metadata[i] ?? ""}</Contents>`;
   }
   return out;
 }
@@ -107,7 +114,8 @@ export async function listObjectsV1(call: Call): Promise<Reply> {
         delimiterNode(common),
         ["IsTruncated", page.isTruncated],
       ],
-      contents(page.objects, common, await bucketOwnerXml(call)) + prefixes(common, page.commonPrefixes),
+      contents(page.objects, common, { owner: await bucketOwnerXml(call), metadata: [] }) +
+        prefixes(common, page.commonPrefixes),
       [common.encodingNode],
     ),
   );
@@ -127,7 +135,10 @@ export async function listObjectsV2(call: Call): Promise<Reply> {
     maxKeys: common.maxKeys,
     signal: call.request.signal,
   });
-  const owner = call.query.get("fetch-owner") === "true";
+  const xml: Beside = {
+    owner: call.query.get("fetch-owner") === "true" ? await bucketOwnerXml(call) : "",
+    metadata: await listedMetadata(call, page.objects),
+  };
   return xmlReply(
     200,
     xmlListing(
@@ -143,7 +154,7 @@ export async function listObjectsV2(call: Call): Promise<Reply> {
         delimiterNode(common),
         ["IsTruncated", page.isTruncated],
       ],
-      contents(page.objects, common, owner ? await bucketOwnerXml(call) : "") + prefixes(common, page.commonPrefixes),
+      contents(page.objects, common, xml) + prefixes(common, page.commonPrefixes),
       [common.encodingNode],
     ),
   );
@@ -172,6 +183,7 @@ export async function listObjectVersions(call: Call): Promise<Reply> {
     maxKeys: common.maxKeys,
     signal: call.request.signal,
   });
+  const xml: Beside = { owner: await bucketOwnerXml(call), metadata: await listedMetadata(call, page.versions) };
   return xmlReply(
     200,
     xmlListing(
@@ -187,20 +199,20 @@ export async function listObjectVersions(call: Call): Promise<Reply> {
         delimiterNode(common),
         ["IsTruncated", page.isTruncated],
       ],
-      versions(page.versions, common, await bucketOwnerXml(call)) + prefixes(common, page.commonPrefixes),
+      versions(page.versions, common, xml) + prefixes(common, page.commonPrefixes),
       [common.encodingNode],
     ),
   );
 }
 
-function versions(page: readonly ListedObject[], common: Common, ownerXml: string): string {
+function versions(page: readonly ListedObject[], common: Common, xml: Beside): string {
   const isoOf = isoDates();
   let out = "";
-  for (const { key, isLatest, version } of page) {
+  for (const [i, { key, isLatest, version }] of page.entries()) {
     const head = `<Key>${escapeXml(common.encode(key))}</Key><VersionId>${version.versionId}</VersionId><IsLatest>${isLatest}</IsLatest>`;
     out += version.isDeleteMarker
-      ? `<DeleteMarker>${head}<LastModified>${isoOf(version.modTimeMs)}</LastModified>${ownerXml}</DeleteMarker>`
-      : `<Version>${head}${shown(version, isoOf)}${ownerXml}<StorageClass>${escapeXml(version.storageClass)}</StorageClass></Version>`;
+      ? `<DeleteMarker>${head}<LastModified>${isoOf(version.modTimeMs)}</LastModified>${xml.owner}</DeleteMarker>`
+      : `<Version>${head}${shown(version, isoOf)}${xml.owner}<StorageClass>${escapeXml(version.storageClass)}</StorageClass>${xml.metadata[i] ?? ""}</Version>`;
   }
   return out;
 }

@@ -273,7 +273,7 @@ export async function deleteObjects(call: Call): Promise<Reply> {
   if (asked.length === 0 || asked.length > DELETE_KEYS_MAX)
     throw new WireError("MalformedXML", `Between 1 and ${DELETE_KEYS_MAX} keys may be deleted at once.`);
   await call.objects.buckets.get(call.bucket).then((bucket) => {
-    if (bucket === null) throw new ObjectError("NoSuchBucket", "The specified bucket does not exist.");
+    if (bucket === null) throw new ObjectError("NoSuchBucket", "The specified bucket does not exist");
   });
   const quiet = childText(root, "Quiet") === "true";
   const answers: (XmlNode | null)[] = new Array<XmlNode | null>(asked.length).fill(null);
