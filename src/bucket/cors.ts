@@ -20,7 +20,7 @@ export interface CorsRule {
   readonly id: string;
   readonly origins: readonly string[];
   readonly methods: readonly string[];
-  /** Lower case. */
+  /** As they were written; they match in any case. */
   readonly headers: readonly string[];
   readonly exposed: readonly string[];
   /** Seconds; null = not said. */
@@ -61,8 +61,7 @@ function ruleOf(element: XmlElement): CorsRule {
   if (age !== undefined && !/^-?\d{1,9}$/.test(age))
     // a negative one is AWS's too, and means 0 to a browser
     throw malformed("MaxAgeSeconds is not a number.");
-  const lower = headers.map((h) => h.toLowerCase());
-  return { id, origins, methods, headers: lower, exposed, maxAge: age === undefined ? null : Number(age) };
+  return { id, origins, methods, headers, exposed, maxAge: age === undefined ? null : Number(age) };
 }
 
 function isHeaderText(text: string): boolean {
@@ -107,7 +106,7 @@ export function matchCors(
   for (const rule of rules) {
     const pattern = rule.origins.find((p) => matches(p, origin));
     if (pattern === undefined || !rule.methods.includes(method)) continue;
-    if (headers.every((h) => rule.headers.some((p) => matches(p, h))))
+    if (headers.every((h) => rule.headers.some((p) => matches(p.toLowerCase(), h))))
       return { rule, allowOrigin: pattern === "*" ? "*" : origin };
   }
   return null;

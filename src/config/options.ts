@@ -337,6 +337,8 @@ const NOT_OPTIONS: readonly string[] = [
   "SHERD_COMPAT_DIR",
   "SHERD_COMPAT_ENDPOINT",
   "SHERD_COMPAT_MC",
+  "SHERD_COMPAT_MC_TESTS",
+  "SHERD_COMPAT_MINIO_GO",
 ];
 /** Kubernetes sets these in every container when a service is called "sherd". */
 const SERVICE_LINK = /^SHERD_(?:SERVICE|PORT)(?:_|$)/;

@@ -49,7 +49,7 @@ export async function deleteBucket(ctx: ObjectContext, name: string): Promise<vo
   if (outcome === "not-empty")
     throw new ObjectError("BucketNotEmpty", "The bucket you tried to delete is not empty.", { bucket: name });
   if (outcome === "missing")
-    throw new ObjectError("NoSuchBucket", "The specified bucket does not exist.", { bucket: name });
+    throw new ObjectError("NoSuchBucket", "The specified bucket does not exist", { bucket: name });
 }
 
 export async function getVersioning(ctx: ObjectContext, name: string): Promise<Versioning> {

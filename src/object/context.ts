@@ -56,6 +56,6 @@ function nameOf({ bucket, key, uploadId }: UploadName): string {
 export async function bucketOf(ctx: ObjectContext, name: string): Promise<Bucket> {
   checkBucketName(name);
   const bucket = await ctx.buckets.get(name);
-  if (bucket === null) throw new ObjectError("NoSuchBucket", "The specified bucket does not exist.", { bucket: name });
+  if (bucket === null) throw new ObjectError("NoSuchBucket", "The specified bucket does not exist", { bucket: name });
   return bucket;
 }

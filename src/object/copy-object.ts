@@ -185,6 +185,7 @@ function demandChange(request: CopyObjectRequest, info: VersionInfo): void {
     request.redirectLocation !== null ||
     request.source.versionId !== undefined ||
     request.encryption !== undefined ||
+    info.encryption?.kind === "SSE-C" || // its key is not kept by a copy that names none
     (request.storageClass !== null && request.storageClass !== info.storageClass);
   if (!changes) {
     throw new ObjectError(

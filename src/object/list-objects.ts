@@ -57,11 +57,12 @@ async function versionsPage(ctx: ObjectContext, request: ListVersionsRequest): P
   if (!isPrefix(request.prefix))
     return { versions: [], commonPrefixes: [], isTruncated: false, nextKeyMarker: "", nextVersionIdMarker: "" };
   const limit = Math.max(maxKeys, 0);
+  const inclusive = versionIdMarker !== "";
   const page = await ctx.store.list({
     ...request,
     after: keyMarker,
-    inclusive: versionIdMarker !== "",
-    limit,
+    inclusive,
+    limit: inclusive && limit > 0 ? limit + 1 : limit, // the marker's own key may have nothing left to show
     allVersions: true,
   });
   const versions: ListedObject[] = [];

@@ -11,6 +11,9 @@ import {
 } from "../object/buckets.ts";
 import { ROOT_ACCOUNT_ID } from "../iam/principal.ts";
 import { parseVersioning } from "../bucket/versioning.ts";
+import { bucketOf } from "../object/context.ts";
+import { deletePrefix } from "../object/delete-prefix.ts";
+import { hasObjectLock } from "../object/object-lock.ts";
 import { getTagging, putTagging } from "../object/tagging.ts";
 import { demandOwnBucket, ownOfNewBucket } from "./acl-operations.ts";
 import { demandTagging, visibleBuckets } from "./authorize.ts";
@@ -108,10 +111,21 @@ export async function headBucket(call: Call): Promise<Reply> {
 }
 
 export async function deleteBucket(call: Call): Promise<Reply> {
-  if (call.request.headers.get("x-minio-force-delete") === "true")
-    throw new WireError("NotImplemented", "Deleting a bucket with its contents is not implemented.");
+  if (call.request.headers.get("x-minio-force-delete") === "true") await empty(call);
   await remove(call.objects, call.bucket);
   return reply(204);
+}
+
+/** MinIO's extension, behind an action of its own: the contents go first. */
+async function empty(call: Call): Promise<void> {
+  const bucket = await bucketOf(call.objects, call.bucket);
+  if (hasObjectLock(bucket) || bucket.metadata.documents.replication.length > 0)
+    throw new WireError(
+      "MethodNotAllowed",
+      "A bucket with object lock or replication is not deleted with its contents.",
+    );
+  const { signal } = call.request;
+  await deletePrefix(call.objects, { bucket: call.bucket, key: "", signal, demand: () => Promise.resolve() });
 }
 
 export async function getBucketLocation(call: Call): Promise<Reply> {

@@ -97,8 +97,8 @@ export function preflight(request: HttpRequest, bucket: Bucket | null, global: r
   const found = asked.headers.length <= HEADERS_ASKED_MAX ? headersFor(asked, bucket, global) : [];
   if (found.length === 0)
     throw new WireError(
-      "AccessForbidden",
-      "CORSResponse: This CORS request is not allowed. This is usually because the evaluation of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.",
+      "AccessForbidden", // AWS's own text, to the letter
+      "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.",
     );
   const headers = [...found];
   if (asked.headers.length > 0) headers.push(["Access-Control-Allow-Headers", asked.headers.join(", ")]);

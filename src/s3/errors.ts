@@ -88,7 +88,7 @@ export const S3_ERRORS = {
   MissingContentLength: row(411, "You must provide the Content-Length HTTP header."),
   MissingContentMD5: row(400, "Missing required header for this request: Content-Md5 or a checksum."),
   MissingSecurityHeader: row(400, "Your request was missing a required header"),
-  NoSuchBucket: row(404, "The specified bucket does not exist."),
+  NoSuchBucket: row(404, "The specified bucket does not exist"),
   NoSuchBucketPolicy: row(404, "The bucket policy does not exist."),
   NoSuchCORSConfiguration: row(404, "The CORS configuration does not exist."),
   NoSuchKey: row(404, "The specified key does not exist."),

@@ -112,7 +112,7 @@ class FormReader {
     if (disposition === undefined || !/^[^:]*:\s*form-data\s*(;|$)/i.test(disposition))
       throw malformedForm("A part of the form has no Content-Disposition of form-data.");
     const name = parameter(disposition, "name");
-    if (name === null) throw malformedForm("A part of the form has no name.");
+    if (name === null || name === "") throw malformedForm("A part of the form has no name.");
     const fileName = parameter(disposition, "filename") ?? "";
     return {
       name: name.toLowerCase(),

@@ -6,6 +6,7 @@ import { askedArchive } from "./archive-key.ts";
 import { type MemberPage, memberPage } from "./archive-operations.ts";
 import { type Call, type Reply, xmlReply } from "./call.ts";
 import { integerFrom, queryEscape } from "./headers.ts";
+import { listedMetadata } from "./listed-metadata.ts";
 import { type OwnerXml, ownerXmlOf } from "./owners.ts";
 import { WireError } from "./wire-error.ts";
 import { xmlListing, type XmlNode } from "./xml.ts";
@@ -42,13 +43,19 @@ function encodeKey(text: string): string {
 
 const nobody: OwnerXml = () => "";
 
-function contents(page: readonly ListedObject[], common: Common, ownerXml: OwnerXml): string {
+interface Beside {
+  readonly owner: OwnerXml;
+  /** By the place in the page. */
+  readonly metadata: readonly string[];
+}
+
+function contents(page: readonly ListedObject[], common: Common, xml: Beside): string {
   const isoOf = isoDates();
   let out = "";
-  for (const { key, version } of page) {
-    out += `<Contents><Key>${escapeXml(common.encode(key))}</Key>${shown(version, isoOf)}${ownerXml(
+  for (const [i, { key, version }] of page.entries()) {
+    out += `<Contents><Key>${escapeXml(common.encode(key))}</Key>${shown(version, isoOf)}${xml.owner(
       version.owner,
-    )}<StorageClass>${escapeXml(version.storageClass)}</StorageClass></Contents>`;
+    )}<StorageClass>${escapeXml(version.storageClass)}</StorageClass>${xml.metadata[i] ?? ""}</Contents>`;
   }
   return out;
 }
@@ -111,7 +118,8 @@ export async function listObjectsV1(call: Call): Promise<Reply> {
         delimiterNode(common),
         ["IsTruncated", page.isTruncated],
       ],
-      contents(page.objects, common, await ownerXmlOf(call)) + prefixes(common, page.commonPrefixes),
+      contents(page.objects, common, { owner: await ownerXmlOf(call), metadata: [] }) +
+        prefixes(common, page.commonPrefixes),
       [common.encodingNode],
     ),
   );
@@ -159,7 +167,8 @@ async function objectPage(call: Call, common: Common, after: string, ownerXml: O
     maxKeys: common.maxKeys,
     signal: call.request.signal,
   });
-  const xml = contents(objects, common, ownerXml) + prefixes(common, commonPrefixes);
+  const metadata = await listedMetadata(call, objects);
+  const xml = contents(objects, common, { owner: ownerXml, metadata }) + prefixes(common, commonPrefixes);
   return { xml, count: objects.length + commonPrefixes.length, isTruncated, nextAfter };
 }
 
@@ -186,6 +195,7 @@ export async function listObjectVersions(call: Call): Promise<Reply> {
     maxKeys: common.maxKeys,
     signal: call.request.signal,
   });
+  const xml: Beside = { owner: await ownerXmlOf(call), metadata: await listedMetadata(call, page.versions) };
   return xmlReply(
     200,
     xmlListing(
@@ -201,20 +211,20 @@ export async function listObjectVersions(call: Call): Promise<Reply> {
         delimiterNode(common),
         ["IsTruncated", page.isTruncated],
       ],
-      versions(page.versions, common, await ownerXmlOf(call)) + prefixes(common, page.commonPrefixes),
+      versions(page.versions, common, xml) + prefixes(common, page.commonPrefixes),
       [common.encodingNode],
     ),
   );
 }
 
-function versions(page: readonly ListedObject[], common: Common, ownerXml: OwnerXml): string {
+function versions(page: readonly ListedObject[], common: Common, xml: Beside): string {
   const isoOf = isoDates();
   let out = "";
-  for (const { key, isLatest, version } of page) {
+  for (const [i, { key, isLatest, version }] of page.entries()) {
     const head = `<Key>${escapeXml(common.encode(key))}</Key><VersionId>${version.versionId}</VersionId><IsLatest>${isLatest}</IsLatest>`;
     out += version.isDeleteMarker
-      ? `<DeleteMarker>${head}<LastModified>${isoOf(version.modTimeMs)}</LastModified>${ownerXml("")}</DeleteMarker>`
-      : `<Version>${head}${shown(version, isoOf)}${ownerXml(version.owner)}<StorageClass>${escapeXml(version.storageClass)}</StorageClass></Version>`;
+      ? `<DeleteMarker>${head}<LastModified>${isoOf(version.modTimeMs)}</LastModified>${xml.owner("")}</DeleteMarker>`
+      : `<Version>${head}${shown(version, isoOf)}${xml.owner(version.owner)}<StorageClass>${escapeXml(version.storageClass)}</StorageClass>${xml.metadata[i] ?? ""}</Version>`;
   }
   return out;
 }

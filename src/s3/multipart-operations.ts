@@ -338,7 +338,7 @@ export async function getObjectAttributes(call: Call): Promise<Reply> {
       ? [
           "Checksum",
           [
-            ...checksumNodes({ algorithm: info.checksum.algorithm, value: shownValue(info.checksum) }),
+            ...checksumNodes({ algorithm: info.checksum.algorithm, value: info.checksum.value }),
             ["ChecksumType", info.checksum.type],
           ],
         ]

@@ -1,9 +1,12 @@
 /** PutObject, GetObject, HeadObject, CopyObject, DeleteObject, DeleteObjects on the wire. Source: s3-api.md §4.2-4.8. */
 import { OperatingError } from "../core/errors.ts";
+import { bucketOf } from "../object/context.ts";
 import { copyObject as copy } from "../object/copy-object.ts";
 import { deleteObject as remove } from "../object/delete-object.ts";
+import { deletePrefix } from "../object/delete-prefix.ts";
 import { ObjectError } from "../object/errors.ts";
 import { openObject } from "../object/get-object.ts";
+import { hasObjectLock } from "../object/object-lock.ts";
 import { putObject as put } from "../object/put-object.ts";
 import type { Conditions, CopySource, OpenedObject, VersionInfo } from "../object/types.ts";
 import { aclOfNewVersion } from "./acl-operations.ts";
@@ -258,8 +261,7 @@ export async function copyObject(call: Call): Promise<Reply> {
 }
 
 export async function deleteObject(call: Call): Promise<Reply> {
-  if (call.request.headers.get("x-minio-force-delete") === "true")
-    throw new WireError("NotImplemented", "Deleting a whole prefix is not implemented.");
+  if (call.request.headers.get("x-minio-force-delete") === "true") return await deleteBelow(call);
   const versionId = versionIdFrom(call.query.get("versionId"));
   const result = await remove(call.objects, {
     bucket: call.bucket,
@@ -276,6 +278,19 @@ export async function deleteObject(call: Call): Promise<Reply> {
     "x-amz-version-id": result.versionId,
     "x-amz-delete-marker": result.isDeleteMarker ? "true" : null,
   });
+}
+
+/** MinIO's extension: all versions of the key and of what lies below it. */
+async function deleteBelow(call: Call): Promise<Reply> {
+  if (hasObjectLock(await bucketOf(call.objects, call.bucket)))
+    throw new WireError("InvalidArgument", "force-delete is forbidden on Object Locking enabled buckets");
+  await deletePrefix(call.objects, {
+    bucket: call.bucket,
+    key: call.key,
+    signal: call.request.signal,
+    demand: (key, versionId) => demandDeletion(call, key, versionId),
+  });
+  return reply(204);
 }
 
 /** Conditions that only deletes know: size in bytes and time, each as text. */
@@ -300,7 +315,7 @@ export async function deleteObjects(call: Call): Promise<Reply> {
   if (asked.length === 0 || asked.length > DELETE_KEYS_MAX)
     throw new WireError("MalformedXML", `Between 1 and ${DELETE_KEYS_MAX} keys may be deleted at once.`);
   await call.objects.buckets.get(call.bucket).then((bucket) => {
-    if (bucket === null) throw new ObjectError("NoSuchBucket", "The specified bucket does not exist.");
+    if (bucket === null) throw new ObjectError("NoSuchBucket", "The specified bucket does not exist");
   });
   const quiet = childText(root, "Quiet") === "true";
   const answers: (XmlNode | null)[] = new Array<XmlNode | null>(asked.length).fill(null);

@@ -115,7 +115,7 @@ export function demandAllowed(policy: PostPolicy, fields: ReadonlyMap<string, st
     const given = fields.get(field);
     // A field that is not in the form starts with nothing, as for MinIO.
     const holds = kind === "eq" ? given === value : startsWith(field, given ?? "", value);
-    if (!holds) throw deny(`Policy Condition failed: ${JSON.stringify([kind, `$${field}`, value])}`);
+    if (!holds) throw deny(`Policy Condition failed: [${kind}, $${field}, ${value}]`);
   }
   for (const field of fields.keys())
     if (!named.has(field) && !FREE.has(field) && !FREE_PREFIXES.some((prefix) => field.startsWith(prefix)))

@@ -103,12 +103,13 @@ export interface V2Parts {
   readonly date: string;
 }
 
-export function stringToSignV2(parts: V2Parts): string {
+/** `blanks`: what the client did with white space inside a value. Values are bytes: only ASCII's is white space. */
+export function stringToSignV2(parts: V2Parts, blanks: (value: string) => string = asSent): string {
   const of = (name: string): string => parts.headers.get(name) ?? "";
   const amz = [...parts.headers]
     .filter(([name]) => name.startsWith("x-amz-"))
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, value]) => `${name}:${value.trim().replace(/\s+/g, " ")}\n`)
+    .map(([name, value]) => `${name}:${blanks(value.replace(/^[ \t]+|[ \t]+$/g, ""))}\n`)
     .join("");
   const signed = parts.query
     .filter(([name]) => SIGNED_QUERY.has(name))
@@ -120,14 +121,28 @@ export function stringToSignV2(parts: V2Parts): string {
   return `${parts.method}\n${of("content-md5")}\n${of("content-type")}\n${parts.date}\n${amz}${resource}`;
 }
 
+function asSent(value: string): string {
+  return value;
+}
+function collapsed(value: string): string {
+  return value.replace(/[ \t]+/g, " ");
+}
+
 /** Base64 HMAC-SHA1 of a text in Latin-1, as the wire has it. */
 export function signatureV2(secretKey: string, text: string): string {
   return createHmac("sha1", Buffer.from(secretKey, "utf8")).update(Buffer.from(text, "latin1")).digest("base64");
 }
 
-/** Signatures that a request may have: of its path as it came, as others would have encoded it, and a bucket's with a slash. */
+/**
+ * Signatures that a request may have: of its path and its blanks as they came, as others would have written them, and of a
+ * bucket with a slash.
+ */
 export function signaturesV2(parts: V2Parts, secretKey: string): readonly string[] {
   const paths = [parts.path, canonicalPath(parts.path)];
   if (/^\/[^/]+$/.test(parts.path)) paths.push(`${parts.path}/`); // as botocore signs "/bucket"
-  return [...new Set(paths)].map((path) => signatureV2(secretKey, stringToSignV2({ ...parts, path })));
+  const texts = paths.flatMap((path) =>
+    [asSent, collapsed].map((blanks) => stringToSignV2({ ...parts, path }, blanks)),
+  );
+  return [...new Set(texts)].map((text) => signatureV2(secretKey, text));
+}
 }

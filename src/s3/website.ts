@@ -72,7 +72,7 @@ export async function serveWebsite(visit: Visit): Promise<number> {
 async function siteDocument(visit: Visit): Promise<Website> {
   const bucket = await visit.objects.buckets.get(visit.bucket);
   if (bucket === null)
-    throw new ObjectError("NoSuchBucket", "The specified bucket does not exist.", { bucket: visit.bucket });
+    throw new ObjectError("NoSuchBucket", "The specified bucket does not exist", { bucket: visit.bucket });
   const site = parseStoredWebsite(bucket.metadata.own.get("website"));
   if (site === null) throw new WireError("NoSuchWebsiteConfiguration", S3_ERRORS.NoSuchWebsiteConfiguration.message);
   return site;

@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 : "${SHERD_COMPAT_DIR:=${XDG_CACHE_HOME:-$HOME/.cache}/sherd-compat}"
 export SHERD_COMPAT_DIR
 
-SUITES=${*:-aws boto3 aws-sdk minio-js rclone s3cmd restic mc takeover s3-tests}
+SUITES=${*:-aws boto3 aws-sdk minio-js minio-go rclone s3cmd restic mc takeover s3-tests}
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/sherd-compat.XXXXXX")
 sums=$scratch/sums
 trap 'stop_server; rm -rf "$scratch"' EXIT
@@ -25,7 +25,7 @@ command_of() {
     minio-js) echo "$node $here/clients/minio-js.mjs" ;;
     s3-tests) echo "sh $here/s3-tests/run.sh" ;;
     takeover) echo "sh $here/takeover.sh" ;;
-    aws | rclone | s3cmd | restic | mc) echo "sh $here/clients/$1.sh" ;;
+    aws | minio-go | rclone | s3cmd | restic | mc) echo "sh $here/clients/$1.sh" ;;
     *) echo "sh -c false" ;;
   esac
 }

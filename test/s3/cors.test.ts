@@ -37,6 +37,7 @@ test("a document is set, shown, replaced and removed", async () => {
   const shown = (await s3.call("GET", "/bucket", { query: "cors" })).text;
   expect(texts(shown, "AllowedOrigin")).toEqual(["http://a.test", "https://*.b"]);
   expect([texts(shown, "ID"), texts(shown, "MaxAgeSeconds")]).toEqual([["one"], ["60"]]);
+  expect(texts(shown, "AllowedHeader")).toEqual(["X-Amz-*"]);
   expect((await s3.call("DELETE", "/bucket", { query: "cors" })).status).toBe(204);
   expect((await s3.call("GET", "/bucket", { query: "cors" })).status).toBe(404);
   expect((await s3.call("PUT", "/absent", { query: "cors", body })).code).toBe("NoSuchBucket");
@@ -65,7 +66,7 @@ test("a negative age is taken, as on AWS", async () => {
 
 test("a preflight gets the first rule that fits its origin, method and headers, or a refusal", async () => {
   await set(
-    `<CORSConfiguration><CORSRule><AllowedOrigin>http://*.a.test</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedMethod>PUT</AllowedMethod><AllowedHeader>x-amz-*</AllowedHeader><MaxAgeSeconds>5</MaxAgeSeconds></CORSRule><CORSRule>${GET_ANY}</CORSRule></CORSConfiguration>`,
+    `<CORSConfiguration><CORSRule><AllowedOrigin>http://*.a.test</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedMethod>PUT</AllowedMethod><AllowedHeader>X-amz-*</AllowedHeader><MaxAgeSeconds>5</MaxAgeSeconds></CORSRule><CORSRule>${GET_ANY}</CORSRule></CORSConfiguration>`,
   );
   const fits = await ask("/bucket/k", "http://x.a.test", "PUT", "X-Amz-Date, x-amz-meta-a");
   expect(allowed(fits)).toEqual([200, "http://x.a.test", "GET, PUT"]);

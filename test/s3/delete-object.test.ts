@@ -106,3 +106,55 @@ test("with versions, a conditional delete of what is not there makes no delete m
   expect([deleted.status, deleted.headers.get("x-amz-delete-marker")]).toEqual([204, undefined]);
   expect((await s3.call("GET", "/conditional", { query: "versions" })).text).not.toContain("<DeleteMarker>");
 });
+
+test("a forced delete removes every version of a key and of what lies below it, and nothing beside it", async () => {
+  const put = (key: string) => s3.call("PUT", `/versioned/${key}`, { body: key });
+  const force = (path: string, headers: Record<string, string> = {}) =>
+    s3.call("DELETE", path, { headers: { "x-minio-force-delete": "true", ...headers } });
+  for (const key of ["f/a", "f/a", "f/a/b", "f/a/b/c", "f/ab", "f/a.b", "f/"]) await put(key);
+  await s3.call("DELETE", "/versioned/f/a/b");
+  expect((await force("/versioned/f/a")).status).toBe(204);
+  expect(texts(await list("f/"), "Key")).toEqual(["f/", "f/a.b", "f/ab"]);
+  expect((await force("/versioned/f/")).status).toBe(204);
+  expect(texts(await list("f/"), "Key")).toEqual([]);
+  expect((await force("/versioned/f/none")).status).toBe(204);
+  expect((await force("/missing/f")).code).toBe("NoSuchBucket");
+  await s3.call("PUT", "/locked", { headers: { "x-amz-bucket-object-lock-enabled": "true" } });
+  await s3.call("PUT", "/locked/k", { body: "x" });
+  const refused = await force("/locked/k");
+  expect([refused.status, refused.code]).toEqual([400, "InvalidArgument"]);
+  expect((await force("/locked")).status).toBe(405);
+  expect((await s3.call("HEAD", "/locked/k")).status).toBe(200);
+});
+
+test("a forced delete needs the right to delete each version that it removes", async () => {
+  await s3.call("PUT", "/shared");
+  for (const key of ["k/open", "k/shut"]) await s3.call("PUT", `/shared/${key}`, { body: key });
+  const allow = (resource: string) => ({
+    Effect: "Allow",
+    Principal: "*",
+    Action: "s3:DeleteObject",
+    Resource: `arn:aws:s3:::shared/${resource}`,
+  });
+  const may = (...resources: string[]) =>
+    s3.call("PUT", "/shared", {
+      query: "policy",
+      body: JSON.stringify({ Version: "2012-10-17", Statement: resources.map(allow) }),
+    });
+  const force = () => s3.call("DELETE", "/shared/k", { anonymous: true, headers: { "x-minio-force-delete": "true" } });
+  await may("k", "k/open");
+  expect((await force()).code).toBe("AccessDenied");
+  expect((await s3.call("HEAD", "/shared/k/open")).status).toBe(200);
+  await may("k", "k/*");
+  expect((await force()).status).toBe(204);
+  expect((await s3.call("DELETE", "/shared")).status).toBe(204);
+});
+
+test("a bucket is deleted with its contents when it is forced", async () => {
+  await s3.call("PUT", "/full");
+  await enableVersioning(s3, "full");
+  for (const key of ["a", "a", "b/c"]) await s3.call("PUT", `/full/${key}`, { body: key });
+  expect((await s3.call("DELETE", "/full")).code).toBe("BucketNotEmpty");
+  expect((await s3.call("DELETE", "/full", { headers: { "x-minio-force-delete": "true" } })).status).toBe(204);
+  expect((await s3.call("HEAD", "/full")).status).toBe(404);
+});

@@ -292,6 +292,9 @@ describe("SSE-C", () => {
     expect(rotated.status).toBe(200);
     expect((await call("GET", "/box/rotate", customer(KEY))).status).toBe(403);
     expect((await call("GET", "/box/rotate", customer(OTHER))).bytes.equals(content)).toBe(true);
+    const opened = { "x-amz-copy-source": "/box/rotate", ...customer(OTHER, "copy-source-") };
+    expect((await call("PUT", "/box/rotate", opened)).status).toBe(200);
+    expect((await call("GET", "/box/rotate")).bytes.equals(content)).toBe(true);
   });
 });
 

@@ -1,5 +1,6 @@
 /** GetObjectAttributes over HTTP. Source: s3-api.md §4.9. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
 import { beginUpload, completeDocument, startServer, type S3Server, texts } from "./server.ts";
 
 let s3: S3Server;
@@ -65,5 +66,30 @@ test("the parts of a multipart object come in pages", async () => {
     ["4"],
     ["4"],
     ["false"],
+  ]);
+});
+
+test("a composite checksum is shown without the number of its parts, which HEAD shows", async () => {
+  const begun = await s3.call("POST", "/bucket/composite", {
+    query: "uploads",
+    headers: { "x-amz-checksum-algorithm": "SHA256" },
+  });
+  const id = texts(begun.text, "UploadId")[0];
+  const sum = createHash("sha256").update("only").digest();
+  const put = await s3.call("PUT", "/bucket/composite", {
+    query: `partNumber=1&uploadId=${id}`,
+    body: "only",
+    headers: { "x-amz-checksum-sha256": sum.toString("base64") },
+  });
+  const body = `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${put.headers.get("etag")}</ETag><ChecksumSHA256>${sum.toString("base64")}</ChecksumSHA256></Part></CompleteMultipartUpload>`;
+  const done = await s3.call("POST", "/bucket/composite", { query: `uploadId=${id}`, body });
+  const composite = createHash("sha256").update(sum).digest("base64");
+  expect(texts(done.text, "ChecksumSHA256")).toEqual([`${composite}-1`]);
+  const head = await s3.call("HEAD", "/bucket/composite", { headers: { "x-amz-checksum-mode": "ENABLED" } });
+  expect(head.headers.get("x-amz-checksum-sha256")).toBe(`${composite}-1`);
+  const shown = await attributes("/bucket/composite", "Checksum");
+  expect([texts(shown.text, "ChecksumSHA256"), texts(shown.text, "ChecksumType")]).toEqual([
+    [composite],
+    ["COMPOSITE"],
   ]);
 });

@@ -85,3 +85,17 @@ test("a version marker needs a key marker", async () => {
   expect([answer.status, answer.code]).toEqual([400, "InvalidArgument"]);
   expect(entriesOf(await list("max-keys=0"))).toEqual([]);
 });
+
+test("a page that goes on after the last version of a key is full", async () => {
+  await s3.call("PUT", "/full");
+  await enableVersioning(s3, "full");
+  for (let i = 0; i < 6; i++) await s3.call("PUT", `/full/k${i}`, { body: "x" });
+  const first = (await s3.call("GET", "/full", { query: "versions&max-keys=3" })).text;
+  const [key, id] = [texts(first, "NextKeyMarker")[0], texts(first, "NextVersionIdMarker")[0]];
+  const marker = `key-marker=${key}&version-id-marker=${id}`;
+  const second = (await s3.call("GET", "/full", { query: `versions&max-keys=3&${marker}` })).text;
+  expect(texts(second, "Key")).toEqual(["k3", "k4", "k5"]);
+  expect(texts(second, "IsTruncated")).toEqual(["false"]);
+  const two = (await s3.call("GET", "/full", { query: `versions&max-keys=2&${marker}` })).text;
+  expect([texts(two, "Key"), texts(two, "NextKeyMarker")]).toEqual([["k3", "k4"], ["k4"]]);
+});

@@ -1,6 +1,6 @@
 /** ListObjects V1 and V2 over HTTP: order, groups, pages, encoding, odd parameters. Source: s3-api.md §4.3. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { startServer, type S3Server, texts } from "./server.ts";
+import { type Answer, type Options, startServer, type S3Server, texts } from "./server.ts";
 
 const KEYS = ["a", "a.b", "a/b", "a/c/d", "b+c", "c d", "e/", "e/f", "z", "z-1", "z/1", "é", "\u{1F600}"];
 let s3: S3Server;
@@ -153,4 +153,49 @@ test("a checksum is listed by its algorithm", async () => {
   sum.writeUInt32BE(Bun.hash.crc32("x"));
   await s3.call("PUT", "/bucket/sum", { body: "x", headers: { "x-amz-checksum-crc32": sum.toString("base64") } });
   expect(texts(await list("list-type=2&prefix=sum"), "ChecksumAlgorithm")).toEqual(["CRC32"]);
+});
+
+test("metadata=true shows what objects have beside their content, to whom may read them", async () => {
+  await s3.call("PUT", "/described");
+  const versioning = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+  await s3.call("PUT", "/described", { query: "versioning", body: versioning });
+  const put = (value: string): Promise<Answer> =>
+    s3.call("PUT", "/described/k", {
+      body: "x",
+      headers: {
+        "content-type": "text/plain",
+        "x-amz-meta-marker": value,
+        "x-amz-meta-odd+name": "1",
+        "x-amz-tagging": "a=b&c=d",
+      },
+    });
+  await put("old");
+  await put("a<&>b");
+  await s3.call("DELETE", "/described/gone");
+  const page = (query: string, options: Options = {}): Promise<Answer> =>
+    s3.call("GET", "/described", { query, ...options });
+  const shown = await page("list-type=2&metadata=true");
+  expect(shown.text).toContain(
+    "<StorageClass>STANDARD</StorageClass><UserMetadata><content-type>text/plain</content-type><X-Amz-Meta-Marker>a&lt;&amp;&gt;b</X-Amz-Meta-Marker></UserMetadata><UserTags>a=b&amp;c=d</UserTags><Internal><K>2</K><M>2</M></Internal></Contents>",
+  );
+  const versions = await page("metadata=true&versions");
+  expect(texts(versions.text, "X-Amz-Meta-Marker")).toEqual(["a&lt;&amp;&gt;b", "old"]);
+  for (const query of ["list-type=2", "metadata=true", "list-type=2&metadata=false"])
+    expect([query, (await page(query)).text.includes("UserMetadata")]).toEqual([query, false]);
+  const allow = (action: string, resource: string) => ({
+    Effect: "Allow",
+    Principal: "*",
+    Action: `s3:${action}`,
+    Resource: `arn:aws:s3:::${resource}`,
+  });
+  const asAnybody = async (...statements: readonly unknown[]): Promise<string> => {
+    const body = JSON.stringify({ Version: "2012-10-17", Statement: statements });
+    expect((await s3.call("PUT", "/described", { query: "policy", body })).status).toBe(204);
+    return (await page("list-type=2&metadata=true", { anonymous: true })).text;
+  };
+  const list = allow("ListBucket", "described");
+  const none = await asAnybody(list);
+  expect([texts(none, "Key"), none.includes("UserMetadata")]).toEqual([["k"], false]);
+  const untagged = await asAnybody(list, allow("GetObject", "described/*"));
+  expect([untagged.includes("UserMetadata"), untagged.includes("UserTags")]).toEqual([true, false]);
 });

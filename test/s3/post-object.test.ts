@@ -195,6 +195,21 @@ test.each([
   expect([answer.status, answer.code]).toEqual([status, code]);
 });
 
+test("a refusal says which condition of the policy failed", async () => {
+  const policy = policyOf([...BASE, ["eq", "$x-amz-checksum-crc32c", "8TDyHg=="]]);
+  const answer = await post(
+    signedV2(
+      [
+        ["key", "refused"],
+        ["x-amz-checksum-crc32c", "AAAAAA=="],
+      ],
+      policy,
+    ),
+    "x",
+  );
+  expect(answer.text).toContain("Policy Condition failed: [eq, $x-amz-checksum-crc32c, 8TDyHg==]");
+});
+
 test("a policy that is late, not JSON, not dated or not signed is refused", async () => {
   const answers = async (policy: string): Promise<unknown[]> => {
     const answer = await post(signedV2([["key", "refused"]], policy), "x");
@@ -262,6 +277,7 @@ test("a form that is broken is a clear 400, and other bodies are no forms", asyn
   };
   expect(await raw(whole.replace(`\r\n--${B}--\r\n`, ""))).toEqual([400, "IncompleteBody"]);
   expect(await raw(whole.replace('name="file"', 'name="other"'))).toEqual([400, "InvalidArgument"]);
+  expect(await raw(whole.replace('name="file"', 'name=""'))).toEqual([400, "MalformedPOSTRequest"]);
   expect(await raw(whole.replace("Content-Disposition", "X-Other"))).toEqual([400, "MalformedPOSTRequest"]);
   expect(await raw(whole.replace(`${B}\r\n`, `${B}??`))).toEqual([400, "MalformedPOSTRequest"]);
   expect(await raw(`--${B}\r\nContent-Disposition: form-data; name="key"\r\n\r\na\r\n${whole}`)).toEqual([

@@ -71,6 +71,20 @@ test("requests signed in the header are served, with metadata, sub-resources and
   expect(host.text).toBe("two");
 });
 
+test("values are signed as bytes: a no-break space in UTF-8 is none, and blanks inside a value stay", async () => {
+  const bytes = (text: string): string => Buffer.from(text, "utf8").toString("latin1");
+  const values = { "x-amz-meta-name": bytes("voil\u00e0"), "x-amz-meta-blanks": "a  b" };
+  const headers = { date: new Date().toUTCString(), ...values };
+  const text = `PUT\n\n\n${headers.date}\nx-amz-meta-blanks:a  b\nx-amz-meta-name:${values["x-amz-meta-name"]}\n/bucket/words`;
+  const signature = createHmac("sha1", KEYS.secret).update(text, "latin1").digest("base64");
+  const authorization = `AWS ${KEYS.user}:${signature}`;
+  const put = await s3.call("PUT", "/bucket/words", { anonymous: true, headers: { ...headers, authorization } });
+  expect(put.code).toBeUndefined();
+  const head = await s3.call("HEAD", "/bucket/words");
+  expect(head.headers.get("x-amz-meta-name")).toBe("=?UTF-8?q?voil=C3=A0?=");
+  expect((await v2("HEAD", "/bucket/words", { headers: { "x-amz-meta-one": "a b" } })).status).toBe(200);
+});
+
 test("what differs from what was signed is refused", async () => {
   expect((await v2("GET", "/bucket/a", { secret: "other" })).code).toBe("SignatureDoesNotMatch");
   expect((await v2("GET", "/bucket/a", { more: { "x-amz-meta-more": "1" } })).code).toBe("SignatureDoesNotMatch");

@@ -96,4 +96,16 @@ refused "what is removed is gone" "does not exist" mc admin user info root mc-an
 check "policy rm" mc admin policy rm root mc-read
 check "rb" mc rb --force root/mc-admin
 
+# Its own functional tests, which are not in this tree: SHERD_COMPAT_MC_TESTS names functional-tests.sh of a checkout. Needs jq.
+if [ -f "${SHERD_COMPAT_MC_TESTS:-}" ]; then
+  mkdir -p "$WORK/functional/data"
+  ln -sf "$SHERD_COMPAT_MC" "$WORK/functional/mc"
+  (cd "$WORK/functional" &&
+    SERVER_ENDPOINT=${ENDPOINT#http://} ACCESS_KEY=$AWS_ACCESS_KEY_ID SECRET_KEY=$AWS_SECRET_ACCESS_KEY ENABLE_HTTPS=0 \
+      MINT_MODE=full MINT_DATA_DIR=$WORK/functional/data bash "$SHERD_COMPAT_MC_TESTS" > results.json 2> errors.txt)
+  [ -s "$WORK/functional/results.json" ] || { tail -n 5 "$WORK/functional/errors.txt"; failed=$((failed + 1)); }
+  grep '"status": "FAIL"' "$WORK/functional/results.json"
+  passed=$((passed + $(grep -c '"status": "PASS"' "$WORK/functional/results.json")))
+  failed=$((failed + $(grep -c '"status": "FAIL"' "$WORK/functional/results.json")))
+fi
 finish
