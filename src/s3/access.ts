@@ -29,8 +29,6 @@ export interface Wanted {
   readonly isNew?: boolean;
   /** Asked of the bucket owner's account only: to others allowed unless a policy denies it. */
   readonly isForOwner?: boolean;
-  /** The list of what a request makes: where it would not be looked at, allowed unless a policy denies it. */
-  readonly isOfNew?: boolean;
   /** What stands for the query's `prefix`. */
   readonly prefix?: string;
 }
@@ -65,17 +63,11 @@ export class Access {
     const isThere = wanted.bucket !== "" && wanted.isNew !== true;
     const bucket = isThere ? await this.facts.bucket(wanted.bucket) : null;
     if (isThere && bucket === null && principal.kind === "anonymous")
-      throw new ObjectError("NoSuchBucket", "The specified bucket does not exist", { bucket: wanted.bucket });
+      throw new ObjectError("NoSuchBucket", "The specified bucket does not exist.", { bucket: wanted.bucket });
     const subject = await this.subjectOf(wanted, bucket);
     const verdicts = wanted.anyOf.map((action) => this.verdictOn(action, wanted, subject));
     if (verdicts.includes("deny")) return false;
-    if (verdicts.includes("allow") || (wanted.isOfNew === true && this.ignoresNewLists(subject.settings))) return true;
-    return wanted.isForOwner === true && subject.owner !== principal.canonicalId;
-  }
-
-  /** Lists are off, and nobody ever said so: the list of a new object is not looked at, as in MinIO. null = a new bucket. */
-  ignoresNewLists(settings: AccessSettings | null): boolean {
-    return !this.hasAccounts && (settings === null || (settings.ownership === null && settings.block === null));
+    return verdicts.includes("allow") || (wanted.isForOwner === true && subject.owner !== principal.canonicalId);
   }
 
   ownershipOf(settings: AccessSettings): Ownership {

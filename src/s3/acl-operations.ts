@@ -111,7 +111,7 @@ function demandAccepted(
 
 /** What a new bucket begins with: who made it, its ownership and its list, as far as they are not what every bucket has. */
 export function ownOfNewBucket(call: Call): ReadonlyMap<OwnDocument, Uint8Array> {
-  const { principal, identities } = call.access;
+  const { principal, identities, hasAccounts } = call.access;
   const owner = principal.canonicalId === "" ? ANONYMOUS_ID : principal.canonicalId;
   const own = new Map<OwnDocument, Uint8Array>();
   const text = new TextEncoder();
@@ -119,10 +119,9 @@ export function ownOfNewBucket(call: Call): ReadonlyMap<OwnDocument, Uint8Array>
   const given = call.parameter("x-amz-object-ownership");
   const ownership = given === undefined ? null : ownershipFrom(given, "InvalidArgument");
   if (ownership !== null) own.set("ownershipControls", text.encode(ownership));
-  if (ownership === null && call.access.ignoresNewLists(null)) return own;
   const acl = aclFromHeaders(call.parameter, identities, { owner, bucketOwner: owner });
   if (acl === null || isPrivate(acl)) return own;
-  if (ownership === "BucketOwnerEnforced")
+  if (ownership === null ? !hasAccounts : ownership === "BucketOwnerEnforced")
     throw new WireError(
       "InvalidBucketAclWithObjectOwnership",
       "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
@@ -146,7 +145,6 @@ export async function aclOfNewVersion(
   parameter: (name: string) => string | undefined = call.parameter,
 ): Promise<ReadonlyMap<string, Uint8Array>> {
   const { settings, hasLists } = await bucketFound(call);
-  if (call.access.ignoresNewLists(settings)) return new Map();
   const bucketOwner = settings.owner;
   const { principal, identities } = call.access;
   const writer = principal.canonicalId === "" ? ANONYMOUS_ID : principal.canonicalId;

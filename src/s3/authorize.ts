@@ -97,7 +97,7 @@ function onCreation(call: Call): Wanted[] {
     add("s3:PutBucketObjectLockConfiguration");
     add("s3:PutBucketVersioning");
   }
-  if (hasAcl(call)) more.push({ anyOf: ["s3:PutBucketAcl"], bucket, key: "", isNew: true, isOfNew: true });
+  if (hasAcl(call)) add("s3:PutBucketAcl");
   if (call.parameter("x-amz-object-ownership") !== undefined) add("s3:PutBucketOwnershipControls");
   return more;
 }
@@ -136,7 +136,7 @@ function onHeaders(call: Call): Wanted[] {
   const wanted = HEADER_ACTIONS.filter(([header]) => call.parameter(header) !== undefined).map(([, action]) =>
     onObject(action, bucket, key),
   );
-  if (hasAcl(call)) wanted.push({ anyOf: ["s3:PutObjectAcl"], bucket, key, isForOwner: true, isOfNew: true });
+  if (hasAcl(call)) wanted.push({ anyOf: ["s3:PutObjectAcl"], bucket, key, isForOwner: true });
   return wanted;
 }
 
