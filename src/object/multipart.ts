@@ -392,7 +392,7 @@ function uploadInfo(state: UploadState): UploadInfo {
     uploadId: state.ref.uploadId,
     initiatedNs: state.initiatedNs,
     internal: state.metaSys,
-    storageClass: state.metaUsr.get("x-amz-storage-class") ?? "STANDARD",
+    storageClass: state.metaUsr.get("x-amz-storage-class") ?? null,
     checksumAlgorithm: declared?.algorithm ?? null,
     checksumType: declared?.type ?? null,
   };

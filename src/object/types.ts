@@ -338,7 +338,8 @@ export interface UploadInfo {
   readonly initiatedNs: bigint;
   /** MetaSys of the upload. */
   readonly internal: ReadonlyMap<string, Uint8Array>;
-  readonly storageClass: string;
+  /** As the upload was begun with; null = none was named, and none is shown, as on MinIO. */
+  readonly storageClass: string | null;
   readonly checksumAlgorithm: ChecksumName | null;
   readonly checksumType: ChecksumType | null;
 }

@@ -296,7 +296,7 @@ export async function listMultipartUploads(call: Call): Promise<Reply> {
             ["UploadId", u.uploadId],
             ownerNode(call, ownerOf(u.internal, owner), "Initiator"),
             ownerNode(call, ownerOf(u.internal, owner)),
-            ["StorageClass", u.storageClass],
+            u.storageClass === null ? null : ["StorageClass", u.storageClass],
             ["Initiated", isoDate(u.initiatedNs)],
             u.checksumAlgorithm === null ? null : ["ChecksumAlgorithm", u.checksumAlgorithm],
             u.checksumType === null ? null : ["ChecksumType", u.checksumType],

@@ -145,4 +145,3 @@ export function signaturesV2(parts: V2Parts, secretKey: string): readonly string
   );
   return [...new Set(texts)].map((text) => signatureV2(secretKey, text));
 }
-}
