@@ -78,16 +78,17 @@ function demandUnlocked(ctx: ObjectContext, request: DeleteObjectRequest, curren
 }
 
 /**
- * Conditions say what may be deleted: where nothing is, they do not fail (AWS). A delete marker is something, but has no tag,
- * size or time to match.
+ * If-Match asks for something that is there, `*` too (s3-api.md §4.1); size and time say what may be deleted, and where nothing is they do
+ * not fail (AWS). A delete marker is something, but has no tag, size or time to match.
  */
 function demandDeletable(conditions: Conditions, current: StoredVersion | null, etagOf: EtagOf): void {
-  if (current === null || (current.isDeleteMarker && isAnything(conditions))) return;
+  if (current === null ? conditions.ifMatch === undefined : current.isDeleteMarker && isAnything(conditions)) return;
   const asksMore = conditions.ifMatchSizeBytes !== undefined || conditions.ifMatchModTimeMs !== undefined;
-  const found = current.isDeleteMarker
-    ? null
-    : { etag: etagOf(current), modTimeMs: modTimeMs(current), sizeBytes: actualSize(current) };
-  if ((asksMore && current.isDeleteMarker) || judgeWrite(conditions, found) !== "go")
+  const found =
+    current === null || current.isDeleteMarker
+      ? null
+      : { etag: etagOf(current), modTimeMs: modTimeMs(current), sizeBytes: actualSize(current) };
+  if ((asksMore && current?.isDeleteMarker === true) || judgeWrite(conditions, found) !== "go")
     throw new ObjectError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.");
 }
 

@@ -83,9 +83,10 @@ test("conditions that do not hold keep the object", async () => {
   expect(
     await remove({ "if-match": etag, "x-amz-if-match-size": "5", "x-amz-if-match-last-modified-time": time }),
   ).toBe(204);
-  // Conditions say what may be deleted: where nothing is, there is nothing to keep.
-  expect(await remove({ "if-match": "*" })).toBe(204);
-  expect(await remove({ "if-match": '"other"' })).toBe(204);
+  // Nothing is there any more: no tag matches, but there is no size either that must not be deleted.
+  expect(await remove({ "if-match": "*" })).toBe(412);
+  expect(await remove({ "if-match": '"other"' })).toBe(412);
+  expect(await remove({ "x-amz-if-match-size": "4" })).toBe(204);
 });
 
 test("on a delete marker only If-Match: * holds", async () => {
@@ -102,7 +103,7 @@ test("on a delete marker only If-Match: * holds", async () => {
 test("with versions, a conditional delete of what is not there makes no delete marker", async () => {
   await s3.call("PUT", "/conditional");
   await enableVersioning(s3, "conditional");
-  const deleted = await s3.call("DELETE", "/conditional/absent", { headers: { "if-match": "*" } });
+  const deleted = await s3.call("DELETE", "/conditional/absent", { headers: { "x-amz-if-match-size": "1" } });
   expect([deleted.status, deleted.headers.get("x-amz-delete-marker")]).toEqual([204, undefined]);
   expect((await s3.call("GET", "/conditional", { query: "versions" })).text).not.toContain("<DeleteMarker>");
 });
