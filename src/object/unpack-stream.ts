@@ -17,13 +17,27 @@ import { throughTransform } from "./transform-source.ts";
 export type UnpackMeans = Pick<ObjectContext, "transforms" | "clock">;
 export interface UnpackedStream extends ByteSource, AsyncDisposable {}
 
-const MAGIC_BYTES = 4;
+export type Packing = "gzip" | "zstd" | "lz4" | "s2" | "bzip2";
 
-/** `broken` makes the error of a stream that cannot be decompressed; the source's own errors come as they are. */
+const MAGIC_BYTES = 4;
+/** Snappy's framing begins as S2's does. */
+const MAGIC: Readonly<Record<Packing, readonly number[]>> = {
+  gzip: [0x1f, 0x8b, 8],
+  zstd: [0x28, 0xb5, 0x2f, 0xfd],
+  lz4: [0x04, 0x22, 0x4d, 0x18],
+  s2: [0xff, 6, 0, 0],
+  bzip2: [0x42, 0x5a, 0x68],
+};
+
+/**
+ * `broken` makes the error of a stream that cannot be decompressed; the source's own errors come as they are. `expected`: it is
+ * this or broken, null = whatever it is.
+ */
 export async function unpackStream(
   means: UnpackMeans,
   source: ByteSource,
   broken: (cause: unknown) => Error,
+  expected: Packing | null = null,
 ): Promise<UnpackedStream> {
   let first = Buffer.alloc(0);
   while (first.length < MAGIC_BYTES) {
@@ -39,18 +53,19 @@ export async function unpackStream(
       return Promise.resolve(first);
     },
   };
-  const begins = (...magic: readonly number[]): boolean => magic.every((byte, i) => first[i] === byte);
-  if (begins(0x1f, 0x8b, 8)) return throughTransform(whole, createGunzip(), broken);
-  if (begins(0x28, 0xb5, 0x2f, 0xfd)) return throughTransform(whole, createZstdDecompress(), broken);
-  const decode = begins(0x04, 0x22, 0x4d, 0x18)
-    ? lz4
-    : begins(0xff, 6, 0, 0)
-      ? s2
-      : begins(0x42, 0x5a, 0x68)
-        ? bzip2
-        : null;
-  if (decode === null) return { next: () => whole.next(), [Symbol.asyncDispose]: () => Promise.resolve() };
+  const packing = packingOf(first);
+  if (expected !== null && packing !== expected) throw broken(new FormatError(`the data are not ${expected}`));
+  if (packing === null) return { next: () => whole.next(), [Symbol.asyncDispose]: () => Promise.resolve() };
+  if (packing === "gzip") return throughTransform(whole, createGunzip(), broken);
+  if (packing === "zstd") return throughTransform(whole, createZstdDecompress(), broken);
+  const decode = { lz4, s2, bzip2 }[packing];
   return pipeContent({ stream: (sink) => decode(means, whole, sink).catch(rethrown(broken)) }, 0, 1);
+}
+
+function packingOf(first: Uint8Array): Packing | null {
+  for (const [packing, magic] of Object.entries(MAGIC) as [Packing, readonly number[]][])
+    if (magic.every((byte, i) => first[i] === byte)) return packing;
+  return null;
 }
 
 function rethrown(broken: (cause: unknown) => Error): (error: unknown) => never {

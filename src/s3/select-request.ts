@@ -6,10 +6,11 @@ import { ANY_COLUMNS } from "../object/select/row.ts";
 import type { SelectObjectRequest } from "../object/select/select-object.ts";
 import type { InputFormat } from "../object/select/select-run.ts";
 import type { Statement } from "../object/select/statement.ts";
+import type { Packing } from "../object/unpack-stream.ts";
 import { WireError } from "./wire-error.ts";
 import { child, parseXml, type XmlElement } from "./xml.ts";
 
-export type ParsedSelect = Pick<SelectObjectRequest, "statement" | "input" | "isGzip" | "output" | "scanRange"> & {
+export type ParsedSelect = Pick<SelectObjectRequest, "statement" | "input" | "packing" | "output" | "scanRange"> & {
   readonly withProgress: boolean;
 };
 
@@ -20,7 +21,7 @@ export function parseSelectRequest(document: Uint8Array): ParsedSelect {
   const root = parseXml(document, "SelectObjectContentRequest");
   const statement = statementOf(root);
   const inputElement = required(root, "InputSerialization");
-  const isGzip = isGzipOf(inputElement);
+  const packing = packingOf(inputElement);
   const input = inputOf(inputElement);
   if (input.kind === "csv" && statement.from.length > 0 && !isWholeTable(statement))
     throw new WireError("InvalidDataSource", "A path after S3Object is possible for JSON only.");
@@ -29,7 +30,7 @@ export function parseSelectRequest(document: Uint8Array): ParsedSelect {
   return {
     statement,
     input,
-    isGzip,
+    packing,
     output,
     scanRange: scanRangeOf(root),
     withProgress: progress !== undefined && flagOf(progress, "Enabled"),
@@ -54,23 +55,23 @@ function statementOf(root: XmlElement): Statement {
   return statement;
 }
 
-function isGzipOf(input: XmlElement): boolean {
-  const compression = textOf(input, "CompressionType").trim().toUpperCase();
-  switch (compression) {
-    case "":
-    case "NONE":
-      return false;
-    case "GZIP":
-      return true;
-    case "BZIP2":
-    case "ZSTD":
-    case "LZ4":
-    case "S2":
-    case "SNAPPY":
-      throw new WireError("NotImplemented", `Reading ${compression} is not implemented: use GZIP or NONE.`);
-    default:
-      throw new WireError("InvalidCompressionFormat", "The compression format is not supported.");
-  }
+const PACKINGS: Readonly<Record<string, Packing | null>> = {
+  "": null,
+  NONE: null,
+  GZIP: "gzip",
+  BZIP2: "bzip2",
+  ZSTD: "zstd",
+  LZ4: "lz4",
+  S2: "s2",
+  SNAPPY: "s2",
+};
+
+/** Those beyond GZIP and BZIP2 are MinIO's. */
+function packingOf(input: XmlElement): Packing | null {
+  const packing = PACKINGS[textOf(input, "CompressionType").trim().toUpperCase()];
+  if (packing === undefined)
+    throw new WireError("InvalidCompressionFormat", "The compression format is not supported.");
+  return packing;
 }
 
 function inputOf(element: XmlElement): InputFormat {

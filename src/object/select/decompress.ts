@@ -1,6 +1,8 @@
-/** Input compressed with gzip: node:zlib inflates in its own threads; what it holds is bounded by its buffers, not by the file. */
+/** Compressed input. node:zlib inflates gzip in its own threads; what is held is bounded by buffers, not by the file. */
 import { createGunzip } from "node:zlib";
 import type { ByteSink } from "../../core/byte-stream.ts";
+import { pipeContent } from "../pipe-content.ts";
+import { type Packing, type UnpackMeans, unpackStream } from "../unpack-stream.ts";
 import { SelectError } from "./errors.ts";
 
 /**
@@ -43,6 +45,18 @@ export async function gunzip(
   if (failure !== null) throw failure.error;
 }
 
+/** The same for the other formats. */
+export async function unpack(
+  means: UnpackMeans,
+  packing: Packing,
+  produce: (sink: ByteSink) => Promise<void>,
+  consume: (bytes: Uint8Array) => Promise<void>,
+): Promise<void> {
+  await using packed = pipeContent({ stream: produce }, 0, 1);
+  await using plain = await unpackStream(means, packed, () => notIn(packing), packing);
+  for (let bytes = await plain.next(); bytes !== null; bytes = await plain.next()) await consume(bytes);
+}
+
 async function consumeAll(
   inflate: AsyncIterable<unknown>,
   consume: (bytes: Uint8Array) => Promise<void>,
@@ -68,10 +82,12 @@ function asSelectError(error: unknown): unknown {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (code === "Z_BUF_ERROR")
     return new SelectError("TruncatedInput", "Object decompression failed: the compressed data ends too early.");
-  if (code.startsWith("Z_"))
-    return new SelectError(
-      "InvalidCompressionFormat",
-      "The file is not in the compression format that was given: GZIP.",
-    );
-  return error;
+  return code.startsWith("Z_") ? notIn("gzip") : error;
+}
+
+function notIn(packing: Packing): SelectError {
+  return new SelectError(
+    "InvalidCompressionFormat",
+    `The file is not in the compression format that was given: ${packing.toUpperCase()}.`,
+  );
 }

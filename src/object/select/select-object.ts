@@ -5,8 +5,9 @@
 import type { ByteSink } from "../../core/byte-stream.ts";
 import type { ObjectContext } from "../context.ts";
 import { openObject } from "../get-object.ts";
+import type { Packing } from "../unpack-stream.ts";
 import type { OpenedObject } from "../types.ts";
-import { gunzip } from "./decompress.ts";
+import { gunzip, unpack } from "./decompress.ts";
 import { SelectError } from "./errors.ts";
 import type { OutputFormat } from "./output-format.ts";
 import { ScanRange } from "./scan-range.ts";
@@ -23,7 +24,8 @@ export interface SelectObjectRequest {
   readonly signal: AbortSignal;
   readonly statement: Statement;
   readonly input: InputFormat;
-  readonly isGzip: boolean;
+  /** null = not compressed. */
+  readonly packing: Packing | null;
   readonly output: OutputFormat;
   /** Offsets, both inclusive; `first` null = the last `last` bytes. */
   readonly scanRange: { readonly first: number | null; readonly last: number | null } | null;
@@ -80,8 +82,9 @@ export async function selectObject(
   const produce = (sink: ByteSink): Promise<void> => readAll(opened, range, sizeBytes, sink, count);
   try {
     if (run.finished) throw new Finished();
-    if (request.isGzip) await gunzip(produce, consume);
-    else await produce({ write: consume });
+    if (request.packing === null) await produce({ write: consume });
+    else if (request.packing === "gzip") await gunzip(produce, consume);
+    else await unpack(ctx, request.packing, produce, consume);
   } catch (error) {
     if (!(error instanceof Finished)) throw error;
   }
@@ -129,10 +132,10 @@ async function readAll(
 }
 
 function scanRangeOf(request: SelectObjectRequest, sizeBytes: number): ScanRange | null {
-  const { scanRange, input, isGzip } = request;
+  const { scanRange, input, packing } = request;
   if (scanRange === null) return null;
   const isSupported =
-    !isGzip && (input.kind === "csv" ? !input.csv.allowQuotedRecordDelimiter : input.type === "LINES");
+    packing === null && (input.kind === "csv" ? !input.csv.allowQuotedRecordDelimiter : input.type === "LINES");
   if (!isSupported)
     throw new SelectError(
       "UnsupportedScanRangeInput",
