@@ -4,9 +4,10 @@
  */
 import { describe, expect, test } from "bun:test";
 import { loadCodec } from "../../src/codec/native.ts";
+import { sourceOf } from "../../src/core/byte-stream.ts";
 import { QuorumError } from "../../src/core/quorum-error.ts";
 import { healKey } from "../../src/erasure/heal-version.ts";
-import { realClock } from "../../src/sys/clock.ts";
+import { type Clock, realClock } from "../../src/sys/clock.ts";
 import { Errno, Op } from "../../src/sys/disk.ts";
 import { seededRng } from "./seeded.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
@@ -15,6 +16,7 @@ import {
   DRIVES,
   getBytes,
   mounts,
+  NO_SIGNAL,
   putBytes,
   type SimulatedStore,
   simulatedStore,
@@ -275,6 +277,122 @@ test("8, S8: a Complete cut at any step is done, or can be repeated", async () =
     expect(steps).toBeLessThan(400);
   }
 }, 120_000);
+
+/** Sends both parts; `misses`: by drive, the numbers that it refuses. Each is acknowledged all the same. */
+async function sendMissed(
+  store: Made,
+  upload: { key: string; id: string },
+  misses: readonly (readonly number[])[],
+): Promise<void> {
+  for (const [i, part] of PARTS.entries()) {
+    const bad = DRIVES.filter((_, position) => misses[position]?.includes(i + 1) === true);
+    const lift = bad.map((prefix) => store.disk.fail({ prefix, effect: Errno.EROFS }));
+    await sendPart(store.pools, upload, i + 1, part);
+    for (const undo of lift) undo();
+  }
+}
+
+describe("S1, S8: a drive that missed a part", () => {
+  const NONE: readonly number[] = [];
+  const CASES: readonly (readonly [string, readonly (readonly number[])[]])[] = [
+    ["one drive missed one part", [[1], NONE, NONE, NONE]],
+    ["one drive missed both", [[1, 2], NONE, NONE, NONE]],
+    ["two drives missed different parts", [[1], [2], NONE, NONE]],
+  ];
+  for (const again of [false, true])
+    test.each(CASES)(
+      `is given it before a Complete counts it${again ? ", also if it has an older sending" : ""}: %s`,
+      async (_, misses) => {
+        for (let away = -1; away < 4; away++) {
+          const store = await made(away + 20, { inlineBytesMax: 0 });
+          await putBytes(store.pools, KEY, BEFORE);
+          const upload = { key: KEY, id: await beginUpload(store.pools, KEY) };
+          if (again)
+            for (const i of [1, 2])
+              await sendPart(store.pools, upload, i, Buffer.alloc(PARTS[i - 1]?.length ?? 0, "older"));
+          await sendMissed(store, upload, misses);
+          const lift =
+            away < 0 ? null : store.disk.fail({ prefix: (DRIVES[away] as string) + LOG, effect: Errno.ENOSPC });
+          const where = `${DRIVES[away] ?? "none"} refuses the Complete`;
+          expect({ where, outcome: await outcomeOf(completeUpload(store.pools, upload)) }).toEqual({
+            where,
+            outcome: "done",
+          });
+          lift?.();
+          await store.pools.background.idle();
+          for (const gone of DRIVES) {
+            if (away >= 0 && gone !== DRIVES[away]) continue; // the one that has it not is the one that may fail
+            const undo = store.disk.fail({ prefix: gone, effect: Errno.EIO });
+            expect({ where, gone, is: isSame(await getBytes(store.pools, KEY), JOINED) }).toEqual({
+              where,
+              gone,
+              is: true,
+            });
+            undo();
+          }
+          if (away < 0) await expectWhole(store, where);
+        }
+      },
+      60_000,
+    );
+});
+
+test("S8: parts that too few drives can tell are no parts that were never sent", async () => {
+  for (let silent = 1; silent < 16; silent++) {
+    const store = await made(silent, { inlineBytesMax: 0 });
+    const upload = await uploaded(store);
+    const state = await store.pools.openUpload("bucket", KEY, upload.id);
+    if (state === null) throw new Error("no such upload");
+    const bad = DRIVES.filter((_, i) => ((silent >> i) & 1) === 1);
+    const ops = [Op.readFile]; // the directories answer, the records do not
+    const lift = bad.map((drive) =>
+      store.disk.fail({ prefix: `${drive}/.minio.sys/multipart`, effect: Errno.EIO, ops }),
+    );
+    const listed = await store.pools.listParts(state.ref).then(
+      (parts) => `${parts.length} parts`,
+      (error: unknown) => (error instanceof QuorumError ? error.code : String(error)),
+    );
+    expect({ bad, listed }).toEqual({ bad, listed: bad.length <= 2 ? "2 parts" : "ReadQuorum" });
+    for (const undo of lift) undo();
+  }
+});
+
+test("S1: of two first writes in different pools the later one counts, also if the clock was set back between them", async () => {
+  let aheadNs = 0n;
+  const jumping: Clock = { ...clock, nowNs: () => clock.nowNs() + aheadNs };
+  for (let seed = 1; seed <= 40; seed++) {
+    const disk = SimulatedDisk.create(codec, seed, [...mounts(4, "a"), ...mounts(4, "b")]);
+    const { pools } = await simulatedStore(codec, disk, { clock: jumping, rng: seededRng(seed) }, TWO_POOLS);
+    await pools.makeBucket("bucket");
+    const started = ["first", "later"].map((text) => ({ text, bytes: Buffer.alloc(900, text) }));
+    const staged = await Promise.all(started.map(({ bytes }) => stagedBytes(pools, bytes))); // both see no key
+    for (const [i, one] of staged.entries()) {
+      aheadNs = i === 0 ? 60_000_000_000n : 0n;
+      await pools.commit({
+        bucket: "bucket",
+        key: KEY,
+        reads: "none",
+        signal: NO_SIGNAL,
+        decide: () => ({ kind: "put", versionId: "null", staged: one, metaUsr: new Map(), metaSys: new Map() }),
+      });
+      await pools.background.idle();
+    }
+    expect([seed, (await getBytes(pools, KEY))?.subarray(0, 5).toString()]).toEqual([seed, "later"]);
+  }
+}, 60_000);
+
+function stagedBytes(pools: SimulatedStore["pools"], bytes: Buffer): ReturnType<SimulatedStore["pools"]["stage"]> {
+  return pools.stage({
+    bucket: "bucket",
+    key: KEY,
+    body: sourceOf(bytes),
+    sizeBytes: bytes.length,
+    digests: 1,
+    storageClass: "STANDARD",
+    inline: "unversioned",
+    signal: NO_SIGNAL,
+  });
+}
 
 test("S8: Completes of one upload at the same time, and a delete after one, never bring two objects", async () => {
   for (let seed = 1; seed <= 40; seed++) {

@@ -41,17 +41,19 @@ export async function sendPart(
   await pools.putPart(state.ref, staged, { number, etag, ...sizes, checksums: new Map() });
 }
 
-/** Of all parts that are listed. False: there is no such upload. */
+/** Of two parts. False: there is no such upload. */
 export async function completeUpload(
   pools: Pools,
   upload: { readonly key: string; readonly id: string },
 ): Promise<boolean> {
   const state = await pools.openUpload("bucket", upload.key, upload.id);
   if (state === null) return false;
+  const parts = await pools.listParts(state.ref);
+  if (parts.length !== 2) throw new Error(`${parts.length} of 2 parts are listed`);
   await pools.completeUpload({
     ref: state.ref,
     versionId: state.versionId,
-    parts: await pools.listParts(state.ref),
+    parts,
     metaUsr: state.metaUsr,
     metaSys: state.metaSys,
     check: () => undefined,
