@@ -5,6 +5,7 @@
  */
 import { good } from "../core/fan-out.ts";
 import type { Change, CommitAnswer, ObjectPath, Stamp } from "../storage/drive.ts";
+import { later } from "../storage/key-memory.ts";
 import type { BackgroundWork } from "./background-work.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
@@ -23,11 +24,13 @@ export interface CommitPlan {
   changeFor(position: number, stamp: Stamp): Change | null;
   /** What was read under the lock: makes the write conditional on it. null = blind. */
   readonly reading: KeyReading | null;
+  /** The stamp must be higher: what the other pools show of the key. */
+  readonly above?: Stamp;
 }
 
 /** Returns the stamp that the change was committed at. */
 export async function commitChange(set: ErasureSet, plan: CommitPlan, background: BackgroundWork): Promise<Stamp> {
-  let floor = plan.reading?.highest ?? 0n;
+  let floor = later(plan.reading?.highest ?? 0n, plan.above ?? 0n);
   for (let attempt = 1; ; attempt++) {
     const now = set.resources.clock.nowNs();
     const stamp = now > floor ? now : floor + 1n;

@@ -17,6 +17,7 @@ import { QuorumError } from "../core/quorum-error.ts";
 import type { MergedVersion } from "./quorum.ts";
 import { type KeyReading, readKey } from "./read-version.ts";
 import { isInDoubt, resolveDoubt } from "./resolve-doubt.ts";
+import type { ShardLayout } from "./read-shards.ts";
 import { type ShardSources, shardSources } from "./stored-version.ts";
 import { appendStrideOf } from "./write-shards.ts";
 
@@ -235,7 +236,7 @@ async function rebuildFiles(
     const opened = await to.drive.stage(to.op, to.dataDir, part.number);
     if (!opened.ok) throw opened.error;
     try {
-      bytes += await rebuildPart(set, sources, part, { writer: opened.value, shard: to.shard });
+      bytes += await rebuildPart(set, sources.layout, part, { writer: opened.value, shard: to.shard });
     } catch (error) {
       await opened.value.abort();
       throw error;
@@ -246,13 +247,13 @@ async function rebuildFiles(
   return bytes;
 }
 
-async function rebuildPart(
+/** One part's shard of a drive, from k good ones; bytes written. */
+export async function rebuildPart(
   set: ErasureSet,
-  sources: ShardSources,
+  layout: ShardLayout,
   part: { number: number; sizeBytes: number },
   to: { writer: ShardWriter; shard: number },
 ): Promise<number> {
-  const { layout } = sources;
   const { k, m, blockBytes, places, key } = layout;
   const full = shardBytesOf(blockBytes, k);
   const stride = appendStrideOf(full);

@@ -4,7 +4,8 @@
  * their newest version is, unless that pool is being drained.
  */
 import { compareHeaders } from "../storage/xl-meta-header.ts";
-import type { ObjectPath } from "../storage/drive.ts";
+import type { ObjectPath, Stamp } from "../storage/drive.ts";
+import { later } from "../storage/key-memory.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import type { MergedVersion } from "./quorum.ts";
 import { QuorumError } from "../core/quorum-error.ts";
@@ -42,6 +43,11 @@ export function combine(sets: readonly ErasureSet[], readings: readonly KeyReadi
   const versions = [...byId.values()];
   if (pools.length > 1) versions.sort((a, b) => compareHeaders(a.merged.header, b.merged.header));
   return { pools, versions };
+}
+
+/** The highest stamp or promise that any pool shows: a newer write of the key must be above it, whichever pool takes it. */
+export function highestOf({ pools }: LocatedKey): Stamp {
+  return pools.reduce((most, { reading }) => later(most, reading.highest), 0n);
 }
 
 export interface Found extends PlacedVersion {

@@ -1,6 +1,6 @@
 /** What the pools of a deployment are made of, and the part of Pools that uploads.ts works with. */
 import type { KeyLock } from "../core/key-lock.ts";
-import type { ObjectPath } from "../storage/drive.ts";
+import type { ObjectPath, Stamp } from "../storage/drive.ts";
 import { encodeKey } from "../storage/paths.ts";
 import type { BackgroundWork } from "./background-work.ts";
 import type { ErasureSet } from "./erasure-set.ts";
@@ -28,6 +28,8 @@ export interface UploadHost {
   /** The set of a new key. */
   placeNew(path: ObjectPath): Promise<ErasureSet>;
   lookupIn(located: LocatedKey | null): VersionLookup;
+  /** For a blind write, under the key's lock: what its stamp must be above in the other pools. */
+  newestStamp(path: ObjectPath): Promise<Stamp>;
   latestOf(path: ObjectPath): Promise<{ readonly located: LocatedKey; readonly current: StoredVersion | null }>;
 }
 

@@ -13,7 +13,7 @@ import { commitChange } from "./commit-version.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import { listPage } from "./list-page.ts";
-import { findVersion, type Found, type LocatedKey, locateKey } from "./locate.ts";
+import { highestOf, findVersion, type Found, type LocatedKey, locateKey, type PlacedVersion } from "./locate.ts";
 import { openData } from "./open-version.ts";
 import { SetChooser } from "./placement.ts";
 import { PoolChooser } from "./pool-choice.ts";
@@ -376,7 +376,14 @@ export class Pools implements Store {
     };
   }
 
+  /** One pool orders its writes by itself; several only by stamps, and a clock that was set back gives them out again. */
+  async newestStamp(path: ObjectPath): Promise<Stamp> {
+    const sets = this.setsOf(path.path);
+    return sets.length === 1 ? 0n : highestOf(await locateKey(sets, path));
+  }
+
   private async apply(path: ObjectPath, located: LocatedKey | null, change: VersionChange): Promise<Committed> {
+    const above = located === null ? await this.newestStamp(path) : highestOf(located);
     if (change.kind === "put") {
       const staged = change.staged.handle as StagedShards;
       const reading = located?.pools.find((p) => p.set === staged.set)?.reading ?? null;
@@ -388,6 +395,7 @@ export class Pools implements Store {
           removes: false,
           changeFor: putStaged(staged, change),
           reading,
+          above,
         },
         this.background,
       );
@@ -408,11 +416,22 @@ export class Pools implements Store {
           removes: false,
           changeFor: deleteMarkerChange(change.versionId),
           reading,
+          above,
         },
         this.background,
       );
       return { versionId: change.versionId, modTimeNs: stamp };
     }
+    return await this.changeOld(path, located, change, holders);
+  }
+
+  /** Of versions that are there: in the pools that hold them. */
+  private async changeOld(
+    path: ObjectPath,
+    located: LocatedKey | null,
+    change: Extract<VersionChange, { kind: "patch" | "delete-version" }>,
+    holders: readonly PlacedVersion[],
+  ): Promise<Committed> {
     let stamp: Stamp = 0n;
     const drop: Change =
       change.kind === "patch"

@@ -8,7 +8,7 @@ import { present } from "../core/assert.ts";
 import { good } from "../core/fan-out.ts";
 import { INLINE_DATA_KEY } from "../storage/xl-meta-header.ts";
 import { decodeVersion, type ObjectVersion } from "../storage/xl-meta-version.ts";
-import { decodePartMeta, encodePartMeta } from "../storage/part-meta.ts";
+import { encodePartMeta } from "../storage/part-meta.ts";
 import {
   decodeUploadId,
   encodeUploadId,
@@ -18,16 +18,16 @@ import {
   uploadParent,
   uploadPath,
 } from "../storage/paths.ts";
-import { FormatError } from "../core/format-error.ts";
 import type { ObjectPath, PartNumbers } from "../storage/drive.ts";
 import { commitChange } from "./commit-version.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
-import { findVersion, locateKey } from "./locate.ts";
+import { findVersion, highestOf, locateKey } from "./locate.ts";
 import { pathOf, type PoolsOptions, type UploadHost } from "./pool-layout.ts";
 import { writeQuorum } from "./quorum.ts";
 import type { Committed, Staged, Store, UploadPart, UploadRef, UploadState } from "./store.ts";
 import { storedVersion } from "./stored-version.ts";
+import { readPartRecord, type UploadPlace, wholeHolders } from "./upload-holders.ts";
 import { putChange } from "./write-version.ts";
 import type { StagedShards } from "./write-shards.ts";
 
@@ -35,16 +35,7 @@ const BUCKET_KEY = "x-minio-internal-sherd-upload-bucket";
 const KEY_KEY = "x-minio-internal-sherd-upload-key";
 const TEXT = new TextEncoder();
 
-/** What `UploadRef.handle` is. */
-interface Place {
-  readonly set: ErasureSet;
-  readonly path: string;
-  readonly dataDir: string;
-  readonly k: number;
-  readonly parity: number;
-  readonly dist: readonly number[];
-}
-export interface StagePlace extends Place {
+export interface StagePlace extends UploadPlace {
   /** Staged files are always part.1; putPart gives the number. */
   readonly nextPart: number;
 }
@@ -56,7 +47,7 @@ export class Uploads {
   ) {}
 
   placeOf(ref: UploadRef): StagePlace {
-    return { ...(ref.handle as Place), nextPart: 1 };
+    return { ...(ref.handle as UploadPlace), nextPart: 1 };
   }
 
   async create(request: Parameters<Store["createUpload"]>[0]): Promise<UploadState> {
@@ -66,7 +57,7 @@ export class Uploads {
     const initiatedNs = clock.nowNs();
     const uploadDir = uploadDirName(rng.uuid(), initiatedNs);
     const m = set.parityFor(request.bucket, request.storageClass);
-    const place: Place = {
+    const place: UploadPlace = {
       set,
       path: uploadPath(request.bucket, request.key, uploadDir),
       dataDir: rng.uuid(),
@@ -135,7 +126,7 @@ export class Uploads {
     const metaSys = new Map(
       [...version.metaSys].filter(([name]) => name !== BUCKET_KEY && name !== KEY_KEY && name !== INLINE_DATA_KEY),
     );
-    const place: Place = {
+    const place: UploadPlace = {
       set,
       path: upload.path,
       dataDir: body.dataDir,
@@ -191,7 +182,7 @@ export class Uploads {
   }
 
   async putPart(ref: UploadRef, staged: Staged, part: Omit<UploadPart, "modTimeNs">): Promise<UploadPart> {
-    const place = ref.handle as Place;
+    const place = ref.handle as UploadPlace;
     const shards = staged.handle as StagedShards;
     const record: UploadPart = { ...part, modTimeNs: place.set.resources.clock.nowNs() };
     const meta = encodePartMeta({
@@ -225,42 +216,49 @@ export class Uploads {
     });
   }
 
+  /** Of each number the newest that enough drives show alike. Throws when others may be there. */
   async listParts(ref: UploadRef, only?: PartNumbers): Promise<readonly UploadPart[]> {
-    const place = ref.handle as Place;
+    const place = ref.handle as UploadPlace;
     const outcomes = await place.set.each((drive) => drive.readParts(place.path, place.dataDir, only));
-    const votes = new Map<string, { part: UploadPart; count: number }>();
+    const votes = new Map<string, { readonly part: UploadPart; count: number }>();
     for (const outcome of outcomes) {
       if (!outcome.ok) continue;
       for (const bytes of outcome.value.values()) {
         const part = readRecord(bytes);
         if (part === null) continue;
-        const name = `${part.number} ${part.etag}`;
+        const name = `${part.number} ${part.etag} ${part.modTimeNs}`;
         const vote = votes.get(name);
         if (vote === undefined) votes.set(name, { part, count: 1 });
-        else {
-          vote.count++;
-          if (part.modTimeNs > vote.part.modTimeNs) vote.part = part;
-        }
+        else vote.count++;
       }
     }
-    if (outcomes.filter((o) => o.ok).length < place.k)
-      throw new QuorumError("ReadQuorum", `too few drives answer for the parts of ${ref.bucket}/${ref.key}`);
+    const silent = outcomes.filter((o) => !o.ok).length;
+    const tooFew = (): QuorumError =>
+      new QuorumError("ReadQuorum", `too few drives answer for the parts of ${ref.bucket}/${ref.key}`);
+    if (silent > place.set.size - place.k) throw tooFew();
     const best = new Map<number, UploadPart>();
-    for (const { part, count } of votes.values())
-      if (count >= place.k && (best.get(part.number)?.modTimeNs ?? -1n) < part.modTimeNs) best.set(part.number, part);
+    const shown = new Map<number, number>();
+    for (const { part, count } of votes.values()) {
+      shown.set(part.number, (shown.get(part.number) ?? 0) + count);
+      const other = best.get(part.number);
+      if (count >= place.k && (other === undefined || other.modTimeNs < part.modTimeNs)) best.set(part.number, part);
+    }
+    // Not agreed on, by drives that are silent or damaged: to say that it was never sent would be a guess.
+    for (const [number, count] of shown) if (!best.has(number) && count + silent >= place.k) throw tooFew();
     return [...best.values()].sort((a, b) => a.number - b.number);
   }
 
   async complete(request: Parameters<Store["completeUpload"]>[0]): Promise<Committed> {
-    const place = request.ref.handle as Place;
+    const place = request.ref.handle as UploadPlace;
     const object = pathOf(request.ref.bucket, request.ref.key);
-    using _ = await this.pools.locks.acquire(`${object.bucket}/${object.path}`);
+    const sizeBytes = request.parts.reduce((sum, p) => sum + p.sizeBytes, 0);
     using _upload = await this.pools.locks.acquire(`${SYSTEM_BUCKET}/${place.path}`);
+    const holders = sizeBytes === 0 ? null : await wholeHolders(place, request.parts);
+    using _ = await this.pools.locks.acquire(`${object.bucket}/${object.path}`);
     request.signal.throwIfAborted();
     const latest = request.readsLatest ? await this.pools.latestOf(object) : null;
     request.check(latest?.current ?? null, this.pools.lookupIn(latest?.located ?? null));
     const reading = latest?.located.pools.find((p) => p.set === place.set)?.reading ?? null;
-    const sizeBytes = request.parts.reduce((sum, p) => sum + p.sizeBytes, 0);
     const version = {
       versionId: request.versionId,
       dataDir: place.dataDir,
@@ -273,12 +271,14 @@ export class Uploads {
       metaSys: request.metaSys,
     };
     const keepParts = request.parts.map((p) => p.number);
-    const changeFor = putChange(version, () =>
-      sizeBytes === 0 ? { kind: "inline", bytes: new Uint8Array(0) } : { kind: "upload", path: place.path, keepParts },
-    );
+    const changeFor = putChange(version, (position) => {
+      if (holders === null) return { kind: "inline", bytes: new Uint8Array(0) };
+      return holders.has(position) ? { kind: "upload", path: place.path, keepParts } : null;
+    });
+    const above = latest === null ? await this.pools.newestStamp(object) : highestOf(latest.located);
     const stamp = await commitChange(
       place.set,
-      { key: object, quorum: writeQuorum(place.k, place.parity), removes: false, changeFor, reading },
+      { key: object, quorum: writeQuorum(place.k, place.parity), removes: false, changeFor, reading, above },
       this.pools.background,
     );
     this.pools.background.track(this.remove(place));
@@ -286,12 +286,12 @@ export class Uploads {
   }
 
   async abort(ref: UploadRef): Promise<void> {
-    const place = ref.handle as Place;
+    const place = ref.handle as UploadPlace;
     using _ = await this.pools.locks.acquire(`${SYSTEM_BUCKET}/${place.path}`);
     await this.remove(place);
   }
 
-  private async remove(place: Place): Promise<void> {
+  private async remove(place: UploadPlace): Promise<void> {
     const outcomes = await place.set.each((drive) => drive.removeUpload(place.path));
     const gone = outcomes.filter((o) => o.ok).length;
     const need = Math.floor(place.set.size / 2) + 1;
@@ -304,20 +304,10 @@ function systemKey(path: string): ObjectPath {
 }
 
 function readRecord(bytes: Uint8Array): UploadPart | null {
-  try {
-    const record = decodePartMeta(bytes);
-    return {
-      number: record.number,
-      etag: record.etag,
-      sizeBytes: record.sizeBytes,
-      actualBytes: record.actualBytes,
-      modTimeNs: record.modTime,
-      checksums: record.checksums,
-    };
-  } catch (error) {
-    if (error instanceof FormatError) return null; // damaged on this drive: the others have it
-    throw error;
-  }
+  const record = readPartRecord(bytes);
+  if (record === null) return null;
+  const { etag, number, sizeBytes, actualBytes, modTime: modTimeNs, checksums } = record;
+  return { number, etag, sizeBytes, actualBytes, modTimeNs, checksums };
 }
 
 async function namesOn(set: ErasureSet, path: string): Promise<Set<string>> {

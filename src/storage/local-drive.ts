@@ -81,6 +81,8 @@ export class LocalDrive implements Drive {
   private readonly clock: Clock;
   /** Operation -> data directories that were staged and not yet given up. What a crash left is swept at the next start. */
   private readonly staged = new Map<string, Set<string>>();
+  /** Operations whose commit is under way: a sweep leaves what they staged. */
+  private readonly committing = new Set<string>();
 
   private constructor(
     options: LocalDriveOptions,
@@ -97,7 +99,7 @@ export class LocalDrive implements Drive {
       groupSync: options.groupSync,
       index,
       read: (key) => this.read(key),
-      isWanted: (op) => this.staged.has(op) || this.log.awaits(op),
+      isWanted: (op) => this.staged.has(op) || this.committing.has(op) || this.log.awaits(op),
     });
     this.clock = options.clock;
   }
@@ -304,7 +306,9 @@ export class LocalDrive implements Drive {
     const staged = op === null ? undefined : this.staged.get(op);
     if (op === null || staged === undefined) return await this.log.commits.commit(key, change, terms);
     this.staged.delete(op);
+    this.committing.add(op);
     const answer = await this.log.commits.commit(key, change, terms);
+    this.committing.delete(op);
     if (answer.ok || answer.error.code !== "Io") this.staged.set(op, staged);
     return answer;
   }

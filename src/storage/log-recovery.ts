@@ -183,7 +183,8 @@ export class LogRecovery {
     const { files } = this.parts;
     const staged = await files.readDirectory(`${files.root}/${SYSTEM_BUCKET}/tmp`);
     const there = new Set(staged.ok ? staged.value.map((entry) => entry.name) : []);
-    for (const move of this.moves) {
+    const lastBring = this.lastBrings();
+    for (const [at, move] of this.moves.entries()) {
       if (move.kind === "bring") {
         for (const dir of move.dirs) {
           if (dir.keepParts === null && !there.has(stagedName(dir.from))) continue;
@@ -194,10 +195,23 @@ export class LogRecovery {
         }
         continue;
       }
-      const done = await (move.kind === "settle" ? tidyAfterSettle : tidyAfterRestore)(files, move.key, move.doubt);
+      const { doubt } = move;
+      // What was taken back and then committed again, under another stamp, is where the later commit put it.
+      const newDirs = doubt.newDirs.filter((dir) => (lastBring.get(dir.from) ?? -1) < at);
+      const done = await (move.kind === "settle"
+        ? tidyAfterSettle(files, move.key, doubt)
+        : tidyAfterRestore(files, move.key, { newDirs }));
       if (!done.ok && done.error.code !== "NotFound") return done.error;
     }
     return null;
+  }
+
+  /** Of each staged directory: the last move that brings it. */
+  private lastBrings(): ReadonlyMap<string, number> {
+    const last = new Map<string, number>();
+    for (const [at, move] of this.moves.entries())
+      if (move.kind === "bring") for (const dir of move.dirs) last.set(dir.from, at);
+    return last;
   }
 
   private async compare(entry: Entry): Promise<void> {

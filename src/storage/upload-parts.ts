@@ -21,8 +21,10 @@ export async function readParts(
   for (let at = 0; at < numbers.length; at += READS_AT_ONCE) {
     const group = numbers.slice(at, at + READS_AT_ONCE);
     const read = await Promise.all(group.map((number) => files.readSmall(`${directory}/part.${number}.meta`)));
-    for (const [i, outcome] of read.entries())
-      if (outcome.ok && outcome.value !== null) parts.set(group[i] as number, outcome.value);
+    for (const [i, outcome] of read.entries()) {
+      if (!outcome.ok) return outcome; // a record that cannot be read is none that is not there
+      if (outcome.value !== null) parts.set(group[i] as number, outcome.value);
+    }
   }
   return good(parts);
 }

@@ -3,7 +3,7 @@
  * whole, and what is in doubt can still be taken back. Bugs planted in the order of syncs are caught by the same judges.
  */
 import { describe, expect, test } from "bun:test";
-import type { Drive } from "../../src/storage/drive.ts";
+import type { Change, Drive } from "../../src/storage/drive.ts";
 import { GroupSync } from "../../src/storage/group-sync.ts";
 import type { CrashOrder } from "../sim/simulated-files.ts";
 import { commit, frame, KEY, put, remove, settled, shardFile, shown, stage, tags } from "./changes.ts";
@@ -81,6 +81,24 @@ const HISTORIES: Readonly<Record<string, History>> = {
         old: "old",
         next: "new",
         dataOf: (tag) => (tag === "old" ? D1 : D2),
+      }),
+  },
+  "a retry of what was taken back, with the same staged data": {
+    prepare: (drive) => settled(drive, 10n, "old"),
+    async run(drive, answered) {
+      must(await drive.settle(KEY, 10n)); // what was prepared may be in doubt again
+      await stage(drive, { op: "op2", dataDir: D2 }, shardFile(1, 2));
+      const change = (stamp: bigint): Change => put(stamp, "new", { dataDir: D2, data: { kind: "staged", op: "op2" } });
+      await commit(drive, change(15n), 15n);
+      must(await drive.restore(KEY, 15n, 15n));
+      if ((await commit(drive, change(20n), 20n)) === "accepted") answered("commit");
+    },
+    judge: (drive, answered) =>
+      oldOrNew(drive, {
+        isNew: answered.has("commit"),
+        old: "old",
+        next: "new",
+        dataOf: (tag) => (tag === "old" ? null : D2),
       }),
   },
   "a delete": {

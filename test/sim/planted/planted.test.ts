@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { PLANTS } from "./plants.ts";
-import { runPlant } from "./run-plant.ts";
+import { runPlant, runSound } from "./run-plant.ts";
 
 const QUICK_SEEDS = 300;
 
@@ -15,7 +15,18 @@ test.each(PLANTS.map(({ name, file, find, replace }) => ({ name, file, find, rep
   },
 );
 
-test.each(PLANTS.filter(({ isQuick }) => isQuick === true).map((plant) => ({ name: plant.name, plant })))(
+const QUICK = PLANTS.filter(({ isQuick }) => isQuick === true);
+const GUARDS = [...new Map(QUICK.map(({ by, test: name }) => [by, { by, test: name }])).values()];
+
+test.each(GUARDS)(
+  "planted: $by passes with no bug planted",
+  async (guard) => {
+    expect(await runSound(guard, QUICK_SEEDS, 50_000)).toBeNull();
+  },
+  60_000,
+);
+
+test.each(QUICK.map((plant) => ({ name: plant.name, plant })))(
   "planted: $name is caught",
   async ({ plant }) => {
     expect((await runPlant(plant, QUICK_SEEDS, 50_000)).verdict).toBe("caught");
