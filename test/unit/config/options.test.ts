@@ -127,6 +127,7 @@ describe("values", () => {
       compressionEncrypted: false,
       kesEndpoint: null,
       kesKeyName: null,
+      kesApiKey: null,
       kesCertFile: null,
       kesKeyFile: null,
       kesCaPath: null,
