@@ -163,7 +163,7 @@ function checksumOf(algorithm: ChecksumName, digests: StagedDigests): Checksum {
   };
 }
 
-export function copiedMetadata(version: StoredVersion): Map<string, string> {
+export function copiedMetadata(version: Pick<StoredVersion, "metaUsr">): Map<string, string> {
   return new Map([...version.metaUsr].filter(([name]) => !NOT_COPIED.includes(name) && !name.startsWith(LOCK_PREFIX)));
 }
 

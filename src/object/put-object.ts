@@ -60,10 +60,11 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   const committed = await ctx.store.commit({
     bucket: request.bucket,
     key: request.key,
-    reads: readsForWrite(bucket, versionId, request.conditions),
+    reads: request.demand === undefined ? readsForWrite(bucket, versionId, request.conditions) : "latest",
     signal: request.signal,
     decide(current, versionOf) {
       demandConditions(request.conditions, current, etagOf);
+      request.demand?.(current);
       demandReplaceable(ctx, versionId, versionOf);
       return {
         kind: "put",
@@ -81,14 +82,13 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   });
   const checksum: Checksum | null = given === null ? null : { ...given, type: "FULL_OBJECT", parts: 0 };
   const modTimeNs = committed?.modTimeNs ?? 0n;
-  const made = { sizeBytes: content.sizeBytes, tagging: request.tagging, modTimeNs };
   return {
     etag: etag.shown,
     versionId: mode === "enabled" ? versionId : null,
     checksum,
     modTimeNs,
     encryption: coding.encryption,
-    expiry: expiryOfNew(bucket, request.key, made),
+    expiry: expiryOfNew(bucket, request.key, { sizeBytes: content.sizeBytes, tagging: request.tagging, modTimeNs }),
   };
 }
 

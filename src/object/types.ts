@@ -6,7 +6,7 @@
 import type { Due } from "../bucket/lifecycle.ts";
 import type { LockWish } from "../bucket/object-lock.ts";
 import type { ByteSink, ByteSource } from "../core/byte-stream.ts";
-import type { ListedVersion } from "../erasure/store.ts";
+import type { ListedVersion, StoredVersion } from "../erasure/store.ts";
 
 /** Digest flags as in codec.h: 1 MD5, 2 SHA-256, 4 CRC32, 8 CRC32C, 16 CRC64NVME, 32 SHA-1. */
 export type DigestFlags = number;
@@ -134,6 +134,8 @@ export interface PutObjectRequest extends ObjectTarget, NewMetadata {
   readonly modTimeNs?: bigint;
   readonly body: ObjectBody;
   readonly conditions: Conditions;
+  /** Throws unless the latest version (null = none) is what the write was made from. Absent: whatever is there. */
+  demand?(current: StoredVersion | null): void;
 }
 export interface PutObjectResult {
   readonly etag: string;
@@ -145,6 +147,18 @@ export interface PutObjectResult {
   readonly encryption: EncryptionInfo | null;
   /** When the bucket's rules will make it expire; null = never. */
   readonly expiry: Due | null;
+}
+
+// ---- append-object.ts: appendObject
+export interface AppendObjectRequest extends ObjectTarget, NewMetadata {
+  /** Where the client's bytes begin: the size of what is there. */
+  readonly offset: number;
+  readonly body: ObjectBody;
+  readonly conditions: Conditions;
+}
+export interface AppendObjectResult extends PutObjectResult {
+  /** Of the whole. */
+  readonly sizeBytes: number;
 }
 
 // ---- get-object.ts: openObject (GET and HEAD): headers are known before bytes move

@@ -15,6 +15,8 @@ const KEPT = [
   "content-disposition",
   "expires",
 ] as const;
+/** Of an append: the size of what is there. */
+export const WRITE_OFFSET = "x-amz-write-offset-bytes";
 const METADATA_BYTES_MAX = 2048;
 const TAGS_MAX = 10;
 /** What MinIO takes, on reading too: tags must mean the same on both. */
@@ -29,17 +31,17 @@ const SHOWN: Readonly<Record<string, string>> = {
 };
 
 /** Refuses what would silently not be done. */
-export function refuseUnsupported(call: Call): void {
+export function refuseUnsupported(call: Call, mayAppend = false): void {
   for (const name of call.request.headers.keys()) {
     if (name.startsWith("x-minio-internal-"))
       throw new WireError("InvalidArgument", "A header is reserved for internal use.");
   }
-  if (call.request.headers.has("x-amz-write-offset-bytes"))
-    throw new WireError("NotImplemented", "Appending to objects is not implemented.");
+  if (!mayAppend && call.parameter(WRITE_OFFSET) !== undefined)
+    throw new WireError("NotImplemented", "Only a plain PutObject can append to an object.");
 }
 
-export function newMetadata(call: Call): NewMetadata {
-  refuseUnsupported(call);
+export function newMetadata(call: Call, mayAppend = false): NewMetadata {
+  refuseUnsupported(call, mayAppend);
   return {
     metadata: metadataFrom(call),
     tagging: taggingFrom(call.parameter("x-amz-tagging")),
