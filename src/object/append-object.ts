@@ -155,6 +155,7 @@ function isSame(a: StoredVersion | null, b: StoredVersion | null): boolean {
 class AppendedBody implements ObjectBody, AsyncDisposable {
   readonly sizeBytes: number;
   readonly digests: number;
+  readonly declares: ChecksumName | null;
   private readonly digest: Digest;
   private readonly stored: PipedContent | null;
   private isStoredRead: boolean;
@@ -173,6 +174,7 @@ class AppendedBody implements ObjectBody, AsyncDisposable {
     const { content } = base;
     this.sizeBytes = base.sizeBytes + body.sizeBytes;
     this.algorithm = content?.info.checksum?.algorithm ?? null;
+    this.declares = this.algorithm ?? body.declares;
     this.digests = body.digests | (this.algorithm === null ? 0 : checksumAlgorithmOf(this.algorithm).flag);
     this.digest = new Digest(ctx.codec, body.digests | DIGEST.md5);
     this.stored = content === null ? null : pipeContent(content, 0, base.sizeBytes);

@@ -13,6 +13,7 @@ import {
 } from "../codec/checksum.ts";
 import type { UploadPart } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
+import { checksumOfParts } from "./default-checksum.ts";
 import { ObjectError } from "./errors.ts";
 import { expiryOfNew } from "./expiry.ts";
 import { etagForConditions } from "./known-etag.ts";
@@ -54,7 +55,8 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
   }
   using room = await takeRoom(ctx, bucket, sizeBytes);
   const etag = multipartEtag(parts);
-  const record = declared === null ? null : foldChecksums(ctx, parts, declared);
+  const kept = declared ?? checksumOfParts(ctx, parts);
+  const record = kept === null ? null : foldChecksums(ctx, parts, kept);
   demandChecksum(request, record);
   const metaUsr = new Map([...state.metaUsr].filter(([name]) => name !== CHECKSUM_KEY && name !== CHECKSUM_TYPE_KEY));
   metaUsr.set("etag", etag);

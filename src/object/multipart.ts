@@ -11,6 +11,7 @@ import {
 import type { StagedDigests, UploadPart, UploadState } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { openSource } from "./copy-object.ts";
+import { withDefaultChecksum } from "./default-checksum.ts";
 import { ObjectError } from "./errors.ts";
 import { checkKey } from "./names.ts";
 import { type Coding, newCoding, type StagedContent, stageContent } from "./new-coding.ts";
@@ -126,10 +127,10 @@ export function uploadChecksum(
 export async function uploadPart(ctx: ObjectContext, request: UploadPartRequest): Promise<StoredPartInfo> {
   checkPartNumber(request.partNumber);
   const state = await uploadOf(ctx, request);
-  const { body } = request;
+  const declared = uploadChecksum(state);
+  const body = declared === null ? withDefaultChecksum(ctx, request.body) : request.body;
   if (body.sizeBytes > OBJECT_BYTES_MAX)
     throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
-  const declared = uploadChecksum(state);
 
   using coding = await uploadCoding(ctx, state, request.customerKey);
   await using content = await stageContent(
@@ -212,7 +213,7 @@ export async function uploadPartCopy(
       sizeBytes,
     });
   const length = range.last - range.first + 1;
-  const declared = uploadChecksum(state);
+  const algorithm = uploadChecksum(state)?.algorithm ?? ctx.defaultChecksum;
   using coding = await uploadCoding(ctx, state, request.customerKey);
   await using piped = pipeContent(source.content, range.first, length);
   await using content = await stageContent(
@@ -222,7 +223,7 @@ export async function uploadPartCopy(
       key: request.key,
       body: piped,
       sizeBytes: length,
-      digests: DIGEST.md5 | (declared === null ? 0 : checksumAlgorithmOf(declared.algorithm).flag),
+      digests: DIGEST.md5 | (algorithm === null ? 0 : checksumAlgorithmOf(algorithm).flag),
       storageClass: "STANDARD",
       inline: "never",
       signal: request.signal,
@@ -231,10 +232,7 @@ export async function uploadPartCopy(
     coding,
     request.partNumber,
   );
-  const checksum =
-    declared === null
-      ? null
-      : { algorithm: declared.algorithm, value: checksumFrom(declared.algorithm, content.digests) };
+  const checksum = algorithm === null ? null : { algorithm, value: checksumFrom(algorithm, content.digests) };
   const part = await storePart(
     ctx,
     { state, content, coding },

@@ -7,6 +7,7 @@ import type { Bucket } from "../bucket/catalog.ts";
 import { modeOf } from "../bucket/versioning.ts";
 import type { StoredVersion } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
+import { withDefaultChecksum } from "./default-checksum.ts";
 import { ObjectError } from "./errors.ts";
 import { expiryOfNew } from "./expiry.ts";
 import { type EtagOf, etagForConditions } from "./known-etag.ts";
@@ -25,7 +26,7 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   checkKey(request.key);
   const bucket = await bucketOf(ctx, request.bucket);
   demandAdmissible(bucket, request);
-  const { body } = request;
+  const body = withDefaultChecksum(ctx, request.body);
   using room = await takeRoom(ctx, bucket, body.sizeBytes);
   const mode = modeOf(bucket.versioning, request.key);
   using coding = await newCoding(ctx, {

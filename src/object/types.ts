@@ -38,6 +38,8 @@ export interface ObjectBody extends ByteSource {
   readonly sizeIsMax?: boolean;
   /** Digests that `verify` wants. */
   readonly digests: DigestFlags;
+  /** Algorithm of the client's checksum, which may come in a trailer; null = it brings none. */
+  readonly declares: ChecksumName | null;
   /** Called once after the last byte, before anything is committed: throws the wire's error on a wrong digest or trailer. */
   verify(digests: Digests): void;
   /** The client's checksum, known at the latest after the last byte (trailers), to be stored; null = none. */

@@ -48,6 +48,7 @@ export function requestBody(
   return {
     sizeBytes: raw.sizeBytes,
     sizeIsMax: raw.sizeIsMax,
+    declares: declared?.algorithm.name ?? null,
     digests:
       (sha256 === null ? 0 : DIGEST.sha256) |
       (md5 === null ? 0 : DIGEST.md5) |

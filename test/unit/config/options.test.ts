@@ -100,6 +100,7 @@ describe("values", () => {
       domains: [],
       websiteDomains: [],
       region: "",
+      defaultChecksum: true,
       objectOwnership: "BucketOwnerEnforced",
       signatureV2: true,
       corsOrigins: ["*"],
