@@ -85,7 +85,7 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   const modTimeNs = committed?.modTimeNs ?? 0n;
   return {
     etag: etag.shown,
-    versionId: mode === "enabled" ? versionId : null,
+    versionId: mode === "unversioned" ? null : versionId,
     checksum,
     modTimeNs,
     encryption: coding.encryption,

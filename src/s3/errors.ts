@@ -85,6 +85,7 @@ export const S3_ERRORS = {
   MalformedPolicy: row(400, "Policy has invalid resource."),
   MalformedPOSTRequest: row(400, "The body of your POST request is not well-formed multipart/form-data."),
   MalformedXML: row(400, "The XML you provided was not well-formed or did not validate against our published schema."),
+  MaxMessageLengthExceeded: row(400, "Your request was too big."),
   MetadataTooLarge: row(400, "Your metadata headers exceed the maximum allowed metadata size."),
   MethodNotAllowed: row(405, "The specified method is not allowed against this resource."),
   MissingContentLength: row(411, "You must provide the Content-Length HTTP header."),

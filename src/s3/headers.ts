@@ -4,7 +4,7 @@ import type { ChecksumName, ChecksumType, Conditions, NewMetadata, VersionInfo }
 import type { Call } from "./call.ts";
 import { encryptionFrom, encryptionHeaders } from "./encryption-headers.ts";
 import { lockFrom } from "./lock-headers.ts";
-import { decodePercent, parseQuery } from "./sigv4.ts";
+import { parseQuery } from "./sigv4.ts";
 import { WireError } from "./wire-error.ts";
 
 const KEPT = [
@@ -327,7 +327,7 @@ export function versionIdFrom(value: string | undefined): string | undefined {
 /** `x-amz-copy-source`. */
 export function copySourceFrom(header: string): { bucket: string; key: string; versionId?: string } {
   const question = header.indexOf("?");
-  const path = decodePercent(question < 0 ? header : header.slice(0, question)).replace(/^\/+/, "");
+  const path = decodedSource(question < 0 ? header : header.slice(0, question)).replace(/^\/+/, "");
   const slash = path.indexOf("/");
   const key = path.slice(slash + 1).replace(/^\/+/, "");
   if (slash <= 0 || key === "")
@@ -339,6 +339,14 @@ export function copySourceFrom(header: string): { bucket: string; key: string; v
     question < 0 ? undefined : parseQuery(header.slice(question + 1)).find(([k]) => k === "versionId")?.[1];
   const id = versionId === undefined || versionId === "" ? undefined : versionIdOrMissing(versionId);
   return { bucket: path.slice(0, slash), key, ...(id === undefined ? {} : { versionId: id }) };
+}
+/** A key with a percent sign that is not escaped would be another key: refused, not guessed. */
+function decodedSource(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch (cause) {
+    throw new WireError("InvalidArgument", "The copy source is not URL-encoded UTF-8.", {}, { cause });
+  }
 }
 function versionIdOrMissing(value: string): string | undefined {
   try {
