@@ -312,6 +312,7 @@ function objectContext(
     region: options.region,
     completed: new CompletedUploads(),
     quotas: new QuotaLedger(),
+    defaultChecksum: options.defaultChecksum ? "CRC64NVME" : null,
     transforms: newTransforms(means, options),
   };
 }

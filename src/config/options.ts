@@ -136,6 +136,14 @@ const OPTIONS = {
     value: "on|off",
     help: "accept Signature Version 2, which old clients need",
   }),
+  defaultChecksum: row({
+    flag: null,
+    env: "DEFAULT_CHECKSUM",
+    schema: onOff,
+    fallback: "on",
+    value: "on|off",
+    help: "a CRC64NVME for every upload that brings no checksum, as on AWS; MinIO gives none",
+  }),
   corsOrigins: row({
     flag: null,
     env: "API_CORS_ALLOW_ORIGIN",

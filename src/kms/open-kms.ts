@@ -1,6 +1,7 @@
 /** Which KMS the options ask for: the built-in one, KES or Vault; at most one. Throws KmsError with words for the operator. */
 import { openHttpClient } from "../sys/http-client.ts";
 import { BuiltinKms, type KmsMeans } from "./builtin-kms.ts";
+import { identityOfApiKey } from "./kes-api-key.ts";
 import { KesKms } from "./kes-kms.ts";
 import { type Kms, KmsError } from "./kms.ts";
 import { VaultKms } from "./vault-kms.ts";
@@ -9,6 +10,7 @@ export interface KmsOptions {
   readonly kmsSecretKey: string | null;
   readonly kesEndpoint: string | null;
   readonly kesKeyName: string | null;
+  readonly kesApiKey: string | null;
   readonly kesCertFile: string | null;
   readonly kesKeyFile: string | null;
   readonly kesCaPath: string | null;
@@ -40,8 +42,13 @@ async function openKes(options: KmsOptions, endpoint: string): Promise<Kms> {
   if (options.kesKeyName === null) throw refused("MINIO_KMS_KES_KEY_NAME must name the default master key");
   if ((options.kesCertFile === null) !== (options.kesKeyFile === null))
     throw refused("MINIO_KMS_KES_CERT_FILE and MINIO_KMS_KES_KEY_FILE belong together");
+  if (options.kesApiKey !== null && options.kesCertFile !== null)
+    throw refused("MINIO_KMS_KES_API_KEY and MINIO_KMS_KES_CERT_FILE exclude each other");
+  const identity = options.kesApiKey === null ? null : identityOfApiKey(options.kesApiKey);
+  if (identity === null && options.kesApiKey !== null)
+    throw refused("MINIO_KMS_KES_API_KEY must be an API key of KES: kes:v1: and base64 of 33 bytes");
   const files = { certFile: options.kesCertFile, keyFile: options.kesKeyFile, caFile: options.kesCaPath };
-  return new KesKms(endpoints, options.kesKeyName, await clientOf(files));
+  return new KesKms(endpoints, options.kesKeyName, await clientOf(files, identity));
 }
 
 async function openVault(options: KmsOptions, endpoint: string, { rng }: KmsMeans): Promise<Kms> {
@@ -52,9 +59,9 @@ async function openVault(options: KmsOptions, endpoint: string, { rng }: KmsMean
   return new VaultKms({ endpoint: checkedUrl(endpoint), token, mount, defaultKeyId }, call, rng);
 }
 
-async function clientOf(files: Parameters<typeof openHttpClient>[0]): ReturnType<typeof openHttpClient> {
+async function clientOf(...given: Parameters<typeof openHttpClient>): ReturnType<typeof openHttpClient> {
   try {
-    return await openHttpClient(files);
+    return await openHttpClient(...given);
   } catch (cause) {
     throw new KmsError("NotSupported", `a file for the KMS cannot be read: ${String(cause)}`, {}, { cause });
   }

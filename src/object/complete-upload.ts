@@ -13,13 +13,14 @@ import {
 } from "../codec/checksum.ts";
 import type { UploadPart } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
+import { checksumOfParts } from "./default-checksum.ts";
 import { ObjectError } from "./errors.ts";
 import { expiryOfNew } from "./expiry.ts";
 import { etagForConditions } from "./known-etag.ts";
 import { checkKey } from "./names.ts";
 import { demandReplaceable, readsForWrite } from "./object-lock.ts";
 import { CHECKSUM_KEY, CHECKSUM_TYPE_KEY, uploadChecksum, uploadOf } from "./multipart.ts";
-import { demandConditions, NULL_VERSION, OBJECT_BYTES_MAX } from "./put-object.ts";
+import { demandConditions, OBJECT_BYTES_MAX } from "./put-object.ts";
 import { takeRoom } from "./quota.ts";
 import type { Checksum, ChecksumType, CompleteUploadRequest, PutObjectResult } from "./types.ts";
 import { encryptionInfo } from "./content.ts";
@@ -55,7 +56,8 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
   }
   using room = await takeRoom(ctx, bucket, sizeBytes);
   const etag = multipartEtag(parts);
-  const record = declared === null ? null : foldChecksums(ctx, parts, declared);
+  const kept = declared ?? checksumOfParts(ctx, parts);
+  const record = kept === null ? null : foldChecksums(ctx, parts, kept);
   demandChecksum(request, record);
   const metaUsr = new Map([...state.metaUsr].filter(([name]) => name !== CHECKSUM_KEY && name !== CHECKSUM_TYPE_KEY));
   metaUsr.set("etag", etag);
@@ -84,7 +86,7 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
       : { algorithm: record.algorithm, type: record.type, value: checksumToBase64(record.value), parts: record.parts };
   const result = {
     etag,
-    versionId: state.versionId === NULL_VERSION ? null : state.versionId,
+    versionId: bucket.versioning.status === "" ? null : state.versionId,
     modTimeNs: committed.modTimeNs,
     checksum,
     encryption: encryptionInfo(state.metaSys, undefined),

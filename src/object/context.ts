@@ -9,7 +9,7 @@ import { ObjectError } from "./errors.ts";
 import { checkBucketName } from "./names.ts";
 import type { QuotaLedger } from "./quota.ts";
 import type { Transforms } from "./transforms.ts";
-import type { PutObjectResult } from "./types.ts";
+import type { ChecksumName, PutObjectResult } from "./types.ts";
 
 export interface ObjectContext {
   readonly store: Store;
@@ -23,6 +23,8 @@ export interface ObjectContext {
   /** Uploads completed lately, so that a repeated Complete gets its first answer. */
   readonly completed: CompletedUploads;
   readonly quotas: QuotaLedger;
+  /** Of uploads that bring no checksum; null = they get none. */
+  readonly defaultChecksum: ChecksumName | null;
 }
 
 export class CompletedUploads {

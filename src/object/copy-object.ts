@@ -135,7 +135,7 @@ export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest)
   return {
     etag: etag.shown,
     encryption: coding.encryption,
-    versionId: mode === "enabled" ? versionId : null,
+    versionId: mode === "unversioned" ? null : versionId,
     checksum,
     modTimeNs,
     expiry: expiryOfNew(bucket, request.key, { sizeBytes: info.sizeBytes, tagging, modTimeNs }),
@@ -172,7 +172,7 @@ function checksumOf(algorithm: ChecksumName, digests: StagedDigests): Checksum {
   };
 }
 
-export function copiedMetadata(version: StoredVersion): Map<string, string> {
+export function copiedMetadata(version: Pick<StoredVersion, "metaUsr">): Map<string, string> {
   return new Map([...version.metaUsr].filter(([name]) => !NOT_COPIED.includes(name) && !name.startsWith(LOCK_PREFIX)));
 }
 

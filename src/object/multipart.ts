@@ -12,6 +12,7 @@ import { QuorumError } from "../core/quorum-error.ts";
 import type { StagedDigests, UploadPart, UploadState } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { openSource } from "./copy-object.ts";
+import { withDefaultChecksum } from "./default-checksum.ts";
 import { ObjectError } from "./errors.ts";
 import { checkKey } from "./names.ts";
 import { type Coding, newCoding, type StagedContent, stageContent } from "./new-coding.ts";
@@ -160,10 +161,10 @@ export async function uploadPart(ctx: ObjectContext, request: UploadPartRequest)
 async function takePart(ctx: ObjectContext, request: UploadPartRequest): Promise<StoredPartInfo> {
   checkPartNumber(request.partNumber);
   const state = await uploadOf(ctx, request);
-  const { body } = request;
+  const declared = uploadChecksum(state);
+  const body = declared === null ? withDefaultChecksum(ctx, request.body) : request.body;
   if (body.sizeBytes > OBJECT_BYTES_MAX)
     throw new ObjectError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.");
-  const declared = uploadChecksum(state);
 
   using coding = await uploadCoding(ctx, state, request.customerKey);
   await using content = await stageContent(
@@ -250,7 +251,7 @@ async function copyPart(ctx: ObjectContext, request: UploadPartCopyRequest): Pro
       sizeBytes,
     });
   const length = range.last - range.first + 1;
-  const declared = uploadChecksum(state);
+  const algorithm = uploadChecksum(state)?.algorithm ?? ctx.defaultChecksum;
   using coding = await uploadCoding(ctx, state, request.customerKey);
   await using piped = pipeContent(source.content, range.first, length);
   await using content = await stageContent(
@@ -260,7 +261,7 @@ async function copyPart(ctx: ObjectContext, request: UploadPartCopyRequest): Pro
       key: request.key,
       body: piped,
       sizeBytes: length,
-      digests: DIGEST.md5 | (declared === null ? 0 : checksumAlgorithmOf(declared.algorithm).flag),
+      digests: DIGEST.md5 | (algorithm === null ? 0 : checksumAlgorithmOf(algorithm).flag),
       storageClass: "STANDARD",
       inline: "never",
       signal: request.signal,
@@ -269,10 +270,7 @@ async function copyPart(ctx: ObjectContext, request: UploadPartCopyRequest): Pro
     coding,
     request.partNumber,
   );
-  const checksum =
-    declared === null
-      ? null
-      : { algorithm: declared.algorithm, value: checksumFrom(declared.algorithm, content.digests) };
+  const checksum = algorithm === null ? null : { algorithm, value: checksumFrom(algorithm, content.digests) };
   const part = await storePart(
     ctx,
     { state, content, coding },

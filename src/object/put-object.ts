@@ -7,6 +7,7 @@ import type { Bucket } from "../bucket/catalog.ts";
 import { modeOf } from "../bucket/versioning.ts";
 import type { StoredVersion } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
+import { withDefaultChecksum } from "./default-checksum.ts";
 import { ObjectError } from "./errors.ts";
 import { expiryOfNew } from "./expiry.ts";
 import { type EtagOf, etagForConditions } from "./known-etag.ts";
@@ -25,7 +26,7 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   checkKey(request.key);
   const bucket = await bucketOf(ctx, request.bucket);
   demandAdmissible(bucket, request);
-  const { body } = request;
+  const body = withDefaultChecksum(ctx, request.body);
   using room = await takeRoom(ctx, bucket, body.sizeBytes);
   const mode = modeOf(bucket.versioning, request.key);
   using coding = await newCoding(ctx, {
@@ -60,10 +61,11 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   const committed = await ctx.store.commit({
     bucket: request.bucket,
     key: request.key,
-    reads: readsForWrite(bucket, versionId, request.conditions),
+    reads: request.demand === undefined ? readsForWrite(bucket, versionId, request.conditions) : "latest",
     signal: request.signal,
     decide(current, versionOf) {
       demandConditions(request.conditions, current, etagOf);
+      request.demand?.(current);
       demandReplaceable(ctx, versionId, versionOf);
       return {
         kind: "put",
@@ -81,14 +83,13 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   });
   const checksum: Checksum | null = given === null ? null : { ...given, type: "FULL_OBJECT", parts: 0 };
   const modTimeNs = committed?.modTimeNs ?? 0n;
-  const made = { sizeBytes: content.sizeBytes, tagging: request.tagging, modTimeNs };
   return {
     etag: etag.shown,
-    versionId: mode === "enabled" ? versionId : null,
+    versionId: mode === "unversioned" ? null : versionId,
     checksum,
     modTimeNs,
     encryption: coding.encryption,
-    expiry: expiryOfNew(bucket, request.key, made),
+    expiry: expiryOfNew(bucket, request.key, { sizeBytes: content.sizeBytes, tagging: request.tagging, modTimeNs }),
   };
 }
 

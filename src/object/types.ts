@@ -6,7 +6,7 @@
 import type { Due } from "../bucket/lifecycle.ts";
 import type { LockWish } from "../bucket/object-lock.ts";
 import type { ByteSink, ByteSource } from "../core/byte-stream.ts";
-import type { ListedVersion } from "../erasure/store.ts";
+import type { ListedVersion, StoredVersion } from "../erasure/store.ts";
 
 /** Digest flags as in codec.h: 1 MD5, 2 SHA-256, 4 CRC32, 8 CRC32C, 16 CRC64NVME, 32 SHA-1. */
 export type DigestFlags = number;
@@ -38,6 +38,8 @@ export interface ObjectBody extends ByteSource {
   readonly sizeIsMax?: boolean;
   /** Digests that `verify` wants. */
   readonly digests: DigestFlags;
+  /** Algorithm of the client's checksum, which may come in a trailer; null = it brings none. */
+  readonly declares: ChecksumName | null;
   /** Called once after the last byte, before anything is committed: throws the wire's error on a wrong digest or trailer. */
   verify(digests: Digests): void;
   /** The client's checksum, known at the latest after the last byte (trailers), to be stored; null = none. */
@@ -134,10 +136,12 @@ export interface PutObjectRequest extends ObjectTarget, NewMetadata {
   readonly modTimeNs?: bigint;
   readonly body: ObjectBody;
   readonly conditions: Conditions;
+  /** Throws unless the latest version (null = none) is what the write was made from. Absent: whatever is there. */
+  demand?(current: StoredVersion | null): void;
 }
 export interface PutObjectResult {
   readonly etag: string;
-  /** null when the bucket never was versioned or is suspended (no header). */
+  /** null when the bucket never was versioned (no header). */
   readonly versionId: string | null;
   readonly checksum: Checksum | null;
   readonly modTimeNs: bigint;
@@ -145,6 +149,18 @@ export interface PutObjectResult {
   readonly encryption: EncryptionInfo | null;
   /** When the bucket's rules will make it expire; null = never. */
   readonly expiry: Due | null;
+}
+
+// ---- append-object.ts: appendObject
+export interface AppendObjectRequest extends ObjectTarget, NewMetadata {
+  /** Where the client's bytes begin: the size of what is there. */
+  readonly offset: number;
+  readonly body: ObjectBody;
+  readonly conditions: Conditions;
+}
+export interface AppendObjectResult extends PutObjectResult {
+  /** Of the whole. */
+  readonly sizeBytes: number;
 }
 
 // ---- get-object.ts: openObject (GET and HEAD): headers are known before bytes move

@@ -351,6 +351,9 @@ function signerV4(fields: Fields, policy: string, options: AuthOptions): Signer 
   const signedAtMs = parseIsoBasic(date);
   if (signedAtMs === null || !date.startsWith(scope.day))
     throw new WireError(code, "x-amz-date is not a date, or not that of the credential.");
+  if (options.nowMs() - signedAtMs > EXPIRES_MAX_S * 1000)
+    // no signature is good for longer, whatever its policy says
+    throw new WireError("AccessDenied", "Invalid according to Policy: Policy expired.");
   const signature = fieldOf(fields, "x-amz-signature");
   const found = identityOf(scope, options, code);
   if (!sameSignature(hmacHex(options.signingKeys.get(scope, found.secretKey), policy), signature))

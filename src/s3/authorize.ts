@@ -105,6 +105,7 @@ function onCreation(call: Call): Wanted[] {
 /** Operations that make a new version, whose headers may set more than its content. */
 const MAKES_VERSION: ReadonlySet<string> = new Set([
   "PutObject",
+  "AppendObject",
   "CopyObject",
   "CreateMultipartUpload",
   "PostObject",

@@ -118,6 +118,7 @@ function bodyOf(member: TarMember): ObjectBody {
   return {
     sizeBytes: member.isDirectory ? 0 : member.sizeBytes,
     digests: 0,
+    declares: null,
     next: () => (member.isDirectory ? Promise.resolve(null) : member.content.next()),
     verify: () => undefined,
     checksum: () => null,

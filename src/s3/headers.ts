@@ -5,7 +5,7 @@ import { REDIRECT_LOCATION_KEY } from "../object/version-info.ts";
 import type { Call } from "./call.ts";
 import { encryptionFrom, encryptionHeaders } from "./encryption-headers.ts";
 import { lockFrom } from "./lock-headers.ts";
-import { decodePercent, parseQuery } from "./sigv4.ts";
+import { parseQuery } from "./sigv4.ts";
 import { WireError } from "./wire-error.ts";
 
 const KEPT = [
@@ -16,6 +16,8 @@ const KEPT = [
   "content-disposition",
   "expires",
 ] as const;
+/** Of an append: the size of what is there. */
+export const WRITE_OFFSET = "x-amz-write-offset-bytes";
 const METADATA_BYTES_MAX = 2048;
 const REDIRECT_BYTES_MAX = 2048;
 const TAGS_MAX = 10;
@@ -31,17 +33,17 @@ const SHOWN: Readonly<Record<string, string>> = {
 };
 
 /** Refuses what would silently not be done. */
-export function refuseUnsupported(call: Call): void {
+export function refuseUnsupported(call: Call, mayAppend = false): void {
   for (const name of call.request.headers.keys()) {
     if (name.startsWith("x-minio-internal-"))
       throw new WireError("InvalidArgument", "A header is reserved for internal use.");
   }
-  if (call.request.headers.has("x-amz-write-offset-bytes"))
-    throw new WireError("NotImplemented", "Appending to objects is not implemented.");
+  if (!mayAppend && call.parameter(WRITE_OFFSET) !== undefined)
+    throw new WireError("NotImplemented", "Only a plain PutObject can append to an object.");
 }
 
-export function newMetadata(call: Call): NewMetadata {
-  refuseUnsupported(call);
+export function newMetadata(call: Call, mayAppend = false): NewMetadata {
+  refuseUnsupported(call, mayAppend);
   return {
     metadata: metadataFrom(call),
     tagging: taggingFrom(call.parameter("x-amz-tagging")),
@@ -344,7 +346,7 @@ export function versionIdFrom(value: string | undefined): string | undefined {
 /** `x-amz-copy-source`. */
 export function copySourceFrom(header: string): { bucket: string; key: string; versionId?: string } {
   const question = header.indexOf("?");
-  const path = decodePercent(question < 0 ? header : header.slice(0, question)).replace(/^\/+/, "");
+  const path = decodedSource(question < 0 ? header : header.slice(0, question)).replace(/^\/+/, "");
   const slash = path.indexOf("/");
   const key = path.slice(slash + 1).replace(/^\/+/, "");
   if (slash <= 0 || key === "")
@@ -356,6 +358,14 @@ export function copySourceFrom(header: string): { bucket: string; key: string; v
     question < 0 ? undefined : parseQuery(header.slice(question + 1)).find(([k]) => k === "versionId")?.[1];
   const id = versionId === undefined || versionId === "" ? undefined : versionIdOrMissing(versionId);
   return { bucket: path.slice(0, slash), key, ...(id === undefined ? {} : { versionId: id }) };
+}
+/** A key with a percent sign that is not escaped would be another key: refused, not guessed. */
+function decodedSource(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch (cause) {
+    throw new WireError("InvalidArgument", "The copy source is not URL-encoded UTF-8.", {}, { cause });
+  }
 }
 function versionIdOrMissing(value: string): string | undefined {
   try {

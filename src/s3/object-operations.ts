@@ -1,5 +1,6 @@
 /** PutObject, GetObject, HeadObject, CopyObject, DeleteObject, DeleteObjects on the wire. Source: s3-api.md §4.2-4.8. */
 import { OperatingError } from "../core/errors.ts";
+import { appendObject as append } from "../object/append-object.ts";
 import { bucketOf } from "../object/context.ts";
 import { copyObject as copy } from "../object/copy-object.ts";
 import { deleteObject as remove } from "../object/delete-object.ts";
@@ -8,7 +9,7 @@ import { ObjectError } from "../object/errors.ts";
 import { openObject } from "../object/get-object.ts";
 import { hasObjectLock } from "../object/object-lock.ts";
 import { putObject as put } from "../object/put-object.ts";
-import type { Conditions, CopySource, OpenedObject, VersionInfo } from "../object/types.ts";
+import type { Conditions, CopySource, OpenedObject, PutObjectResult, VersionInfo } from "../object/types.ts";
 import { aclOfNewVersion } from "./acl-operations.ts";
 import { askedArchive } from "./archive-key.ts";
 import { serveMember } from "./archive-operations.ts";
@@ -34,6 +35,7 @@ import {
   taggingFrom,
   versionIdFrom,
   versionIdHeader,
+  WRITE_OFFSET,
 } from "./headers.ts";
 import { expirationHeader } from "./lifecycle-operations.ts";
 import { lockFrom } from "./lock-headers.ts";
@@ -48,22 +50,38 @@ const DELETES_AT_ONCE = 16;
 export async function putObject(call: Call): Promise<Reply> {
   const metadata = newMetadata(call);
   const internal = await aclOfNewVersion(call);
-  const result = await put(call.objects, {
+  return reply(200, putHeaders(await put(call.objects, { ...newObject(call), ...metadata, internal })));
+}
+
+export async function appendObject(call: Call): Promise<Reply> {
+  const metadata = newMetadata(call, true);
+  const value = call.parameter(WRITE_OFFSET) ?? "";
+  const offset = Number(value);
+  if (!/^\d{1,16}$/.test(value) || !Number.isSafeInteger(offset))
+    throw new WireError("InvalidArgument", "The write offset is not a number of bytes.");
+  const internal = await aclOfNewVersion(call);
+  const result = await append(call.objects, { ...newObject(call), ...metadata, internal, offset });
+  return reply(200, { ...putHeaders(result), "x-amz-object-size": String(result.sizeBytes) });
+}
+
+function newObject(call: Call) {
+  return {
     bucket: call.bucket,
     key: call.key,
     signal: call.request.signal,
     body: requestBody(call),
     conditions: conditionsFrom(call),
-    ...metadata,
-    internal,
-  });
-  return reply(200, {
+  };
+}
+
+function putHeaders(result: PutObjectResult): Record<string, string | null> {
+  return {
     ETag: quoted(result.etag),
     "x-amz-version-id": result.versionId,
     "x-amz-expiration": expirationHeader(result.expiry),
     ...checksumHeaders(result.checksum),
     ...encryptionHeaders(result.encryption),
-  });
+  };
 }
 
 export async function getObject(call: Call): Promise<Reply | null> {

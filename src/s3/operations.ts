@@ -46,6 +46,7 @@ import {
   putBucketWebsite,
 } from "./setting-operations.ts";
 import { extractArchive } from "./extract-archive.ts";
+import { WRITE_OFFSET } from "./headers.ts";
 import { listObjectsV1, listObjectsV2, listObjectVersions } from "./list-operations.ts";
 import { deleteBucketEncryption, putBucketEncryption } from "./bucket-encryption.ts";
 import {
@@ -68,7 +69,15 @@ import {
   putPublicAccessBlock,
 } from "./public-access.ts";
 import { postObject } from "./post-object.ts";
-import { copyObject, deleteObject, deleteObjects, getObject, headObject, putObject } from "./object-operations.ts";
+import {
+  appendObject,
+  copyObject,
+  deleteObject,
+  deleteObjects,
+  getObject,
+  headObject,
+  putObject,
+} from "./object-operations.ts";
 import { selectObjectContent } from "./select-operations.ts";
 
 export type Target = "service" | "bucket" | "object";
@@ -255,6 +264,7 @@ export const OPERATIONS: readonly Operation[] = [
     header: "x-amz-meta-snowball-auto-extract",
     action: "s3:PutObject",
   }),
+  op("AppendObject", "PUT", "object", appendObject, { header: WRITE_OFFSET, action: "s3:PutObject" }),
   op("PutObject", "PUT", "object", putObject),
   op("DeleteObject", "DELETE", "object", deleteObject),
 ];

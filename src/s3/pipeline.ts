@@ -306,7 +306,7 @@ function demandPlainSegments(path: string): void {
   }
 }
 
-const STREAMED: ReadonlySet<string> = new Set(["PutObject", "PutObjectExtract", "UploadPart"]);
+const STREAMED: ReadonlySet<string> = new Set(["PutObject", "AppendObject", "PutObjectExtract", "UploadPart"]);
 
 /** Streaming payload modes belong to uploads. */
 function demandStreamingFits(api: string, identity: Identity): void {

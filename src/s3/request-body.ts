@@ -14,6 +14,7 @@ import type { ByteSource } from "../core/byte-stream.ts";
 import type { Digests, ObjectBody } from "../object/types.ts";
 import { ChunkedReader } from "./aws-chunked.ts";
 import type { Call } from "./call.ts";
+import { S3_ERRORS } from "./errors.ts";
 import { checksumNameFrom } from "./headers.ts";
 import { WireError } from "./wire-error.ts";
 
@@ -47,6 +48,7 @@ export function requestBody(
   return {
     sizeBytes: raw.sizeBytes,
     sizeIsMax: raw.sizeIsMax,
+    declares: declared?.algorithm.name ?? null,
     digests:
       (sha256 === null ? 0 : DIGEST.sha256) |
       (md5 === null ? 0 : DIGEST.md5) |
@@ -207,7 +209,8 @@ export async function readDocument(
   checksumOf: "document" | "object" = "document",
 ): Promise<Uint8Array> {
   const body = checksumOf === "document" ? requestBody(call) : requestBody(call, null);
-  if (body.sizeBytes > bytesMax) throw new WireError("EntityTooLarge", "The request's document is too large.");
+  if (body.sizeBytes > bytesMax)
+    throw new WireError("MaxMessageLengthExceeded", S3_ERRORS.MaxMessageLengthExceeded.message);
   const chunks: Uint8Array[] = [];
   // Copies, which slice() of a Buffer is not: a chunk is valid until the next one.
   for (let chunk = await body.next(); chunk !== null; chunk = await body.next()) chunks.push(new Uint8Array(chunk));

@@ -22,6 +22,12 @@ export interface ClientFiles {
   readonly caFile: string | null;
 }
 
+/** A certificate and its key that lie in no file, PEM. */
+export interface ClientPair {
+  readonly cert: string;
+  readonly key: string;
+}
+
 export interface HttpRequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
@@ -32,14 +38,15 @@ export type HttpCall = (method: string, url: string, options?: HttpRequestOption
 /** Without a certificate, trusting whom the system trusts. */
 export const plainHttpCall: HttpCall = (method, url, options = {}) => request(method, url, options, {});
 
-/** With the client's certificate and trust, read once. */
-export async function openHttpClient(files: ClientFiles): Promise<HttpCall> {
+/** With the client's certificate and trust, read once; a `pair` stands in for the files of the certificate. */
+export async function openHttpClient(files: ClientFiles, pair: ClientPair | null = null): Promise<HttpCall> {
   const read = async (path: string | null): Promise<string | undefined> =>
     path === null ? undefined : await readFile(path, "utf8");
   const [cert, key, ca] = await Promise.all([read(files.certFile), read(files.keyFile), read(files.caFile)]);
   const tls = {
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
+    ...(pair === null ? {} : { cert: pair.cert, key: pair.key }),
     ...(ca === undefined ? {} : { ca }),
   };
   return (method, url, options = {}) => request(method, url, options, tls);

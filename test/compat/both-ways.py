@@ -104,7 +104,7 @@ class Server:
         command = [os.path.abspath(binary), "server", "--address", f"127.0.0.1:{port}", *tls,
                    *[os.path.join(folder, a) for a in args]]
         own = {**os.environ, **env, "MINIO_ROOT_USER": USER, "MINIO_ROOT_PASSWORD": SECRET, "MINIO_CI_CD": "1",
-               "MINIO_BROWSER": "off", "MINIO_UPDATE": "off", "HOME": folder}
+               "SHERD_DEFAULT_CHECKSUM": "off", "MINIO_BROWSER": "off", "MINIO_UPDATE": "off", "HOME": folder}
         self.log = open(os.path.join(folder, f"{kind}.log"), "a")
         self.process = subprocess.Popen(command, cwd=folder, env=own, stdout=self.log, stderr=self.log)
         self.endpoint = f"http{'s' if tls else ''}://127.0.0.1:{port}"

@@ -254,3 +254,52 @@ test("a copy keeps its source's algorithm, gets the one asked for, or CRC64NVME"
     "FULL_OBJECT",
   ]);
 });
+
+test("an upload without a checksum gets a CRC64NVME: a single one and one of parts", async () => {
+  const name = "CRC64NVME";
+  const put = await s3.call("PUT", "/bucket/default", { body: "content" });
+  expect([put.headers.get(header(name)), put.headers.get("x-amz-checksum-type")]).toEqual([
+    sumOf(name, "content"),
+    "FULL_OBJECT",
+  ]);
+  const head = await s3.call("HEAD", "/bucket/default", { headers: SHOW });
+  expect(head.headers.get(header(name))).toBe(sumOf(name, "content"));
+  const id = await beginUpload(s3, "/bucket/default-parts");
+  const parts: { number: number; etag: string }[] = [];
+  for (const [i, body] of [FIRST, LAST].entries()) {
+    const query = `partNumber=${i + 1}&uploadId=${id}`;
+    const answer = await s3.call("PUT", "/bucket/default-parts", { query, body });
+    parts.push({ number: i + 1, etag: answer.headers.get("etag") ?? "" });
+  }
+  const copied = await s3.call("PUT", "/bucket/default-parts", {
+    query: `partNumber=3&uploadId=${id}`,
+    headers: { "x-amz-copy-source": "/bucket/default" },
+  });
+  parts.push({ number: 3, etag: texts(copied.text, "ETag")[0] ?? "" });
+  const completed = (list: typeof parts) =>
+    s3.call("POST", "/bucket/default-parts", { query: `uploadId=${id}`, body: completeDocument(list) });
+  expect((await completed(parts)).code).toBe("EntityTooSmall");
+  const whole = sumOf(name, Buffer.concat([FIRST, LAST]));
+  const done = await completed(parts.slice(0, 2));
+  expect([texts(done.text, `Checksum${name}`), texts(done.text, "ChecksumType")]).toEqual([[whole], ["FULL_OBJECT"]]);
+  const shown = await s3.call("HEAD", "/bucket/default-parts", { headers: SHOW });
+  expect(shown.headers.get(header(name))).toBe(whole);
+});
+
+test("where the default is off, an upload without a checksum has none", async () => {
+  const plain = await startServer({ SHERD_DEFAULT_CHECKSUM: "off" });
+  try {
+    await plain.call("PUT", "/bucket");
+    const put = await plain.call("PUT", "/bucket/none", { body: "content" });
+    const head = await plain.call("HEAD", "/bucket/none", { headers: SHOW });
+    for (const { status, headers } of [put, head])
+      expect([status, [...headers.keys()].filter((n) => n.startsWith("x-amz-checksum"))]).toEqual([200, []]);
+    const id = await beginUpload(plain, "/bucket/none-parts");
+    const part = await plain.call("PUT", "/bucket/none-parts", { query: `partNumber=1&uploadId=${id}`, body: "x" });
+    const body = completeDocument([{ number: 1, etag: part.headers.get("etag") ?? "" }]);
+    const done = await plain.call("POST", "/bucket/none-parts", { query: `uploadId=${id}`, body });
+    expect([done.status, done.text.includes("Checksum")]).toEqual([200, false]);
+  } finally {
+    await plain.stop();
+  }
+});

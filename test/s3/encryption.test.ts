@@ -227,6 +227,28 @@ describe.each(KINDS)("%s", (name, write, read) => {
     expect(head.status).toBe(200);
   });
 
+  test("what is appended is encrypted as the object is", async () => {
+    const key = path("appended");
+    const [first, more] = [pattern(PACKAGE + 5, 1), pattern(2 * MIB + 7, 2)];
+    expect((await call("PUT", key, write, first)).status).toBe(200);
+    const at = { "x-amz-write-offset-bytes": String(first.length) };
+    const other = name === "SSE-S3" ? { "x-amz-server-side-encryption": "aws:kms" } : KINDS[0]?.[1];
+    expect((await call("PUT", key, { ...at, ...other }, more)).code).toBe("EncryptionTypeMismatch");
+    if (name === "SSE-C") {
+      expect((await call("PUT", key, at, more)).status).toBe(400);
+      expect((await call("PUT", key, { ...at, ...customer(OTHER) }, more)).status).toBe(403);
+    }
+    const put = await call("PUT", key, { ...at, ...read }, more);
+    expect([put.status, put.headers.get("x-amz-object-size")]).toEqual([200, String(first.length + more.length)]);
+    const got = await call("GET", key, read);
+    expect(got.bytes.equals(Buffer.concat([first, more]))).toBe(true);
+    for (const header of Object.keys(write).filter((h) => !h.endsWith("-key")))
+      expect(got.headers.get(header)).toBe(
+        header.endsWith("-key-id") ? "arn:aws:kms:my-key" : (write[header] as string),
+      );
+    expect(nowhereOnDrives("tls", more.subarray(more.length - 64))).toBe(true);
+  });
+
   test("bytes that were changed on the drives are never sent", async () => {
     const content = pattern(3 * MIB);
     await call("PUT", path("tampered"), write, content);

@@ -41,8 +41,8 @@ function signedV2(fields: readonly Field[], policy: string): Field[] {
   const signature = createHmac("sha1", KEYS.secret).update(policy).digest("base64");
   return [...fields, ["AWSAccessKeyId", KEYS.user], ["signature", signature], ["policy", policy]];
 }
-function signedV4(fields: readonly Field[], conditions: readonly unknown[]): Field[] {
-  const date = amzDate(Date.now());
+function signedV4(fields: readonly Field[], conditions: readonly unknown[], ageMs = 0): Field[] {
+  const date = amzDate(Date.now() - ageMs);
   const own: Field[] = [
     ["x-amz-algorithm", "AWS4-HMAC-SHA256"],
     ["x-amz-credential", `${KEYS.user}/${scopeOf(KEYS, date)}`],
@@ -306,4 +306,13 @@ test("a form that is broken is a clear 400, and other bodies are no forms", asyn
   expect((await post(dots, "x")).status).toBe(400);
   const both = await post(fields, "x", { headers: { authorization: "AWS a:b" } });
   expect([both.status, both.code]).toEqual([400, "InvalidRequest"]);
+});
+
+test("a signature of more than seven days is no good, however long its policy holds", async () => {
+  const day = 24 * 3_600_000;
+  expect((await post(signedV4([["key", "week"]], BASE, 7 * day - 60_000), "x")).status).toBe(204);
+  const old = await post(signedV4([["key", "older"]], BASE, 7 * day + 60_000), "x");
+  expect([old.status, old.code]).toEqual([403, "AccessDenied"]);
+  expect(old.text).toContain("Policy expired");
+  expect((await s3.call("HEAD", "/bucket/older")).status).toBe(404);
 });

@@ -108,7 +108,6 @@ test("metadata over 2 KiB, and headers that ask for what is not there, are refus
     s3.call("PUT", "/bucket/refused", { body: "x", headers }).then((a) => a.code);
   expect(await put({ "x-amz-meta-a": "y".repeat(2048) })).toBe("MetadataTooLarge");
   expect(await put({ "x-amz-server-side-encryption": "AES256" })).toBe("NotImplemented");
-  expect(await put({ "x-amz-write-offset-bytes": "0" })).toBe("NotImplemented");
   expect(await put({ "x-minio-internal-crc": "1" })).toBe("InvalidArgument");
   expect((await s3.call("HEAD", "/bucket/refused")).status).toBe(404);
 });

@@ -197,7 +197,7 @@ test("documents that are no documents are malformed", async () => {
   }
   const large = `<Delete>${" ".repeat(5_000_000)}</Delete>`;
   expect((await s3.call("POST", "/bucket", { query: "delete", body: large, headers: md5Header(large) })).code).toBe(
-    "EntityTooLarge",
+    "MaxMessageLengthExceeded",
   );
 });
 

@@ -1,54 +1,23 @@
 /** KES and Vault Transit against small servers on loopback that keep their rules: keys, contexts, refusals, being away. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { loadCodec } from "../../../src/codec/native.ts";
+import { identityOfApiKey } from "../../../src/kms/kes-api-key.ts";
 import { KesKms } from "../../../src/kms/kes-kms.ts";
 import { type Kms, KmsError } from "../../../src/kms/kms.ts";
 import { type KmsOptions, openKms } from "../../../src/kms/open-kms.ts";
 import { VaultKms } from "../../../src/kms/vault-kms.ts";
 import { openHttpClient } from "../../../src/sys/http-client.ts";
 import { realRng } from "../../../src/sys/rng.ts";
+import { answer, type Json, Keys, kes, kesOverTls } from "./kes-server.ts";
 
 const context = new Map([["bucket", "bucket/key"]]);
 const OTHER = new Map([["bucket", "bucket/other"]]);
 const TOKEN = "s.token";
-
-/** Seals by appending a MAC over key name, plaintext and context: enough to notice what does not belong together. */
-class Keys {
-  readonly names = new Set(["first", "second"]);
-  seal(name: string, plaintext: string, bound: string): string {
-    return `${plaintext}.${createHmac("sha256", name).update(plaintext).update(bound).digest("hex")}`;
-  }
-  open(name: string, sealed: string, bound: string): string | null {
-    const [plaintext = "", mac = ""] = sealed.split(".");
-    const right = createHmac("sha256", name).update(plaintext).update(bound).digest("hex");
-    return mac.length === right.length && timingSafeEqual(Buffer.from(mac), Buffer.from(right)) ? plaintext : null;
-  }
-}
-
-type Json = Record<string, string>;
-const answer = (status: number, body: unknown = ""): Response =>
-  new Response(body === "" ? "" : JSON.stringify(body), { status });
-
-async function kes(keys: Keys, request: Request): Promise<Response> {
-  const [, , , verb, name = ""] = decodeURIComponent(new URL(request.url).pathname).split("/");
-  if (new URL(request.url).pathname === "/v1/status") return answer(200, { version: "test" });
-  if (verb === "list") return answer(200, { names: [...keys.names].filter((n) => n.startsWith(name.slice(0, -1))) });
-  if (verb === "create") {
-    if (keys.names.has(name)) return answer(400, { message: "key already exists" });
-    keys.names.add(name);
-    return answer(200);
-  }
-  if (!keys.names.has(name)) return answer(404, { message: "key does not exist" });
-  const body = (await request.json()) as Json;
-  if (verb === "generate") {
-    const plaintext = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64");
-    const sealed = Buffer.from(keys.seal(name, plaintext, body["context"] ?? "")).toString("base64");
-    return answer(200, { plaintext, ciphertext: sealed });
-  }
-  const plaintext = keys.open(name, Buffer.from(body["ciphertext"] ?? "", "base64").toString(), body["context"] ?? "");
-  return plaintext === null ? answer(400, { message: "decryption failed" }) : answer(200, { plaintext });
-}
+const API_KEY = "kes:v1:ABuhW1PU/dL1VL41trsQJzYYFMV5FfAcoF7NHu1U9ckk";
 
 async function vault(keys: Keys, request: Request): Promise<Response> {
   if (request.headers.get("x-vault-token") !== TOKEN) return answer(403, { errors: ["permission denied"] });
@@ -130,33 +99,77 @@ test("a server that is away, refuses or talks nonsense is an error with its reas
     expect(await kms.generateKey(null, context).catch(code)).toBe(expected);
 });
 
+const means = { codec: loadCodec(), rng: realRng() };
+const NONE: KmsOptions = {
+  kmsSecretKey: null,
+  kesEndpoint: null,
+  kesKeyName: null,
+  kesApiKey: null,
+  kesCertFile: null,
+  kesKeyFile: null,
+  kesCaPath: null,
+  vaultEndpoint: null,
+  vaultToken: null,
+  vaultKeyName: null,
+  vaultMount: "transit",
+  vaultCaPath: null,
+};
+
 test("options that contradict or lack something are refused in words", async () => {
-  const none: KmsOptions = {
-    kmsSecretKey: null,
-    kesEndpoint: null,
-    kesKeyName: null,
-    kesCertFile: null,
-    kesKeyFile: null,
-    kesCaPath: null,
-    vaultEndpoint: null,
-    vaultToken: null,
-    vaultKeyName: null,
-    vaultMount: "transit",
-    vaultCaPath: null,
-  };
-  const means = { codec: loadCodec(), rng: realRng() };
-  expect(await openKms(none, means)).toBeNull();
+  expect(await openKms(NONE, means)).toBeNull();
   for (const wrong of [
     { kmsSecretKey: "x" },
     { kesEndpoint: "https://k:7373" },
     { kesEndpoint: "no url", kesKeyName: "k" },
     { kesEndpoint: "https://k:7373", kesKeyName: "k", kesCertFile: "/none" },
+    { kesEndpoint: "https://k:7373", kesKeyName: "k", kesApiKey: "kes:v1:AAAA" },
+    { kesEndpoint: "https://k:7373", kesKeyName: "k", kesApiKey: API_KEY, kesCertFile: "/c", kesKeyFile: "/k" },
     { kesEndpoint: "https://k:7373", kesKeyName: "k", kesCertFile: "/none", kesKeyFile: "/none" },
     { vaultEndpoint: "https://v:8200" },
     { vaultEndpoint: "https://v:8200", kesEndpoint: "https://k:7373", kesKeyName: "k" },
   ])
-    expect(await openKms({ ...none, ...wrong }, means).catch(code)).toBe("NotSupported");
-  expect((await openKms({ ...none, kesEndpoint: "https://a:1,https://b:2/", kesKeyName: "k" }, means))?.kind).toBe(
+    expect(await openKms({ ...NONE, ...wrong }, means).catch(code)).toBe("NotSupported");
+  expect((await openKms({ ...NONE, kesEndpoint: "https://a:1,https://b:2/", kesKeyName: "k" }, means))?.kind).toBe(
     "kes",
   );
+});
+
+test("an API key of KES is the certificate of the identity that KES knows, and nothing else is one", () => {
+  const found = identityOfApiKey(API_KEY);
+  expect(found?.identity).toBe("d6a5ca74bb1c714b8e4a85136fcc0d8ee8bb83c6cfacff9c7c2551cb5c57caf0");
+  const certificate = new X509Certificate(found?.cert ?? "");
+  expect(certificate.subject).toBe(`CN=${found?.identity}`);
+  expect(certificate.verify(certificate.publicKey)).toBe(true);
+  expect(certificate.checkPrivateKey(createPrivateKey(found?.key ?? ""))).toBe(true);
+  expect(certificate.validToDate.getUTCFullYear()).toBe(9999);
+  const encoded = API_KEY.slice("kes:v1:".length);
+  for (const wrong of [
+    "",
+    "kes:v1:",
+    encoded,
+    `kes:v2:${encoded}`,
+    `kes:v1:${encoded.slice(0, -4)}`,
+    `kes:v1:${encoded}AAAA`,
+    `kes:v1:B${encoded.slice(1)}`,
+    `kes:v1:${encoded} `,
+  ])
+    expect(identityOfApiKey(wrong)).toBeNull();
+});
+
+test("a KES that knows one client takes its API key, and no other and none", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "sherd-kes-"));
+  const server = kesOverTls(new Keys(), identityOfApiKey(API_KEY)?.cert ?? "", folder);
+  const options = { ...NONE, kesEndpoint: server.endpoint, kesKeyName: "first", kesCaPath: server.caFile };
+  try {
+    const kms = await openKms({ ...options, kesApiKey: API_KEY }, means);
+    const key = await kms?.generateKey(null, context);
+    expect(key?.plaintext.length).toBe(32);
+    for (const kesApiKey of [null, "kes:v1:AGtR4PvKXNjz+/MlBX2Djg0qxwS3C4OjoDzsuFSQr82e"]) {
+      const stranger = await openKms({ ...options, kesApiKey }, means);
+      expect(await stranger?.generateKey(null, context).catch(code)).toBe("Unavailable");
+    }
+  } finally {
+    await server.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
