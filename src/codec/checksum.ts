@@ -9,8 +9,21 @@ import { OperatingError } from "../core/errors.ts";
 import type { Codec } from "./native.ts";
 
 /** Flags of codec.h; any set of them is digested in one pass. */
-export const DIGEST = { md5: 1, sha256: 2, crc32: 4, crc32c: 8, crc64nvme: 16, sha1: 32 } as const;
-const DIGEST_ALL = 63;
+export const DIGEST = {
+  md5: 1,
+  sha256: 2,
+  crc32: 4,
+  crc32c: 8,
+  crc64nvme: 16,
+  sha1: 32,
+  sha512: 64,
+  xxhash64: 128,
+  xxhash3: 256,
+  xxhash128: 512,
+} as const;
+const DIGEST_ALL = 1023;
+/** Asked for rarely, and given out apart. */
+const DIGEST_MORE = DIGEST.sha512 | DIGEST.xxhash64 | DIGEST.xxhash3 | DIGEST.xxhash128;
 
 /** Those without a flag are zeros. */
 export interface DigestResult {
@@ -20,7 +33,18 @@ export interface DigestResult {
   readonly crc32: Uint8Array;
   readonly crc32c: Uint8Array;
   readonly crc64nvme: Uint8Array;
+  readonly sha512: Uint8Array;
+  readonly xxhash64: Uint8Array;
+  readonly xxhash3: Uint8Array;
+  readonly xxhash128: Uint8Array;
 }
+
+const NO_MORE = {
+  sha512: new Uint8Array(64),
+  xxhash64: new Uint8Array(8),
+  xxhash3: new Uint8Array(8),
+  xxhash128: new Uint8Array(16),
+} as const;
 
 /** Smaller buffers may move, and their pointer would dangle. */
 const STATE_BUFFER_BYTES = 1024;
@@ -54,8 +78,15 @@ export class Digest {
 
   /** The digests of what came so far; the stream may go on. */
   final(): DigestResult {
-    this.codec.symbols.sherd_digest_final(this.statePointer, this.statePointer + OUT_OFFSET);
+    const { symbols } = this.codec;
+    const outPointer = this.statePointer + OUT_OFFSET;
     const out = (from: number, bytes: number) => this.state.slice(OUT_OFFSET + from, OUT_OFFSET + from + bytes);
+    let more: Pick<DigestResult, keyof typeof NO_MORE> = NO_MORE;
+    if ((this.flags & DIGEST_MORE) !== 0) {
+      symbols.sherd_digest_final_more(this.statePointer, outPointer);
+      more = { sha512: out(0, 64), xxhash64: out(64, 8), xxhash3: out(72, 8), xxhash128: out(80, 16) };
+    }
+    symbols.sherd_digest_final(this.statePointer, outPointer);
     return {
       sha256: out(0, 32),
       md5: out(32, 16),
@@ -63,11 +94,22 @@ export class Digest {
       crc32: out(68, 4),
       crc32c: out(72, 4),
       crc64nvme: out(76, 8),
+      ...more,
     };
   }
 }
 
-export type ChecksumName = "CRC32" | "CRC32C" | "CRC64NVME" | "SHA1" | "SHA256";
+export type ChecksumName =
+  | "CRC32"
+  | "CRC32C"
+  | "CRC64NVME"
+  | "SHA1"
+  | "SHA256"
+  | "MD5"
+  | "SHA512"
+  | "XXHASH64"
+  | "XXHASH3"
+  | "XXHASH128";
 export type ChecksumType = "COMPOSITE" | "FULL_OBJECT";
 
 export interface ChecksumAlgorithm {
@@ -78,7 +120,7 @@ export interface ChecksumAlgorithm {
   readonly bytes: number;
   readonly flag: number;
   readonly digest: keyof DigestResult;
-  /** Type bit of the stored record. */
+  /** Type bit of the stored record; from OWN_TYPES on they are ours, and never where MinIO reads. */
   readonly typeBit: number;
   /** Types that a multipart upload may declare; the first is its default. */
   readonly multipartTypes: readonly ChecksumType[];
@@ -90,11 +132,22 @@ export const CHECKSUM_ALGORITHMS: readonly ChecksumAlgorithm[] = [
   row("CRC64NVME", "crc64nvme", 8, 256, ["FULL_OBJECT"]),
   row("SHA1", "sha1", 20, 4, ["COMPOSITE"]),
   row("SHA256", "sha256", 32, 2, ["COMPOSITE"]),
+  row("MD5", "md5", 16, 1024, ["COMPOSITE"]),
+  row("SHA512", "sha512", 64, 2048, ["COMPOSITE"]),
+  row("XXHASH64", "xxhash64", 8, 4096, ["COMPOSITE"]),
+  row("XXHASH3", "xxhash3", 8, 8192, ["COMPOSITE"]),
+  row("XXHASH128", "xxhash128", 16, 16384, ["COMPOSITE"]),
 ];
+const OWN_TYPES = 1024;
+
+/** Can MinIO read it? What it cannot is kept beside what it does. */
+export function isKnownToMinio(name: ChecksumName): boolean {
+  return checksumAlgorithmOf(name).typeBit < OWN_TYPES;
+}
 
 function row(
   name: ChecksumName,
-  digest: Exclude<keyof DigestResult, "md5">,
+  digest: keyof DigestResult,
   bytes: number,
   typeBit: number,
   multipartTypes: readonly ChecksumType[],
@@ -125,10 +178,16 @@ export function checksumAlgorithmOfHeader(header: string): ChecksumAlgorithm | u
   return CHECKSUM_ALGORITHMS.find((algorithm) => algorithm.header === lower);
 }
 
+export type CrcName = "CRC32" | "CRC32C" | "CRC64NVME";
+/** Does the checksum of the whole follow from those of its parts? */
+export function isCombinable(name: ChecksumName): name is CrcName {
+  return name === "CRC32" || name === "CRC32C" || name === "CRC64NVME";
+}
+
 /** The CRC of A followed by B, from the CRCs of both and the length of B. */
 export function combineCrc(
   codec: Codec,
-  name: "CRC32" | "CRC32C" | "CRC64NVME",
+  name: CrcName,
   a: Uint8Array,
   b: { readonly value: Uint8Array; readonly sizeBytes: number },
 ): Uint8Array {
@@ -211,14 +270,16 @@ export function encodeChecksumRecords(records: readonly ChecksumRecord[]): Uint8
   return Uint8Array.from(out);
 }
 
-export function decodeChecksumRecords(bytes: Uint8Array): ChecksumRecord[] {
+/** `isOwn`: of the entry that is ours; in MinIO's our types are unknown. */
+export function decodeChecksumRecords(bytes: Uint8Array, isOwn = false): ChecksumRecord[] {
   const reader = new RecordReader(bytes);
   const records: ChecksumRecord[] = [];
   while (!reader.atEnd()) {
     const type = reader.uvarint();
     const found = CHECKSUM_ALGORITHMS.filter((algorithm) => (type & algorithm.typeBit) !== 0);
     const algorithm = found[0];
-    if (algorithm === undefined || found.length !== 1 || (type & INVALID) !== 0) {
+    const isKnown = algorithm !== undefined && found.length === 1 && isKnownToMinio(algorithm.name) !== isOwn;
+    if (!isKnown || (type & INVALID) !== 0) {
       throw new ChecksumError("MalformedChecksumRecord", `checksum type ${type} is unknown`);
     }
     const value = reader.take(algorithm.bytes);

@@ -27,6 +27,7 @@ const SYMBOLS = {
   sherd_digest_init: { args: [P, u32], returns: VOID },
   sherd_digest_update: { args: [P, P, U], returns: VOID },
   sherd_digest_final: { args: [P, P], returns: VOID },
+  sherd_digest_final_more: { args: [P, P], returns: VOID },
   sherd_digest_many: { args: [P, u32], returns: VOID },
   sherd_crc_combine: { args: [u32, u64, u64, u64], returns: u64 },
   sherd_aead_seal: { args: [P, P, U, P, U, P], returns: i32 },
@@ -71,6 +72,7 @@ export interface CodecSymbols {
   sherd_digest_init(state: number, flags: number): void;
   sherd_digest_update(state: number, data: number, bytes: number): void;
   sherd_digest_final(state: number, out: number): void;
+  sherd_digest_final_more(state: number, out: number): void;
   sherd_digest_many(jobs: number, count: number): void;
   sherd_crc_combine(width: number, a: bigint, b: bigint, bytesB: bigint): Int;
   sherd_aead_seal(stream: number, aad: number, aadBytes: number, data: number, bytes: number, out: number): number;

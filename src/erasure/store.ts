@@ -4,6 +4,7 @@
  * (the `__XLDIR__` form is made below). Version ids are "null" or UUID text. Times are ns since 1970.
  * Every method throws QuorumError when the drives cannot tell or cannot keep; "not there" is a value.
  */
+import type { DigestResult } from "../codec/checksum.ts";
 import type { ByteSink, ByteSource } from "../core/byte-stream.ts";
 import type { PartNumbers } from "../storage/drive.ts";
 import type { BucketUsage } from "../storage/usage.ts";
@@ -60,14 +61,7 @@ export interface Staged extends AsyncDisposable {
   /** Opaque to callers. */
   readonly handle: unknown;
 }
-export interface StagedDigests {
-  readonly md5: Uint8Array;
-  readonly sha256: Uint8Array;
-  readonly sha1: Uint8Array;
-  readonly crc32: Uint8Array;
-  readonly crc32c: Uint8Array;
-  readonly crc64nvme: Uint8Array;
-}
+export type StagedDigests = DigestResult;
 
 export interface StageRequest {
   readonly bucket: string;

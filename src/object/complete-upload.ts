@@ -10,6 +10,7 @@ import {
   checksumToBase64,
   combineCrc,
   compositeChecksum,
+  isCombinable,
 } from "../codec/checksum.ts";
 import type { UploadPart } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
@@ -19,7 +20,7 @@ import { expiryOfNew } from "./expiry.ts";
 import { etagForConditions } from "./known-etag.ts";
 import { checkKey } from "./names.ts";
 import { demandReplaceable, readsForWrite } from "./object-lock.ts";
-import { CHECKSUM_KEY, CHECKSUM_TYPE_KEY, uploadChecksum, uploadOf } from "./multipart.ts";
+import { CHECKSUM_KEY, CHECKSUM_TYPE_KEY, OWN_CHECKSUM_KEY, uploadChecksum, uploadOf } from "./multipart.ts";
 import { demandConditions, OBJECT_BYTES_MAX } from "./put-object.ts";
 import { takeRoom } from "./quota.ts";
 import type { Checksum, ChecksumType, CompleteUploadRequest, PutObjectResult } from "./types.ts";
@@ -61,7 +62,7 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
   demandChecksum(request, record);
   const metaUsr = new Map([...state.metaUsr].filter(([name]) => name !== CHECKSUM_KEY && name !== CHECKSUM_TYPE_KEY));
   metaUsr.set("etag", etag);
-  const metaSys = new Map(state.metaSys);
+  const metaSys = new Map([...state.metaSys].filter(([name]) => name !== OWN_CHECKSUM_KEY));
   metaSys.set(ACTUAL_SIZE_KEY, new TextEncoder().encode(String(sizeBytes)));
   using coding = await completionCoding(ctx, state, request.customerKey);
   for (const [name, value] of coding?.crcEntry(ctx, record) ?? []) metaSys.set(name, value);
@@ -168,7 +169,7 @@ function foldChecksums(
     return checksumFromBase64(algorithm, text);
   });
   let value: Uint8Array;
-  if (type === "FULL_OBJECT" && algorithm !== "SHA1" && algorithm !== "SHA256") {
+  if (type === "FULL_OBJECT" && isCombinable(algorithm)) {
     value = partValues[0] as Uint8Array;
     for (const [i, part] of parts.entries())
       if (i > 0)

@@ -7,6 +7,7 @@ import {
   checksumAlgorithmOf,
   checksumToBase64,
   DIGEST,
+  isKnownToMinio,
 } from "../codec/checksum.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import type { StagedDigests, UploadPart, UploadState } from "../erasure/store.ts";
@@ -39,6 +40,8 @@ import { userMetadata } from "./version-info.ts";
 
 export const CHECKSUM_KEY = "x-minio-multipart-checksum";
 export const CHECKSUM_TYPE_KEY = "x-minio-multipart-checksum-type";
+/** In MetaSys: an algorithm that MinIO does not know; always composite. */
+export const OWN_CHECKSUM_KEY = "x-minio-internal-sherd-upload-checksum";
 const PART_NUMBER_MAX = 10_000;
 const PARTS_READ_MIN = 64;
 
@@ -52,7 +55,10 @@ export async function createUpload(ctx: ObjectContext, request: CreateUploadRequ
     tagging: request.tagging,
     storageClass: request.storageClass,
   });
-  if (checksumAlgorithm !== null && checksumType !== null) {
+  const internal = new Map(request.internal);
+  if (checksumAlgorithm !== null && !isKnownToMinio(checksumAlgorithm))
+    internal.set(OWN_CHECKSUM_KEY, Buffer.from(checksumAlgorithm));
+  else if (checksumAlgorithm !== null && checksumType !== null) {
     metaUsr.set(CHECKSUM_KEY, checksumAlgorithm);
     metaUsr.set(CHECKSUM_TYPE_KEY, checksumType);
   }
@@ -74,7 +80,7 @@ export async function createUpload(ctx: ObjectContext, request: CreateUploadRequ
     versionId,
     storageClass: request.storageClass,
     metaUsr,
-    metaSys: new Map([...(request.internal ?? []), ...coding.metaSys]),
+    metaSys: new Map([...internal, ...coding.metaSys]),
   });
   const abort = abortOf(bucket.lifecycle, request.key, Number(state.initiatedNs / 1_000_000n));
   const { encryption } = coding;
@@ -143,7 +149,10 @@ async function isGone(
 export function uploadChecksum(
   state: UploadState,
 ): { readonly algorithm: ChecksumName; readonly type: ChecksumType } | null {
-  const found = checksumAlgorithmOf(state.metaUsr.get(CHECKSUM_KEY) ?? "");
+  const own = state.metaSys.get(OWN_CHECKSUM_KEY);
+  const found = checksumAlgorithmOf(
+    own === undefined ? (state.metaUsr.get(CHECKSUM_KEY) ?? "") : Buffer.from(own).toString(),
+  );
   if (found === undefined) return null;
   return {
     algorithm: found.name,

@@ -5,7 +5,7 @@
 import { defaultEncryption } from "../bucket/encryption.ts";
 import type { Bucket } from "../bucket/catalog.ts";
 import type { ByteSource } from "../core/byte-stream.ts";
-import { type ChecksumRecord, encodeChecksumRecords } from "../codec/checksum.ts";
+import { type ChecksumRecord, encodeChecksumRecords, isKnownToMinio } from "../codec/checksum.ts";
 import type { Staged, StagedDigests, StageRequest } from "../erasure/store.ts";
 import { isCompressed } from "./compression-rules.ts";
 import { encryptionInfo } from "./content.ts";
@@ -22,7 +22,7 @@ import {
   sealSide,
 } from "./object-key.ts";
 import type { Encryption, EncryptionInfo } from "./types.ts";
-import { ACTUAL_SIZE_KEY, COMPRESSION_KEY, CRC_KEY } from "./version-info.ts";
+import { ACTUAL_SIZE_KEY, COMPRESSION_KEY, CRC_KEY, OWN_CRC_KEY } from "./version-info.ts";
 
 const S2 = "klauspost/compress/s2";
 const NONCE_BYTES = 12;
@@ -63,8 +63,9 @@ export class Coding implements Disposable {
   crcEntry(ctx: ObjectContext, record: ChecksumRecord | null): readonly (readonly [string, Uint8Array])[] {
     if (record === null) return [];
     const bytes = encodeChecksumRecords([record]);
+    const key = isKnownToMinio(record.algorithm) ? CRC_KEY : OWN_CRC_KEY;
     return [
-      [CRC_KEY, this.objectKey === null ? bytes : sealSide(ctx.transforms, this.objectKey, "object-checksum", bytes)],
+      [key, this.objectKey === null ? bytes : sealSide(ctx.transforms, this.objectKey, "object-checksum", bytes)],
     ];
   }
 

@@ -5,23 +5,17 @@
  */
 import type { Due } from "../bucket/lifecycle.ts";
 import type { LockWish } from "../bucket/object-lock.ts";
+import type { ChecksumName as Algorithm, ChecksumType as Extent, DigestResult } from "../codec/checksum.ts";
 import type { ByteSink, ByteSource } from "../core/byte-stream.ts";
 import type { ListedVersion, StoredVersion } from "../erasure/store.ts";
 
-/** Digest flags as in codec.h: 1 MD5, 2 SHA-256, 4 CRC32, 8 CRC32C, 16 CRC64NVME, 32 SHA-1. */
+/** Digest flags as in codec.h. */
 export type DigestFlags = number;
+export type Digests = DigestResult;
 
-export interface Digests {
-  readonly md5: Uint8Array;
-  readonly sha256: Uint8Array;
-  readonly sha1: Uint8Array;
-  readonly crc32: Uint8Array;
-  readonly crc32c: Uint8Array;
-  readonly crc64nvme: Uint8Array;
-}
+export type ChecksumName = Algorithm;
+export type ChecksumType = Extent;
 
-export type ChecksumName = "CRC32" | "CRC32C" | "CRC64NVME" | "SHA1" | "SHA256";
-export type ChecksumType = "COMPOSITE" | "FULL_OBJECT";
 /** A checksum as stored and shown; `value` is base64, without the `-N` of composites; parts = number of parts, 0 for single PUT. */
 export interface Checksum {
   readonly algorithm: ChecksumName;

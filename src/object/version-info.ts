@@ -7,6 +7,8 @@ import type { Checksum, VersionInfo } from "./types.ts";
 
 export const ACTUAL_SIZE_KEY = "X-Minio-Internal-actual-size";
 export const CRC_KEY = "x-minio-internal-crc";
+/** The same for algorithms that MinIO does not know: it keeps the entry and shows no checksum. */
+export const OWN_CRC_KEY = "x-minio-internal-sherd-crc";
 export const TAGGING_KEY = "X-Amz-Tagging";
 export const REDIRECT_LOCATION_KEY = "X-Amz-Website-Redirect-Location";
 const STORAGE_CLASS_KEY = "x-amz-storage-class";
@@ -67,12 +69,13 @@ function checksumRecord(
   version: StoredVersion,
   open: ((sealed: Uint8Array) => Uint8Array | null) | null,
 ): ChecksumRecord | null {
-  const stored = version.metaSys.get(CRC_KEY);
+  const own = version.metaSys.get(OWN_CRC_KEY);
+  const stored = own ?? version.metaSys.get(CRC_KEY);
   if (stored === undefined) return null;
   const bytes = isEncrypted(version) ? (open?.(stored) ?? null) : stored;
   if (bytes === null) return null;
   try {
-    return decodeChecksumRecords(bytes)[0] ?? null;
+    return decodeChecksumRecords(bytes, own !== undefined)[0] ?? null;
   } catch {
     return null; // a checksum that cannot be read is a checksum that cannot be shown; the data have their own
   }

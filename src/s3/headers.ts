@@ -322,7 +322,7 @@ export function checksumNameFrom(value: string | undefined): ChecksumName | null
   if (found === undefined)
     throw new WireError(
       "InvalidArgument",
-      "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]",
+      "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHASH128, XXHASH3, XXHASH64]",
     );
   return found.name;
 }

@@ -126,7 +126,7 @@ export function declaredChecksum(call: Call): Declared | null {
   return found[0] ?? null;
 }
 
-/** A checksum that cannot be verified must not pass for one that was: MD5, SHA512 and the XXHASHes of newer clients, and any other. */
+/** A checksum that cannot be verified must not pass for one that was. */
 function refuseUnknownChecksums(headers: ReadonlyMap<string, string>): void {
   for (const name of [...headers.keys(), ...announcedTrailers(headers.get("x-amz-trailer"))])
     if (CHECKSUM_HEADER.test(name) && checksumAlgorithmOfHeader(name) === undefined)

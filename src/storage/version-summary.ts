@@ -29,6 +29,7 @@ const COMPRESSION_KEY = "X-Minio-Internal-compression";
 /** JSON with a field `owner`: bucket/acl.ts. */
 const ACL_KEY = "x-sherd-acl";
 const CHECKSUM_KEY = "x-minio-internal-crc";
+const OWN_CHECKSUM_KEY = "x-minio-internal-sherd-crc";
 const ENCRYPTION_MARK = "x-minio-internal-server-side-encryption-";
 const NO_ENTRIES: ReadonlyMap<string, Uint8Array> = new Map();
 const CACHED_MAX = 32_768;
@@ -86,10 +87,11 @@ function isEncrypted(metaSys: ReadonlyMap<string, Uint8Array>): boolean {
 }
 
 function checksumShape(metaSys: ReadonlyMap<string, Uint8Array>): VersionSummary["checksum"] {
-  const bytes = metaSys.get(CHECKSUM_KEY);
+  const own = metaSys.get(OWN_CHECKSUM_KEY);
+  const bytes = own ?? metaSys.get(CHECKSUM_KEY);
   if (bytes === undefined || isEncrypted(metaSys)) return null;
   try {
-    const [record] = decodeChecksumRecords(bytes);
+    const [record] = decodeChecksumRecords(bytes, own !== undefined);
     return record === undefined ? null : { algorithm: record.algorithm, type: record.type };
   } catch {
     return null; // a checksum that cannot be read is a checksum that cannot be shown; the data have their own

@@ -128,7 +128,7 @@ static bool exists(uint32_t slot) { return access(path_text[slot], F_OK) == 0; }
 
 static void digests_of_a_stream_stay_in_order(void) {
   enum { STREAMS = 7, BYTES = 300 * 100 };
-  static uint64_t together[STREAMS][64], alone[STREAMS][64];
+  static uint64_t together[STREAMS][128], alone[STREAMS][128];
   static uint8_t data[BYTES];
   noise_fill(data, sizeof data);
   start_pool();
@@ -156,7 +156,7 @@ static void digests_of_a_stream_stay_in_order(void) {
 /* Bytes in pieces, as data shards lie in their slots, of several tasks of a stream and of several streams at once. */
 static void digests_go_over_pieces(void) {
   enum { STREAMS = 5, ROUNDS = 40, STRIDE = 1100, SLOTS = 16 * STRIDE };
-  static uint64_t together[STREAMS][64], alone[STREAMS][64];
+  static uint64_t together[STREAMS][128], alone[STREAMS][128];
   static uint8_t data[SLOTS];
   noise_fill(data, sizeof data);
   start_pool();

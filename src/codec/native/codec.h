@@ -37,13 +37,16 @@ SHERD_API uint32_t sherd_verify_slots(const uint8_t *base, uint64_t stride, uint
 SHERD_API uint32_t sherd_verify_many(const uint8_t *const *hashes, const uint8_t *const *data, uint64_t bytes, uint32_t count);
 
 /* digests.c — streaming digests. state = caller's memory of sherd_digest_bytes() bytes, 8-aligned; plain data, may be copied and forgotten.
-   flags: 1 MD5, 2 SHA-256, 4 CRC32, 8 CRC32C, 16 CRC64NVME, 32 SHA-1; any set of them at once. */
+   flags: 1 MD5, 2 SHA-256, 4 CRC32, 8 CRC32C, 16 CRC64NVME, 32 SHA-1, 64 SHA-512, 128 XXH64, 256 XXH3 of 64 bits, 512 XXH3 of 128 bits; any set
+   of them at once. */
 SHERD_API uint64_t sherd_digest_bytes(void);
 SHERD_API void sherd_digest_init(void *state, uint32_t flags);
 SHERD_API void sherd_digest_update(void *state, const uint8_t *data, uint64_t bytes);
 /* Does not change the state. Writes 96 bytes: sha256 @0, md5 @32, sha1 @48, crc32 @68 (4, big-endian), crc32c @72 (4, big-endian),
    crc64nvme @76 (8, big-endian); the digests without a flag, and the rest, are zeros. */
 SHERD_API void sherd_digest_final(const void *state, uint8_t *out96);
+/* The same for the digests of the flags 64 and above: sha512 @0, xxh64 @64, xxh3 @72 (8), xxh3 of 128 bits @80 (16), all big-endian. */
+SHERD_API void sherd_digest_final_more(const void *state, uint8_t *out96);
 /* One update for each of `count` states, MD5 of many in SIMD lanes. jobs = array of {uint64 state, uint64 data, uint64 bytes}. A state may appear several times; those are done in order. */
 SHERD_API void sherd_digest_many(const uint64_t *jobs, uint32_t count);
 /* CRC of A||B from crc(A), crc(B), length of B. width_flag = 4, 8 or 16 as above. */

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #define BLOCK_DIGESTS (DIGEST_MD5 | DIGEST_SHA1 | DIGEST_SHA256)
+#define XXH3_DIGESTS (DIGEST_XXHASH3 | DIGEST_XXHASH128)
 #define CRC_DIGESTS (DIGEST_CRC32 | DIGEST_CRC32C | DIGEST_CRC64NVME)
 
 /* Plain data: JavaScript owns the memory, may copy it, and frees it by forgetting it. */
@@ -16,6 +17,9 @@ struct digest_state {
   uint64_t crc32, crc32c, crc64nvme;
   uint32_t md5[4], sha1[5], sha256[8];
   uint8_t partial[DIGEST_BLOCK];
+  struct sha512 sha512;
+  struct xxh64 xxh64;
+  struct xxh3 xxh3;
 };
 
 /* ---- features ---- */
@@ -67,6 +71,9 @@ void sherd_digest_init(void *state, uint32_t flags) {
   memcpy(s->md5, MD5_START, sizeof s->md5);
   memcpy(s->sha1, SHA1_START, sizeof s->sha1);
   memcpy(s->sha256, SHA256_START, sizeof s->sha256);
+  sha512_start(&s->sha512);
+  xxh64_start(&s->xxh64);
+  xxh3_start(&s->xxh3);
 }
 
 /* Whole blocks into the block digests of `wanted`. */
@@ -94,6 +101,9 @@ static struct blocks take(struct digest_state *s, const uint8_t *data, size_t by
   if (s->flags & DIGEST_CRC32) s->crc32 = crc_update(&CRC32, s->crc32, data, bytes);
   if (s->flags & DIGEST_CRC32C) s->crc32c = crc_update(&CRC32C, s->crc32c, data, bytes);
   if (s->flags & DIGEST_CRC64NVME) s->crc64nvme = crc_update(&CRC64NVME, s->crc64nvme, data, bytes);
+  if (s->flags & DIGEST_SHA512) sha512_update(&s->sha512, data, bytes);
+  if (s->flags & DIGEST_XXHASH64) xxh64_update(&s->xxh64, data, bytes);
+  if (s->flags & XXH3_DIGESTS) xxh3_update(&s->xxh3, data, bytes);
   if (!(s->flags & BLOCK_DIGESTS)) return (struct blocks){data, 0};
 
   if (s->partial_bytes) {
@@ -155,6 +165,23 @@ void sherd_digest_final(const void *state, uint8_t *out96) {
   if (s.flags & DIGEST_CRC32) store_be32(out96 + OUT_CRC32, (uint32_t)crc_value(&CRC32, s.crc32));
   if (s.flags & DIGEST_CRC32C) store_be32(out96 + OUT_CRC32C, (uint32_t)crc_value(&CRC32C, s.crc32c));
   if (s.flags & DIGEST_CRC64NVME) store_be64(out96 + OUT_CRC64NVME, crc_value(&CRC64NVME, s.crc64nvme));
+}
+
+#define OUT_SHA512 0
+#define OUT_XXHASH64 64
+#define OUT_XXHASH3 72
+#define OUT_XXHASH128 80
+
+void sherd_digest_final_more(const void *state, uint8_t *out96) {
+  const struct digest_state *s = state;
+  uint8_t xxh3_64[8], xxh3_128[16];
+  memset(out96, 0, OUT_BYTES);
+  if (s->flags & DIGEST_SHA512) sha512_final(s->sha512, s->bytes, out96 + OUT_SHA512);
+  if (s->flags & DIGEST_XXHASH64) xxh64_final(&s->xxh64, s->bytes, out96 + OUT_XXHASH64);
+  if (!(s->flags & XXH3_DIGESTS)) return;
+  xxh3_final(s->xxh3, s->bytes, xxh3_64, xxh3_128);
+  if (s->flags & DIGEST_XXHASH3) memcpy(out96 + OUT_XXHASH3, xxh3_64, sizeof xxh3_64);
+  if (s->flags & DIGEST_XXHASH128) memcpy(out96 + OUT_XXHASH128, xxh3_128, sizeof xxh3_128);
 }
 
 /* ---- many streams ---- */

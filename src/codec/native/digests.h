@@ -1,5 +1,6 @@
-/* digests.h — what digests.c asks of md5.c, sha1.c, sha256.c and crc.c. Internal to the library.
-   Kernels take whole 64-byte blocks and a chaining state in host words; padding and lengths belong to digests.c. */
+/* digests.h — what digests.c asks of md5.c, sha1.c, sha256.c, crc.c, sha512.c and xxhash.c. Internal to the library.
+   Kernels take whole 64-byte blocks and a chaining state in host words; padding and lengths belong to digests.c. The last two, which
+   are asked for rarely and have blocks of other sizes, keep their own state; only the length of the stream is digests.c's. */
 #pragma once
 #include "cpu.h"
 
@@ -16,6 +17,10 @@ enum digest_flag {
   DIGEST_CRC32C = 8,
   DIGEST_CRC64NVME = 16,
   DIGEST_SHA1 = 32,
+  DIGEST_SHA512 = 64,
+  DIGEST_XXHASH64 = 128,
+  DIGEST_XXHASH3 = 256,
+  DIGEST_XXHASH128 = 512,
 };
 
 /* Instructions beside the tier. Asked of the CPU once; those of wide registers count only in the tiers that have them,
@@ -51,6 +56,39 @@ void md5_sha256_blocks(uint32_t md5[4], uint32_t sha256[8], const uint8_t *data,
 /* sha1.c */
 extern const uint32_t SHA1_START[5];
 void sha1_blocks(uint32_t state[5], const uint8_t *data, size_t blocks);
+
+/* sha512.c */
+#define SHA512_BLOCK 128
+struct sha512 {
+  uint64_t words[8];
+  uint8_t partial[SHA512_BLOCK];
+  uint32_t partial_bytes;
+};
+void sha512_start(struct sha512 *s);
+void sha512_update(struct sha512 *s, const uint8_t *data, size_t bytes);
+/* `bytes`: of the whole stream, here and below. */
+void sha512_final(struct sha512 s, uint64_t bytes, uint8_t *out64);
+
+/* xxhash.c; states start as zeros and then by their start function. */
+#define XXH64_STRIPE 32
+struct xxh64 {
+  uint64_t words[4];
+  uint8_t partial[XXH64_STRIPE];
+  uint32_t partial_bytes;
+};
+void xxh64_start(struct xxh64 *s);
+void xxh64_update(struct xxh64 *s, const uint8_t *data, size_t bytes);
+void xxh64_final(const struct xxh64 *s, uint64_t bytes, uint8_t *out8);
+#define XXH3_BUFFER 256
+struct xxh3 {
+  uint64_t sums[8];
+  uint8_t buffer[XXH3_BUFFER];
+  uint32_t buffered, stripes; /* stripes of this block */
+};
+void xxh3_start(struct xxh3 *s);
+void xxh3_update(struct xxh3 *s, const uint8_t *data, size_t bytes);
+/* The hash of 64 bits and the one of 128. */
+void xxh3_final(struct xxh3 s, uint64_t bytes, uint8_t *out8, uint8_t *out16);
 
 /* crc.c — registers are kept inverted, as the algorithms define: start all-ones, the value is ~register. */
 struct crc;

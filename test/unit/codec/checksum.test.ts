@@ -11,8 +11,10 @@ import {
   checksumToBase64,
   compositeChecksum,
   decodeChecksumRecords,
+  DIGEST,
   Digest,
   encodeChecksumRecords,
+  isKnownToMinio,
 } from "../../../src/codec/checksum.ts";
 import { loadCodec } from "../../../src/codec/native.ts";
 
@@ -28,6 +30,11 @@ test.each([
   ["SHA1", "x-amz-checksum-sha1", "ChecksumSHA1", 20, "COMPOSITE"],
   ["SHA256", "x-amz-checksum-sha256", "ChecksumSHA256", 32, "COMPOSITE"],
   ["CRC64NVME", "x-amz-checksum-crc64nvme", "ChecksumCRC64NVME", 8, "FULL_OBJECT"],
+  ["MD5", "x-amz-checksum-md5", "ChecksumMD5", 16, "COMPOSITE"],
+  ["SHA512", "x-amz-checksum-sha512", "ChecksumSHA512", 64, "COMPOSITE"],
+  ["XXHASH64", "x-amz-checksum-xxhash64", "ChecksumXXHASH64", 8, "COMPOSITE"],
+  ["XXHASH3", "x-amz-checksum-xxhash3", "ChecksumXXHASH3", 8, "COMPOSITE"],
+  ["XXHASH128", "x-amz-checksum-xxhash128", "ChecksumXXHASH128", 16, "COMPOSITE"],
 ])("%s is carried by %s", (name, header, element, bytes, types) => {
   const algorithm = checksumAlgorithmOf(name.toLowerCase());
   expect(algorithm?.header).toBe(header);
@@ -145,4 +152,53 @@ test.each([
   "88",
 ])("the record %s is refused", (text) => {
   expect(() => decodeChecksumRecords(bytesOfHex(text))).toThrow(ChecksumError);
+});
+
+const TEXT = Uint8Array.from({ length: 20_000 }, (_, i) => (i * 131 + (i >> 7) * 17 + 5) & 255);
+test.each([
+  // bytes  XXH64  XXH3  XXH3 of 128 bits, as the xxhash package of Python has them
+  [0, "ef46db3751d8e999", "2d06800538d394c2", "99aa06d3014798d86001c324468d497f"],
+  [3, "8c704fa7bd712bdf", "30069c90b99182f2", "6314f6269026169330069c90b99182f2"],
+  [8, "e1df83c269c49579", "69a0b1f9db1af9ca", "f638c7d0289261a59dab33761e888bdc"],
+  [16, "2acd3622caa011b5", "98ea59f608d94941", "b7c9f9df6d6bd8b075750de25ef8b2ce"],
+  [17, "de8e2874cebcba99", "a08e9bdf66b32953", "d633e30463db164a1210b42b2844b708"],
+  [100, "4568dd5b02a2e5e3", "f543607708549681", "ec8491c3fa0222837c5f91a472ccc0cc"],
+  [128, "bc40807856498c3b", "99c2e662da058357", "1f89463d95789d07684810c47dfc23b1"],
+  [129, "5b64e75b58779a3c", "1cd4628f0cf1168e", "b1aadb80efa83001ba5f106439e0fb24"],
+  [200, "93a58c9c296816c4", "a5cbd60dc7867e96", "b873c9b427764da2d8ca710abb0b5761"],
+  [240, "5a6a216c77390579", "5a632d6838b0282d", "23edfc615d9c14053f41115d0f8a9129"],
+  [241, "49f8f92a51cc03a2", "26dc8f598a4b4699", "269a82b10a1ec11326dc8f598a4b4699"],
+  [256, "f6b19c09d6e860e6", "ab437f568c67018d", "a0e33a700ca07d31ab437f568c67018d"],
+  [257, "e3fd3065a3a98dec", "8bdb9ef21fee10b2", "33a1a7da0b8691ec8bdb9ef21fee10b2"],
+  [1024, "e788a1144bc3acaa", "d0449ffb55831268", "569f4bcd3e03f3d8d0449ffb55831268"],
+  [1025, "c7d0f80c5733c03b", "7c86b9ce06886635", "ee73d05012272a2c7c86b9ce06886635"],
+  [5000, "29011928cab9a542", "5969cd4b567d2553", "fa2632c2782d900d5969cd4b567d2553"],
+  [20000, "636a54d12849ffa5", "baab66f252fd805d", "fa9168b9b043df73baab66f252fd805d"],
+])("%p bytes have their XXHASHes, in whatever pieces they come", (bytes, xxhash64, xxhash3, xxhash128) => {
+  for (const piece of [1, 7, 63, 64, 300, 20_000]) {
+    const digest = new Digest(codec, DIGEST.xxhash64 | DIGEST.xxhash3 | DIGEST.xxhash128 | DIGEST.sha512);
+    for (let at = 0; at < bytes; at += piece) digest.update(TEXT.subarray(at, Math.min(bytes, at + piece)));
+    const found = digest.final();
+    expect([hex(found.xxhash64), hex(found.xxhash3), hex(found.xxhash128)]).toEqual([xxhash64, xxhash3, xxhash128]);
+    expect(hex(found.sha512)).toBe(createHash("sha512").update(TEXT.subarray(0, bytes)).digest("hex"));
+  }
+});
+
+test("records of algorithms that MinIO does not know are ours alone", () => {
+  for (const name of ["MD5", "SHA512", "XXHASH64", "XXHASH3", "XXHASH128"] as const) {
+    const value = filled(checksumAlgorithmOf(name).bytes, 7);
+    const record: ChecksumRecord = {
+      algorithm: name,
+      type: "COMPOSITE",
+      value,
+      parts: 2,
+      partValues: [value, value],
+      trailing: false,
+    };
+    const bytes = encodeChecksumRecords([record]);
+    expect(isKnownToMinio(name)).toBe(false);
+    expect(decodeChecksumRecords(bytes, true)).toEqual([record]);
+    expect(() => decodeChecksumRecords(bytes)).toThrow(ChecksumError);
+  }
+  expect(() => decodeChecksumRecords(bytesOfHex("08 a7fb3297"), true)).toThrow(ChecksumError);
 });
