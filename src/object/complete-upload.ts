@@ -21,7 +21,7 @@ import { etagForConditions } from "./known-etag.ts";
 import { checkKey } from "./names.ts";
 import { demandReplaceable, readsForWrite } from "./object-lock.ts";
 import { CHECKSUM_KEY, CHECKSUM_TYPE_KEY, OWN_CHECKSUM_KEY, uploadChecksum, uploadOf } from "./multipart.ts";
-import { demandConditions, OBJECT_BYTES_MAX } from "./put-object.ts";
+import { demandConditions, NULL_VERSION, OBJECT_BYTES_MAX } from "./put-object.ts";
 import { takeRoom } from "./quota.ts";
 import type { Checksum, ChecksumType, CompleteUploadRequest, PutObjectResult } from "./types.ts";
 import { encryptionInfo } from "./content.ts";
@@ -87,7 +87,7 @@ export async function completeUpload(ctx: ObjectContext, request: CompleteUpload
       : { algorithm: record.algorithm, type: record.type, value: checksumToBase64(record.value), parts: record.parts };
   const result = {
     etag,
-    versionId: bucket.versioning.status === "" ? null : state.versionId,
+    versionId: state.versionId === NULL_VERSION ? null : state.versionId,
     modTimeNs: committed.modTimeNs,
     checksum,
     encryption: encryptionInfo(state.metaSys, undefined),

@@ -135,7 +135,7 @@ export async function copyObject(ctx: ObjectContext, request: CopyObjectRequest)
   return {
     etag: etag.shown,
     encryption: coding.encryption,
-    versionId: mode === "unversioned" ? null : versionId,
+    versionId: mode === "enabled" ? versionId : null,
     checksum,
     modTimeNs,
     expiry: expiryOfNew(bucket, request.key, { sizeBytes: info.sizeBytes, tagging, modTimeNs }),

@@ -85,7 +85,7 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   const modTimeNs = committed?.modTimeNs ?? 0n;
   return {
     etag: etag.shown,
-    versionId: mode === "unversioned" ? null : versionId,
+    versionId: mode === "enabled" ? versionId : null,
     checksum,
     modTimeNs,
     encryption: coding.encryption,

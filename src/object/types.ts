@@ -135,7 +135,7 @@ export interface PutObjectRequest extends ObjectTarget, NewMetadata {
 }
 export interface PutObjectResult {
   readonly etag: string;
-  /** null when the bucket never was versioned (no header). */
+  /** null when the bucket never was versioned or is suspended (no header). */
   readonly versionId: string | null;
   readonly checksum: Checksum | null;
   readonly modTimeNs: bigint;
