@@ -17,8 +17,7 @@ import { isBucketDirectory, SYSTEM_BUCKET } from "../storage/paths.ts";
 import type { Clock } from "../sys/clock.ts";
 import { messageOf } from "./message-of.ts";
 import { compareSet } from "./range-compare.ts";
-import { doneMs, type RoundPosition } from "./round-state.ts";
-import { type SeenNow, SetRound } from "./set-round.ts";
+import { positionsOf, type SeenNow, type SetPosition, SetRound } from "./set-round.ts";
 import type { Throttle } from "./throttle.ts";
 import { RoundWorker } from "./worker.ts";
 
@@ -97,13 +96,8 @@ export class Scanner {
     return this.worker.stop();
   }
 
-  positions(): readonly {
-    readonly set: ErasureSet;
-    readonly at: RoundPosition | null;
-    readonly doneMs: number | null;
-  }[] {
-    const now = this.options.clock.nowMs();
-    return this.rounds.map(({ set, at }) => ({ set, at, doneMs: at === null ? null : doneMs(at, now) }));
+  positions(): readonly SetPosition[] {
+    return positionsOf(this.rounds, this.options.clock.nowMs());
   }
 
   /** One round over each set, one set after the other; goes on where the last process stopped. */

@@ -9,8 +9,7 @@ import type { Visit } from "../erasure/walk-set.ts";
 import type { Log } from "../observe/log.ts";
 import type { Clock } from "../sys/clock.ts";
 import { messageOf } from "./message-of.ts";
-import { doneMs, type RoundPosition } from "./round-state.ts";
-import { type SeenNow, SetRound } from "./set-round.ts";
+import { positionsOf, type SeenNow, type SetPosition, SetRound } from "./set-round.ts";
 import type { Throttle } from "./throttle.ts";
 import { RoundWorker } from "./worker.ts";
 
@@ -71,13 +70,8 @@ export class Scrub {
     return this.worker.stop();
   }
 
-  positions(): readonly {
-    readonly set: ErasureSet;
-    readonly at: RoundPosition | null;
-    readonly doneMs: number | null;
-  }[] {
-    const now = this.options.clock.nowMs();
-    return this.rounds.map(({ set, at }) => ({ set, at, doneMs: at === null ? null : doneMs(at, now) }));
+  positions(): readonly SetPosition[] {
+    return positionsOf(this.rounds, this.options.clock.nowMs());
   }
 
   /** A round over each set whose last one began longer ago than the period, or did not end. */

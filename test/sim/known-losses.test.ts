@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import { loadCodec } from "../../src/codec/native.ts";
-import { sourceOf } from "../../src/core/byte-stream.ts";
+import { type ByteSource, sourceOf } from "../../src/core/byte-stream.ts";
 import { QuorumError } from "../../src/core/quorum-error.ts";
 import { healKey } from "../../src/erasure/heal-version.ts";
 import { type Clock, realClock } from "../../src/sys/clock.ts";
@@ -146,6 +146,42 @@ describe("3: readers who spin on a key while it is written first never harm it",
     60_000,
   );
 });
+
+test("4: a writer that stalls holds nobody up, and its condition is judged when it goes on", async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const { pools } = await made(seed);
+    const bytes = Buffer.alloc(2_000, "stalled");
+    const resume = Promise.withResolvers<void>();
+    let isSent = false;
+    const body = {
+      async next(): Promise<Uint8Array | null> {
+        if (isSent) return null;
+        await resume.promise;
+        isSent = true;
+        return bytes;
+      },
+    };
+    const stalled = (async () => {
+      await using staged = await stagedBytes(pools, bytes, body);
+      await pools.commit({
+        bucket: "bucket",
+        key: KEY,
+        reads: "latest",
+        signal: NO_SIGNAL,
+        decide(current) {
+          if (current !== null) throw new Error("it exists");
+          return { kind: "put", versionId: "null", staged, metaUsr: new Map(), metaSys: new Map() };
+        },
+      });
+    })();
+    const rival = Buffer.alloc(1_500, `rival ${seed}`);
+    await putBytes(pools, KEY, rival); // before the other one ends, which it does not
+    expect([seed, isSame(await getBytes(pools, KEY), rival)]).toEqual([seed, true]);
+    resume.resolve();
+    expect([seed, await outcomeOf(stalled)]).toEqual([seed, "Error: it exists"]);
+    expect([seed, isSame(await getBytes(pools, KEY), rival)]).toEqual([seed, true]);
+  }
+}, 60_000);
 
 test("6: an overwrite stays in its pool, and with that pool away nothing older is shown", async () => {
   for (let seed = 1; seed <= 30; seed++) {
@@ -381,11 +417,15 @@ test("S1: of two first writes in different pools the later one counts, also if t
   }
 }, 60_000);
 
-function stagedBytes(pools: SimulatedStore["pools"], bytes: Buffer): ReturnType<SimulatedStore["pools"]["stage"]> {
+function stagedBytes(
+  pools: SimulatedStore["pools"],
+  bytes: Buffer,
+  body: ByteSource = sourceOf(bytes),
+): ReturnType<SimulatedStore["pools"]["stage"]> {
   return pools.stage({
     bucket: "bucket",
     key: KEY,
-    body: sourceOf(bytes),
+    body,
     sizeBytes: bytes.length,
     digests: 1,
     storageClass: "STANDARD",

@@ -16,10 +16,10 @@ test.each(PLANTS.map(({ name, file, find, replace }) => ({ name, file, find, rep
 );
 
 const QUICK = PLANTS.filter(({ isQuick }) => isQuick === true);
-const GUARDS = [...new Map(QUICK.map(({ by, test: name }) => [by, { by, test: name }])).values()];
+const GUARDS = [...new Map(QUICK.map(({ by, test: name }) => [`${by} ${name}`, { by, test: name }])).values()];
 
 test.each(GUARDS)(
-  "planted: $by passes with no bug planted",
+  "planted: $by $test passes with no bug planted",
   async (guard) => {
     expect(await runSound(guard, QUICK_SEEDS, 50_000)).toBeNull();
   },

@@ -56,7 +56,9 @@ export const PLANTS: readonly Plant[] = [
     file: "src/erasure/read-version.ts",
     find: "if (merged.versions.length === 0 && silent >= smallest) {",
     replace: "if (merged.versions.length === 0 && silent > set.size) {",
-    ...CLIENTS,
+    by: "test/sim/commit-crash.test.ts",
+    test: "refused with a reason, not a 404",
+    isQuick: true,
   },
   {
     name: "stamp-equal",
@@ -94,7 +96,9 @@ export const PLANTS: readonly Plant[] = [
     file: COMMIT,
     find: "return state.prev !== null && reading?.rolledBack.has(state.stamp) === true ? state.prev.stamp : state.stamp;",
     replace: "return state.stamp;",
-    ...CLIENTS,
+    by: "test/sim/quorum-loss.test.ts",
+    test: "a key that a failed write left in doubt",
+    isQuick: true,
   },
   {
     name: "no-prior (write without CAS)",
@@ -117,7 +121,9 @@ export const PLANTS: readonly Plant[] = [
     file: COMMIT,
     find: "if (clean && refusedBy.length > 0 && mayRetry",
     replace: "if (refusedBy.length > 0 && mayRetry",
-    ...CLIENTS,
+    by: "test/sim/commit-rules.test.ts",
+    test: "is not tried again",
+    isQuick: true,
   },
   {
     name: "no-help-check",
@@ -186,7 +192,9 @@ export const PLANTS: readonly Plant[] = [
     file: "src/erasure/heal-version.ts",
     find: "if (now.value.stamp !== target.stamp || (await changed(set, before))) {",
     replace: "if (now.value.stamp !== target.stamp && (await changed(set, before)) && target.stamp < 0n) {",
-    ...CLIENTS,
+    by: "test/sim/commit-rules.test.ts",
+    test: "overtaken by a write",
+    isQuick: true,
   },
   {
     name: "a drive with a gap votes against what it lost",
