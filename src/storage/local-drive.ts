@@ -307,8 +307,7 @@ export class LocalDrive implements Drive {
     if (op === null || staged === undefined) return await this.log.commits.commit(key, change, terms);
     this.staged.delete(op);
     this.committing.add(op);
-    const answer = await this.log.commits.commit(key, change, terms);
-    this.committing.delete(op);
+    const answer = await this.log.commits.commit(key, change, terms).finally(() => this.committing.delete(op));
     if (answer.ok || answer.error.code !== "Io") this.staged.set(op, staged);
     return answer;
   }
