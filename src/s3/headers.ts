@@ -362,7 +362,7 @@ export function copySourceFrom(header: string): { bucket: string; key: string; v
 /** A key with a percent sign that is not escaped would be another key: refused, not guessed. */
 function decodedSource(path: string): string {
   try {
-    return decodeURIComponent(path);
+    return decodeURIComponent(/[\u0080-\u00ff]/.test(path) ? utf8OrLatin1(path) : path);
   } catch (cause) {
     throw new WireError("InvalidArgument", "The copy source is not URL-encoded UTF-8.", {}, { cause });
   }

@@ -136,4 +136,7 @@ test("a source that is not URL-encoded is refused, one that is escaped is found"
   }
   expect((await copy("/bucket/copied-percent", "/bucket/100%25")).status).toBe(200);
   expect((await s3.call("GET", "/bucket/copied-percent")).text).toBe("percent");
+  await s3.call("PUT", "/bucket/a%20%C3%A9", { body: "raw" });
+  const raw = Buffer.from("/bucket/a é", "utf8").toString("latin1"); // as clients send it that do not encode
+  expect((await copy("/bucket/copied-raw", raw)).status).toBe(200);
 });
