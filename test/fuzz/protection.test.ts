@@ -51,6 +51,10 @@ function collector(): { write(bytes: Uint8Array): Promise<void>; sent: number } 
   return sink;
 }
 
+/** One run at a time: new ones for each would be garbage faster than it is collected. */
+const decrypting = new Uint8Array(new ArrayBuffer(DECRYPT_BYTES_MAX));
+const decompressing = new Uint8Array(new ArrayBuffer(DECOMPRESS_BYTES));
+
 fuzz("an encrypted stream", {
   samples: [sealed, sealed.slice(0, 300)],
   errors: [ObjectError],
@@ -58,7 +62,7 @@ fuzz("an encrypted stream", {
   async run(bytes, chance) {
     const whole = openStream(codec, key, bytes);
     if (whole !== null && whole.length > 0) expect(Buffer.compare(whole, plain)).toBe(0);
-    using sink = new DecryptSink(pool, collector(), new Uint8Array(new ArrayBuffer(DECRYPT_BYTES_MAX)), {
+    using sink = new DecryptSink(pool, collector(), decrypting, {
       key,
       plainBytes: plain.length,
       offset: 0,
@@ -80,8 +84,7 @@ fuzz("a compressed stream", {
   errors: [ObjectError],
   words: ["\xff\x06\0\0S2sTwO", "\xff\x06\0\0sNaPpY", "\xfe\x01\0\0", "\0\xff\xff\xff", "\x01\x05\0\0", "\x99\0\0\0"],
   async run(bytes, chance) {
-    const memory = new Uint8Array(new ArrayBuffer(DECOMPRESS_BYTES));
-    const sink = new DecompressSink(pool, collector(), memory, { skip: 0, left: plain.length });
+    const sink = new DecompressSink(pool, collector(), decompressing, { skip: 0, left: plain.length });
     const cut = chance.below(bytes.length + 1);
     await sink.write(bytes.subarray(0, cut));
     await sink.write(bytes.subarray(cut));
