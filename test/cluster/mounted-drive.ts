@@ -64,11 +64,16 @@ export class MountedDrive implements Disposable {
 
   /**
    * By a read-only view mounted over it, for a file system with a file open for writing cannot be remounted. What is open
-   * already, the key index, stays writable.
+   * already, the key index, stays writable. The view is made aside: one in place has writers before it is read-only.
    */
   makeReadOnly(): void {
-    must("mount", "--bind", this.folder, this.folder);
-    must("mount", "-o", "remount,bind,ro", this.folder);
+    const aside = `${this.folder}-view`;
+    mkdirSync(aside);
+    must("mount", "--bind", this.folder, aside);
+    must("mount", "-o", "remount,bind,ro", aside);
+    must("mount", "--bind", aside, this.folder);
+    must("umount", "-l", aside);
+    rmdirSync(aside);
   }
 
   makeWritable(): void {
