@@ -58,6 +58,15 @@ static bool wait_until_stat(uint32_t which, uint64_t value) {
   return false;
 }
 
+/* Until so many tasks wait for a worker, and no worker for a task. */
+static bool wait_until_left(uint64_t tasks) {
+  for (uint32_t ms = 0; ms < WAIT_MS; ms++) {
+    if (stat_of(READY) == tasks && stat_of(IDLE) == 0) return true;
+    nanosleep(&(struct timespec){0, 1000000}, NULL);
+  }
+  return false;
+}
+
 /* ---- tasks ---- */
 
 static struct task *new_task(void) {
@@ -273,7 +282,7 @@ static void stuck_workers_are_replaced_up_to_the_most(void) {
   CHECK(run(t) == 0); /* while four others hang */
   CHECK(stat_of(COMPLETED) == 1);
   for (uint32_t i = 0; i < 4; i++) stuck_task();
-  CHECK(wait_until_stat(THREADS_NOW, THREADS_MAX));
+  CHECK(wait_until_stat(THREADS_NOW, THREADS_MAX) && wait_until_left(3)); /* a new thread takes its task a moment later */
   nanosleep(&(struct timespec){0, 200000000}, NULL); /* ten looks of the monitor: none may add another */
   CHECK(stat_of(THREADS_NOW) == THREADS_MAX && stat_of(IDLE) == 0 && stat_of(READY) == 3);
   free_the_stuck();
