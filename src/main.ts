@@ -23,7 +23,7 @@ import { repairText } from "./storage/repair-text.ts";
 import { realClock } from "./sys/clock.ts";
 import { lookAtDrive } from "./sys/drive-facts.ts";
 import { coreCount } from "./sys/machine.ts";
-import { exitFlushed, holdProcess, startAgain } from "./sys/process-life.ts";
+import { exitFlushed, holdProcess, startAgain, withEngineOptions } from "./sys/process-life.ts";
 import { realRng } from "./sys/rng.ts";
 
 const REPAIR_THREADS_MAX = 64;
@@ -78,6 +78,7 @@ function outsideOf(options: ServerOptions): Outside & { readonly log: Log } {
 }
 
 async function serve({ options, endpoints }: OnDrives): Promise<void> {
+  withEngineOptions(process.argv, process.env);
   holdProcess();
   const outside = outsideOf(options);
   const { promise: stopAsked, resolve: askToStop } = Promise.withResolvers<string>();

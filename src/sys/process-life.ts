@@ -2,6 +2,8 @@
  * How long the process lives. Native jobs in flight do not keep Bun's event loop alive: without a hold, a stop that waits
  * for them after the last socket closed would end in the middle, with code 0.
  */
+type Environment = Readonly<Record<string, string | undefined>>;
+
 const FAR_MS = 2 ** 30;
 const FLUSH_MS = 2000;
 
@@ -17,9 +19,30 @@ export function exitFlushed(code: number): void {
 }
 
 /** The same program with the same arguments in the same process: whoever supervises it sees no end. */
-export function startAgain(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): never {
+export function startAgain(argv: readonly string[], env: Environment): never {
+  replaceProcess(argv, env);
+  process.exit(1); // not on this platform: whoever supervises it starts it again
+}
+
+/**
+ * Options of the JavaScript engine, which reads them from its environment, and only when it starts. Its last compiler takes
+ * seconds of CPU for what a server does a few thousand times, and makes that no faster (ADR 0016): it waits ten times as long.
+ */
+const ENGINE_OPTIONS = {
+  BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: "1000000",
+  BUN_JSC_thresholdForFTLOptimizeSoon: "10000",
+};
+
+/** Starts the process again with the engine's options, unless it runs with them or with what somebody else chose. */
+export function withEngineOptions(argv: readonly string[], env: Environment): void {
+  if (Object.keys(ENGINE_OPTIONS).some((name) => env[name] !== undefined)) return;
+  replaceProcess(argv, { ...env, ...ENGINE_OPTIONS });
+}
+
+/** Returns where that is not possible. */
+function replaceProcess(argv: readonly string[], env: Environment): void {
   const isCompiled = import.meta.url.includes("/$bunfs/");
   const given = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  process.execve?.(process.execPath, [process.execPath, ...argv.slice(isCompiled ? 2 : 1)], Object.fromEntries(given));
-  process.exit(1); // not on this platform: whoever supervises it starts it again
+  const args = [process.execPath, ...process.execArgv, ...argv.slice(isCompiled ? 2 : 1)];
+  process.execve?.(process.execPath, args, Object.fromEntries(given));
 }
