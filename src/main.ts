@@ -78,7 +78,7 @@ function outsideOf(options: ServerOptions): Outside & { readonly log: Log } {
 }
 
 async function serve({ options, endpoints }: OnDrives): Promise<void> {
-  withEngineOptions(process.argv, process.env);
+  withEngineOptions(process);
   holdProcess();
   const outside = outsideOf(options);
   const { promise: stopAsked, resolve: askToStop } = Promise.withResolvers<string>();
@@ -95,7 +95,7 @@ async function serve({ options, endpoints }: OnDrives): Promise<void> {
   outside.log.info("stopping", { signal: why });
   const finished = await server.stop();
   if (!finished) outside.log.warn("some requests did not finish in time");
-  if (why === "restart") startAgain(process.argv, process.env);
+  if (why === "restart") startAgain(process);
   exitFlushed(0);
 }
 

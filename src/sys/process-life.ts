@@ -2,7 +2,13 @@
  * How long the process lives. Native jobs in flight do not keep Bun's event loop alive: without a hold, a stop that waits
  * for them after the last socket closed would end in the middle, with code 0.
  */
-type Environment = Readonly<Record<string, string | undefined>>;
+/** How the program was started: `process` itself. */
+interface Program {
+  readonly argv: readonly string[];
+  /** Flags of the runtime, if it is not part of the executable. */
+  readonly execArgv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
 
 const FAR_MS = 2 ** 30;
 const FLUSH_MS = 2000;
@@ -19,8 +25,8 @@ export function exitFlushed(code: number): void {
 }
 
 /** The same program with the same arguments in the same process: whoever supervises it sees no end. */
-export function startAgain(argv: readonly string[], env: Environment): never {
-  replaceProcess(argv, env);
+export function startAgain(program: Program): never {
+  replaceProcess(program, program.env);
   process.exit(1); // not on this platform: whoever supervises it starts it again
 }
 
@@ -34,15 +40,15 @@ const ENGINE_OPTIONS = {
 };
 
 /** Starts the process again with the engine's options, unless it runs with them or with what somebody else chose. */
-export function withEngineOptions(argv: readonly string[], env: Environment): void {
-  if (Object.keys(ENGINE_OPTIONS).some((name) => env[name] !== undefined)) return;
-  replaceProcess(argv, { ...env, ...ENGINE_OPTIONS });
+export function withEngineOptions(program: Program): void {
+  if (Object.keys(ENGINE_OPTIONS).some((name) => program.env[name] !== undefined)) return;
+  replaceProcess(program, { ...program.env, ...ENGINE_OPTIONS });
 }
 
 /** Returns where that is not possible. */
-function replaceProcess(argv: readonly string[], env: Environment): void {
+function replaceProcess({ argv, execArgv }: Program, env: Program["env"]): void {
   const isCompiled = import.meta.url.includes("/$bunfs/");
   const given = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  const args = [process.execPath, ...process.execArgv, ...argv.slice(isCompiled ? 2 : 1)];
+  const args = [process.execPath, ...execArgv, ...argv.slice(isCompiled ? 2 : 1)];
   process.execve?.(process.execPath, args, Object.fromEntries(given));
 }
