@@ -43,7 +43,8 @@ const SYMBOLS = {
   sherd_pool_drain: { args: [P, u32], returns: u32 },
   sherd_pool_stats: { args: [P], returns: VOID },
   sherd_pool_stop: { args: [u32], returns: u32 },
-  sherd_read_cached: { args: [P, P, U], returns: FFIType.i64_fast },
+  sherd_read_cached: { args: [P, P, U, U], returns: FFIType.i64_fast },
+  sherd_pread_cached: { args: [i32, P, U, U], returns: FFIType.i64_fast },
 } as const;
 
 type Int = number | bigint;
@@ -88,7 +89,8 @@ export interface CodecSymbols {
   sherd_pool_drain(ids: number, max: number): number;
   sherd_pool_stats(out: number): void;
   sherd_pool_stop(waitMs: number): number;
-  sherd_read_cached(path: number, into: number, room: number): Int;
+  sherd_read_cached(path: number, into: number, room: number, rootBytes: number): Int;
+  sherd_pread_cached(descriptor: number, into: number, bytes: number, offset: number): Int;
 }
 
 export const TIER_NAMES = ["portable", "NEON", "AVX2", "AVX2+GFNI", "AVX-512+GFNI"] as const;

@@ -88,15 +88,25 @@ export class DriveFiles {
     return await this.readSmall(`${this.objectDirectory(key)}/xl.meta`);
   }
 
+  /** The same if the kernel has it in memory; undefined = it has to be waited for. */
+  readMetaNow(key: ObjectPath): Uint8Array | null | undefined {
+    return this.readNow(`${this.objectDirectory(key)}/xl.meta`);
+  }
+
+  private readNow(path: string): Uint8Array | null | undefined {
+    if (this.disk.readCached === undefined) return undefined;
+    const buffer = this.buffers.pop() ?? new Uint8Array(new ArrayBuffer(META_BUFFER_BYTES));
+    const bytes = this.disk.readCached(path, buffer, this.root);
+    const known = bytes === -Errno.EAGAIN ? undefined : bytes < 0 ? null : buffer.slice(0, bytes);
+    this.buffers.push(buffer);
+    return known;
+  }
+
   /** A whole small file; null = absent. */
   async readSmall(path: string): Promise<DriveOutcome<Uint8Array | null>> {
+    const known = this.readNow(path);
+    if (known !== undefined) return good(known);
     const buffer = this.buffers.pop() ?? new Uint8Array(new ArrayBuffer(META_BUFFER_BYTES));
-    const cached = this.disk.readCached?.(path, buffer) ?? -Errno.EAGAIN;
-    if (cached !== -Errno.EAGAIN) {
-      const known = cached < 0 ? null : buffer.slice(0, cached);
-      this.buffers.push(buffer);
-      return good(known);
-    }
     const first = await this.disk.run([step.readFile(path, buffer)], true);
     const size = first.results[0] ?? 0;
     const bytes = first.error === 0 ? buffer.slice(0, size) : null;

@@ -91,8 +91,13 @@ export interface DiskResult {
 export interface Disk {
   /** `light`: expected to end in microseconds (cached metadata), so that several share one hand-over. */
   run(steps: readonly Step[], light?: boolean): Promise<DiskResult>;
-  /** A whole file that is in memory, at once: its size, or -errno; -EAGAIN = it may wait, run a task. */
-  readCached?(path: string, into: Uint8Array): number;
+  /**
+   * A whole file of the drive at `root` that is in memory, at once: its size, or -errno, which says that it is not there only if
+   * the drive is; -EAGAIN = it may wait, run a task.
+   */
+  readCached?(path: string, into: Uint8Array, root: string): number;
+  /** A piece of an open file that is in memory, at once: all of `into`, or -EAGAIN. */
+  preadCached?(descriptor: number, into: Uint8Array, offset: number): number;
 }
 
 const O_WRONLY = 1;

@@ -45,3 +45,26 @@ test("what is only in the log stays there while the drive is away, and is applie
   ]);
   await drive.close();
 });
+
+test("a drive that is away does not say that a key is absent, however often it is asked", async () => {
+  const [root, elsewhere] = [join(base, "d3"), join(base, "d3-away")];
+  mkdirSync(root);
+  const groupSync = new GroupSync(native, root);
+  const options = { id: "id", root, endpoint: root, disk: native, rng: realRng(), groupSync, log: SMALL_LOG };
+  const drive = must(await LocalDrive.open({ ...options, clock: stillClock(), warn: () => undefined }));
+  must(await drive.makeBucket("bucket"));
+  await write(drive, "kept", 10n, "x");
+  expect(await drive.flush()).toBe(true);
+  expect(await tagAt(drive, "never")).toBeNull();
+
+  renameSync(root, elsewhere);
+  // The kernel remembers from the first time that there is no such file.
+  for (let i = 0; i < 3; i++)
+    for (const key of ["kept", "never"]) {
+      const answer = await drive.read(keyOf(key));
+      expect(answer.ok ? "an answer" : answer.error.code).toBe("Faulty");
+    }
+  renameSync(elsewhere, root);
+  expect([await tagAt(drive, "kept"), await tagAt(drive, "never")]).toEqual(["x", null]);
+  await drive.close();
+});

@@ -84,6 +84,8 @@ SHERD_API void sherd_pool_stats(uint64_t *out8);
 /* Waits up to wait_ms for the threads to end; returns how many are left. 0: memory of tasks may go, and the pool may start again. */
 SHERD_API uint32_t sherd_pool_stop(uint32_t wait_ms);
 
-/* cached-file.c — a whole file that the kernel has in memory, on the calling thread, without waiting for a drive. Its size, or
-   -errno; -EAGAIN: it may wait, give it to the pool. */
-SHERD_API int64_t sherd_read_cached(const char *path, uint8_t *into, uint64_t room);
+/* cached-file.c — what the kernel has in memory, on the calling thread, without waiting for a drive: the bytes, or -errno; -EAGAIN: it may
+   wait, give it to the pool. A whole file: "not there" is believed only while the drive is, whose root is the first
+   root_bytes of the path. A piece of an open file: all of it or -EAGAIN. */
+SHERD_API int64_t sherd_read_cached(const char *path, uint8_t *into, uint64_t room, uint64_t root_bytes);
+SHERD_API int64_t sherd_pread_cached(int32_t fd, uint8_t *into, uint64_t bytes, uint64_t offset);
