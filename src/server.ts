@@ -225,7 +225,7 @@ async function openPools(
         rng: outside.rng,
         clock: outside.clock,
         syncs,
-        log: { ...LOG_DEFAULTS, totalBytes: options.logSizeBytes },
+        log: { ...LOG_DEFAULTS, totalBytes: options.logSizeBytes, applyAfterMs: options.applyAfterMs },
         warn,
         index: { tables, clock: outside.clock, summaries, warn },
       }),

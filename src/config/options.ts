@@ -282,6 +282,14 @@ const OPTIONS = {
     value: "SIZE",
     help: "commit log of each drive; more puts off more, costs memory and start time",
   }),
+  applyAfterMs: row({
+    flag: "apply-after",
+    env: "APPLY_AFTER",
+    schema: durationMs,
+    fallback: "1m",
+    value: "DURATION",
+    help: "how long a small write stays in the commit log alone; deleted or overwritten sooner it costs no file",
+  }),
   dryRun: row({
     flag: "dry-run",
     env: "DRY_RUN",

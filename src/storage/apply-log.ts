@@ -1,8 +1,8 @@
 /**
  * ApplyLog: brings what the commit log holds into MinIO's layout, late: directory by directory, newest only, many keys a task
  * of the native pool, without a sync of their own. When all up to a sequence is in the tree: one sync of the file system,
- * a note of the sequence, and the segments below are free. Works when the drive is idle, when the log fills up, and at `drain`.
- * One pass at a time.
+ * a note of the sequence, and the segments below are free. Works when what is in the log is old enough and the drive is idle,
+ * when the log fills up, and at `drain`. One pass at a time.
  */
 import type { Clock } from "../sys/clock.ts";
 import { type DiskResult, Errno, Ignore, Op, type Step, step } from "../sys/disk.ts";
@@ -19,9 +19,10 @@ import type { LogImages } from "./log-images.ts";
 import type { Entry, Overlay } from "./overlay.ts";
 import { SYSTEM_BUCKET } from "./paths.ts";
 
+/** Without a commit for so long a drive is idle. */
 export const IDLE_MS = 200;
-/** Fractions of the log: from here on it is applied without waiting for idleness, until it is down to there. */
-const HURRY_FROM = 0.4;
+/** Fractions of the log: from here on it is applied without waiting for age or idleness, until it is down to there. */
+const HURRY_FROM = 0.5;
 const HURRY_UNTIL = 0.1;
 const FULL_RETRY_MS = 5_000;
 const KEYS_PER_TASK = 24;
@@ -47,6 +48,8 @@ export interface ApplyParts {
   readonly relocate: (name: string) => Promise<DriveError | null>;
   /** Of the note that was read. */
   readonly checkpoint: number;
+  /** What is younger stays in the log, unless space is needed: what is overwritten or deleted meanwhile never reaches the tree. */
+  readonly afterMs: number;
 }
 
 export class ApplyLog {
@@ -66,6 +69,8 @@ export class ApplyLog {
   private readonly turn = new KeyLock();
   private lastCommitMs = 0;
   private stopTimer: (() => void) | null = null;
+  /** Records up to here are old enough when the timer goes off. */
+  private ripe = 0;
   private hurrying: Promise<void> | null = null;
   private isClosed = false;
 
@@ -74,19 +79,25 @@ export class ApplyLog {
     this.checkpointMs = parts.clock.elapsedMs();
   }
 
-  /** A commit was accepted: applying waits until there is none for a while. */
+  /** A commit was accepted or settled. */
   touched(): void {
     this.lastCommitMs = this.parts.clock.elapsedMs();
-    if (this.stopTimer === null && !this.isClosed) this.wait(IDLE_MS);
-    if (this.hurrying === null && this.parts.log.usedFraction > HURRY_FROM) this.hurry();
+    if (this.hurrying !== null) return; // its end looks at what is left
+    this.ripen();
+    if (this.parts.log.usedFraction > HURRY_FROM) this.hurry();
   }
 
   /** Space is needed. */
   hurry(): void {
     if (this.isClosed) return;
-    this.hurrying ??= this.pass(() => this.parts.log.usedFraction > HURRY_UNTIL).then(() => {
-      this.hurrying = null;
-    });
+    this.hurrying ??= this.pass(() => this.parts.log.usedFraction > HURRY_UNTIL).then(() => this.rest());
+  }
+
+  /** What the log holds now is applied when it is old enough. */
+  private ripen(): void {
+    if (this.stopTimer !== null || this.isClosed) return;
+    this.ripe = this.parts.log.durableSequence;
+    this.wait(Math.max(IDLE_MS, this.parts.afterMs));
   }
 
   private wait(ms: number): void {
@@ -101,9 +112,18 @@ export class ApplyLog {
 
   private async idle(): Promise<void> {
     const before = this.lastCommitMs;
-    await this.pass(() => this.lastCommitMs === before);
+    await this.pass(() => this.lastCommitMs === before, this.ripe);
+    if (this.lastCommitMs === before) this.rest();
+    else {
+      this.hurrying = null; // it was cut short, and goes on when the drive is idle again
+      if (this.stopTimer === null && !this.isClosed) this.wait(IDLE_MS);
+    }
+  }
+
+  /** A pass is over; what it left is younger, or in doubt: then its settling calls. */
+  private rest(): void {
     this.hurrying = null;
-    if (this.lastCommitMs !== before && this.stopTimer === null && !this.isClosed) this.wait(IDLE_MS);
+    if (this.parts.overlay.settledSize > 0) this.ripen();
   }
 
   /** Applies everything that is settled and checkpoints. True: the log holds nothing any more. */
@@ -134,15 +154,15 @@ export class ApplyLog {
     return null;
   }
 
-  /** Applies and checkpoints, again and again while `goesOn` says so and there is something left. */
-  private async pass(goesOn: () => boolean): Promise<void> {
+  /** Applies and checkpoints what is not behind `last`, again and again while `goesOn` says so and there is something left. */
+  private async pass(goesOn: () => boolean, last = Infinity): Promise<void> {
     using _ = await this.turn.acquire("");
     this.isAway = false;
     for (let more = true; more && this.parts.log.failure === null; ) {
       const before = this.checkpointSequence;
       const { removed } = this;
       this.parts.log.flush();
-      const limit = this.parts.log.durableSequence;
+      const limit = Math.min(last, this.parts.log.durableSequence);
       const failed = await this.applyUpTo(limit, goesOn);
       if (failed !== null) this.fail(failed);
       else await this.checkpointAndLetGo(limit);

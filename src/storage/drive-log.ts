@@ -30,12 +30,15 @@ export interface LogOptions extends LogSize {
   readonly cacheBytes: number;
   /** Between two attempts to write a log that a full or read-only drive refused. */
   readonly retryMs?: number;
+  /** How old a record is at least before it is applied without need of space; 0 = as soon as the drive is idle. */
+  readonly applyAfterMs?: number;
 }
 /** A drive. */
 export const LOG_DEFAULTS: LogOptions = {
   segmentBytes: 16 * 1024 * 1024,
   totalBytes: 64 * 1024 * 1024,
   cacheBytes: 16 * 1024 * 1024,
+  applyAfterMs: 60_000,
 };
 const IMAGE_BYTES_MAX = 256 * 1024;
 
@@ -96,6 +99,7 @@ export class DriveLog {
       warn,
       relocate: (name) => this.commits.relocate(name),
       checkpoint: note.sequence,
+      afterMs: options.size.applyAfterMs ?? 0,
     });
     this.commits = new LogCommit({
       files,

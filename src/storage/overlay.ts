@@ -84,6 +84,9 @@ export class Overlay {
   get size(): number {
     return this.nodes.size;
   }
+  get settledSize(): number {
+    return this.nodes.size - this.doubtful.size;
+  }
   get(name: string): Entry | undefined {
     return this.nodes.get(name)?.entry ?? undefined;
   }

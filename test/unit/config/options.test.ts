@@ -143,6 +143,7 @@ describe("values", () => {
       bodyIdleMs: 60_000,
       drainTimeoutMs: 30_000,
       logSizeBytes: 67_108_864,
+      applyAfterMs: 60_000,
       dryRun: false,
       rootIsDefault: true,
       ignoredEnvironment: [],

@@ -71,6 +71,32 @@ test("nothing is in the tree until the drive is idle; a key overwritten or delet
   expect(await tagAt(drive, "gone")).toBeNull();
 });
 
+test("what is younger than it should be stays in the log, and is applied when it is not any more", async () => {
+  const clock = new SimulatedClock();
+  const { drive, disk } = await opened({ clock, log: { ...SMALL_LOG, applyAfterMs: 60_000 } });
+  await write(drive, "old", 10n, "one");
+  await clock.advance(40_000);
+  await write(drive, "young", 11n, "two");
+  await write(drive, "short", 12n, "x");
+  expect(inTree(disk)).toEqual([]);
+  await clock.advance(21_000);
+  expect(inTree(disk)).toEqual(["old/xl.meta"]);
+  expect(await tagAt(drive, "young")).toBe("two");
+  await erase(drive, "short", 13n);
+  await clock.advance(61_000);
+  expect(inTree(disk)).toEqual(["old/xl.meta", "young/xl.meta"]);
+  await clock.advance(61_000);
+  expect(drive.logStats().waiting).toBe(0);
+});
+
+test("a log that fills up does not wait for the age of what it holds", async () => {
+  const clock = new SimulatedClock();
+  const { drive, disk } = await opened({ clock, log: { ...SMALL_LOG, applyAfterMs: 60_000 } });
+  for (let i = 0; i < 80; i++) await write(drive, `key${i}`, BigInt(i + 1), `t${i}`, 500);
+  await clock.advance(100);
+  expect(inTree(disk).length).toBeGreaterThan(0);
+});
+
 test("listings show what is only in the log and hide what it deleted", async () => {
   const { drive } = await opened();
   await write(drive, "a/old", 10n, "x");
