@@ -4,7 +4,7 @@
  */
 const TICKS = 4;
 
-interface Watched {
+export interface Watched {
   ticks: number;
   readonly late: () => void;
 }
@@ -18,12 +18,15 @@ export class DeadlineWatch {
     private readonly deadlineMs: number,
   ) {}
 
-  /** `late` runs unless the returned function is called in time. */
-  begin(late: () => void): () => void {
+  /** `late` runs unless the call ends in time. */
+  begin(late: () => void): Watched {
     const call: Watched = { ticks: 0, late };
     this.calls.add(call);
     if (!this.isArmed) this.arm();
-    return () => this.calls.delete(call);
+    return call;
+  }
+  end(call: Watched): void {
+    this.calls.delete(call);
   }
 
   private arm(): void {

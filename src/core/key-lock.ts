@@ -1,23 +1,49 @@
 /** KeyLock: one holder per name, first come first served. In-process; memory is bounded by the holders and waiters. */
 export class KeyLock {
-  private readonly tails = new Map<string, Promise<void>>();
+  /** Names that are held -> who waits for them; null = nobody. */
+  private readonly held = new Map<string, ((holder: Disposable) => void)[] | null>();
+
+  /** Ours at once; null = somebody holds it. Dispose gives it on. */
+  take(name: string): Disposable | null {
+    if (this.held.has(name)) return null;
+    this.held.set(name, null);
+    return new Holder(this, name);
+  }
 
   /** Resolves when the name is ours; dispose gives it on. */
-  async acquire(name: string): Promise<Disposable> {
-    const before = this.tails.get(name);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const tail = before === undefined ? promise : before.then(() => promise);
-    this.tails.set(name, tail);
-    if (before !== undefined) await before;
-    return {
-      [Symbol.dispose]: () => {
-        if (this.tails.get(name) === tail) this.tails.delete(name);
-        resolve();
-      },
-    };
+  acquire(name: string): Promise<Disposable> {
+    const taken = this.take(name);
+    if (taken !== null) return Promise.resolve(taken);
+    const { promise, resolve } = Promise.withResolvers<Disposable>();
+    const waiting = this.held.get(name) ?? null;
+    if (waiting === null) this.held.set(name, [resolve]);
+    else waiting.push(resolve);
+    return promise;
   }
 
   get size(): number {
-    return this.tails.size;
+    return this.held.size;
+  }
+
+  /** Of the holder: the next one has it. */
+  release(name: string): void {
+    const next = this.held.get(name)?.shift();
+    if (next === undefined) this.held.delete(name);
+    else next(new Holder(this, name));
+  }
+}
+
+class Holder implements Disposable {
+  private isOver = false;
+
+  constructor(
+    private readonly lock: KeyLock,
+    private readonly name: string,
+  ) {}
+
+  [Symbol.dispose](): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.lock.release(this.name);
   }
 }

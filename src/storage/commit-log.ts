@@ -18,7 +18,7 @@ const SETTLES_PER_RECORD_MAX = 4096;
 /** A segment with less is full: a settle record fits at least. */
 const ROOM_BYTES_MIN = 64;
 /** Of the log: from here on appends are slowed, by up to DELAY_MAX_MS each. */
-const SLOW_FROM = 0.5;
+const SLOW_FROM = 0.65;
 const DELAY_MAX_MS = 40;
 /** A log that stays full for so long answers NoSpace. */
 const FULL_WAIT_MS = 10_000;
@@ -96,10 +96,20 @@ export class CommitLog {
     return { usedBytes, totalBytes };
   }
   /** Null when the record is durable and absorbed. */
-  async append(record: LogRecord, absorb: (placed: Placed) => void = NOTHING): Promise<DriveError | null> {
+  append(record: LogRecord, absorb: (placed: Placed) => void = NOTHING): Promise<DriveError | null> {
+    const over = (this.usedFraction - SLOW_FROM) / (1 - SLOW_FROM);
+    return this.failure === null && over <= 0
+      ? this.enqueue(this.batches, record, absorb)
+      : this.appendSlowly(record, absorb, over);
+  }
+
+  private async appendSlowly(
+    record: LogRecord,
+    absorb: (placed: Placed) => void,
+    over: number,
+  ): Promise<DriveError | null> {
     const refusal = this.failure === null ? null : await this.options.health.refusal();
     if (refusal !== null) return refusal;
-    const over = (this.usedFraction - SLOW_FROM) / (1 - SLOW_FROM);
     if (over > 0) {
       this.options.hurry();
       await this.options.clock.sleep(DELAY_MAX_MS * over * over);

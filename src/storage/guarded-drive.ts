@@ -181,20 +181,23 @@ export class GuardedDrive implements Drive {
   }
 
   /** A call without buffers of the caller's: it may be given up. */
-  private async timed<T>(what: string, work: () => Promise<DriveOutcome<T>>): Promise<DriveOutcome<T>> {
+  private timed<T>(what: string, work: () => Promise<DriveOutcome<T>>): Promise<DriveOutcome<T>> {
     const refusal = this.refusal();
-    if (refusal !== null) return bad(refusal);
-    const { promise, resolve } = Promise.withResolvers<DriveOutcome<T>>();
-    const { deadlineMs } = this;
-    const stop = this.watch.begin(() => {
-      this.become("faulty"); // a drive that hangs is out at once
-      resolve(bad(new DriveError("Timeout", `${this.endpoint}: ${what} did not answer in ${deadlineMs} ms`, {})));
+    if (refusal !== null) return Promise.resolve(bad(refusal));
+    return new Promise((resolve) => {
+      const call = this.watch.begin(() => {
+        this.become("faulty"); // a drive that hangs is out at once
+        const words = `${this.endpoint}: ${what} did not answer in ${this.deadlineMs} ms`;
+        resolve(bad(new DriveError("Timeout", words, {})));
+      });
+      this.inFlight++;
+      work().then((outcome) => {
+        this.inFlight--;
+        this.judge(outcome.ok ? null : outcome.error);
+        this.watch.end(call);
+        resolve(outcome);
+      }, this.broken);
     });
-    this.run(work).then((outcome) => {
-      stop();
-      resolve(outcome);
-    }, this.broken);
-    return await promise;
   }
 
   /** A call that holds buffers of the caller's. `counted`: it is under way already. */
@@ -204,14 +207,14 @@ export class GuardedDrive implements Drive {
     const { promise, resolve } = Promise.withResolvers<DriveOutcome<T>>();
     const { deadlineMs } = this;
     const running = counted ? work() : this.run(work);
-    const stop = this.watch.begin(() => {
+    const call = this.watch.begin(() => {
       this.become("faulty");
       const error = new DriveError("Timeout", `${this.endpoint}: data did not pass in ${deadlineMs} ms`);
       error.letsGo = running.then(() => undefined, this.broken);
       resolve(bad(error));
     });
     running.then((outcome) => {
-      stop();
+      this.watch.end(call);
       resolve(outcome);
     }, this.broken);
     return await promise;

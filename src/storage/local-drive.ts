@@ -301,13 +301,21 @@ export class LocalDrive implements Drive {
     return this.log.commits.read(key);
   }
   /** What was staged is not removed while its commit is under way, nor after one that failed halfway: its record may be durable. */
-  async commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
+  commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
     const op = operationOf(change);
     const staged = op === null ? undefined : this.staged.get(op);
-    if (op === null || staged === undefined) return await this.log.commits.commit(key, change, terms);
+    return op === null || staged === undefined
+      ? this.log.commits.commit(key, change, terms)
+      : this.commitStaged(op, staged, () => this.log.commits.commit(key, change, terms));
+  }
+  private async commitStaged(
+    op: string,
+    staged: Set<string>,
+    commit: () => Promise<DriveOutcome<CommitAnswer>>,
+  ): Promise<DriveOutcome<CommitAnswer>> {
     this.staged.delete(op);
     this.committing.add(op);
-    const answer = await this.log.commits.commit(key, change, terms).finally(() => this.committing.delete(op));
+    const answer = await commit().finally(() => this.committing.delete(op));
     if (answer.ok || answer.error.code !== "Io") this.staged.set(op, staged);
     return answer;
   }

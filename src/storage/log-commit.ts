@@ -26,7 +26,7 @@ import type { GroupSync } from "./group-sync.ts";
 import { type KeyMemory, later } from "./key-memory.ts";
 import type { LogHealth } from "./log-health.ts";
 import type { LogImages } from "./log-images.ts";
-import type { CommitRecord, NewDirectory } from "./log-record.ts";
+import type { CommitRecord, NewDirectory, StoredImage } from "./log-record.ts";
 import { type Doubt, type Entry, nameOf, type Overlay } from "./overlay.ts";
 
 export interface LogCommitParts {
@@ -45,6 +45,10 @@ export interface LogCommitParts {
   /** Called when a commit was accepted or settled. */
   readonly onCommit: () => void;
 }
+interface StoredImages {
+  readonly image: StoredImage | null;
+  readonly prev: StoredImage | null;
+}
 type Refuse = (reason: "stale" | "doubt" | "prior" | "missing") => Promise<DriveOutcome<CommitAnswer>>;
 
 export class LogCommit {
@@ -58,7 +62,30 @@ export class LogCommit {
     return [...this.parts.overlay.doubts()].map((entry) => entry.key);
   }
 
-  async read(key: ObjectPath): Promise<DriveOutcome<KeyState>> {
+  read(key: ObjectPath): Promise<DriveOutcome<KeyState>> {
+    const state = this.readNow(key, nameOf(key));
+    return state === null ? this.readSlowly(key) : Promise.resolve(good(state));
+  }
+
+  /** The state if it is in memory, the kernel's too; null = it has to be waited for. */
+  private readNow(key: ObjectPath, name: string): KeyState | null {
+    const { overlay, images, files, memory } = this.parts;
+    const entry = overlay.get(name);
+    const meta =
+      entry === undefined ? files.readMetaNow(key) : entry.arriving === null ? images.readNow(entry.image) : undefined;
+    if (meta === undefined) return null;
+    const promised = memory.promised(name);
+    if (entry === undefined) {
+      const stamp = later(memory.get(name)?.stamp ?? 0n, stampOf(meta));
+      return { meta, stamp, prev: null, promised };
+    }
+    if (entry.doubt === null) return { meta, stamp: entry.stamp, prev: null, promised };
+    const { image, stamp } = entry.doubt.prev;
+    const before = images.readNow(image);
+    return before === undefined ? null : { meta, stamp: entry.stamp, prev: { meta: before, stamp }, promised };
+  }
+
+  private async readSlowly(key: ObjectPath): Promise<DriveOutcome<KeyState>> {
     const { overlay, images, files, memory } = this.parts;
     const name = nameOf(key);
     for (;;) {
@@ -88,42 +115,71 @@ export class LogCommit {
   }
 
   async commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
-    const { gate } = this.parts;
+    const { gate, log, changes, health } = this.parts;
     if (!gate.enter(key.bucket)) return bad(noBucket(this.parts.files, key.bucket));
     try {
-      return await this.commitInside(key, change, terms);
+      const refusal = log.failure === null ? null : await health.refusal();
+      if (refusal !== null) return bad(refusal);
+      const room = changes?.room() ?? null;
+      if (room !== null) await room;
+      const name = nameOf(key);
+      using _ = this.locks.take(name) ?? (await this.locks.acquire(name));
+      return await this.commitLocked(key, change, terms);
     } finally {
       gate.leave(key.bucket);
     }
   }
 
-  private async commitInside(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
-    const { log, memory, changes, health } = this.parts;
-    const refusal = log.failure === null ? null : await health.refusal();
-    if (refusal !== null) return bad(refusal);
+  /** Most of it without waiting: only the record's way to the drive takes time. */
+  private commitLocked(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
+    const { memory } = this.parts;
     const name = nameOf(key);
-    await changes?.room();
-    using _ = await this.locks.acquire(name);
-    if (memory.get(name)?.accepted.includes(terms.stamp) === true) return good({ accepted: true });
+    if (memory.get(name)?.accepted.includes(terms.stamp) === true) return Promise.resolve(good({ accepted: true }));
     const doubtful = this.parts.overlay.get(name);
     if (doubtful !== undefined && doubtful.doubt !== null && terms.settles.includes(doubtful.stamp)) {
       this.cleanups.set(`${name} ${doubtful.stamp}`, doubtful.doubt);
       this.markSettled(doubtful, doubtful.doubt);
     }
-    const current = await this.read(key);
-    if (!current.ok) return current;
-    const state = current.value;
-    const refuse: Refuse = async (reason) => {
-      const answer = good({ accepted: false, reason, stamp: later(state.promised, state.stamp) } as const);
-      if (terms.stamp <= state.promised) return answer;
-      memory.promise(name, terms.stamp); // a refusal is for ever
-      const failed = await log.appendUrgent({ type: "promise", key, stamp: terms.stamp });
-      return failed === null ? answer : bad(failed);
-    };
-    if (state.prev !== null) return await refuse("doubt");
-    if (terms.stamp <= later(state.promised, state.stamp)) return await refuse("stale");
-    if (terms.prior !== null && terms.prior !== state.stamp) return await refuse("prior");
-    return await this.accept(key, change, { state, stamp: terms.stamp, refuse });
+    const state = this.readNow(key, name);
+    return state === null ? this.commitAfterRead(key, change, terms) : this.decide(key, change, terms, state);
+  }
+
+  private async commitAfterRead(
+    key: ObjectPath,
+    change: Change,
+    terms: CommitTerms,
+  ): Promise<DriveOutcome<CommitAnswer>> {
+    const current = await this.readSlowly(key);
+    return current.ok ? await this.decide(key, change, terms, current.value) : current;
+  }
+
+  private decide(
+    key: ObjectPath,
+    change: Change,
+    terms: CommitTerms,
+    state: KeyState,
+  ): Promise<DriveOutcome<CommitAnswer>> {
+    const { stamp } = terms;
+    const refuse: Refuse = (reason) => this.refuse(key, stamp, state, reason);
+    if (state.prev !== null) return refuse("doubt");
+    if (stamp <= later(state.promised, state.stamp)) return refuse("stale");
+    if (terms.prior !== null && terms.prior !== state.stamp) return refuse("prior");
+    return this.accept(key, change, { state, stamp, refuse });
+  }
+
+  /** A refusal is for ever. */
+  private async refuse(
+    key: ObjectPath,
+    stamp: Stamp,
+    state: KeyState,
+    reason: Parameters<Refuse>[0],
+  ): Promise<DriveOutcome<CommitAnswer>> {
+    const { log, memory } = this.parts;
+    const answer = good({ accepted: false, reason, stamp: later(state.promised, state.stamp) } as const);
+    if (stamp <= state.promised) return answer;
+    memory.promise(nameOf(key), stamp);
+    const failed = await log.appendUrgent({ type: "promise", key, stamp });
+    return failed === null ? answer : bad(failed);
   }
 
   async settle(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<void>> {
@@ -131,7 +187,7 @@ export class LogCommit {
     const refusal = log.failure === null ? null : await health.refusal();
     if (refusal !== null) return bad(refusal);
     const name = nameOf(key);
-    using _ = await this.locks.acquire(name);
+    using _ = this.locks.take(name) ?? (await this.locks.acquire(name));
     const entry = overlay.get(name);
     const late = `${name} ${stamp}`;
     let tidy: Pick<Doubt, "newDirs" | "oldDirs"> | undefined = this.cleanups.get(late);
@@ -235,7 +291,8 @@ export class LogCommit {
   /** Writes the record of a doubtful operation again, so that the segment of the old one can go. */
   async relocate(name: string): Promise<DriveError | null> {
     const { log, overlay, images } = this.parts;
-    using _ = await this.locks.acquire(name);
+    using lock = this.locks.take(name);
+    if (lock === null) return null; // who has the key decides its doubt, or waits for the space that this is to bring
     const entry = overlay.get(name);
     if (entry === undefined || entry.doubt === null) return null;
     const { doubt } = entry;
@@ -275,7 +332,7 @@ export class LogCommit {
     change: Change,
     at: { readonly state: KeyState; readonly stamp: Stamp; readonly refuse: Refuse },
   ): Promise<DriveOutcome<CommitAnswer>> {
-    const { files, log, onCommit } = this.parts;
+    const { files, gate, log, onCommit } = this.parts;
     const { state, stamp } = at;
     const applied = applyChange(state.meta, change);
     if (applied === null) {
@@ -286,29 +343,36 @@ export class LogCommit {
     const full = applied.meta === null ? null : this.parts.treeFull();
     if (full !== null) return bad(full);
     const newDirs = files.sourceDirectories(change);
-    const ready = await this.prepare(key, newDirs);
+    const ready = newDirs.length === 0 && gate.isKnown(key.bucket) ? null : await this.prepare(key, newDirs);
     if (ready !== null) return bad(ready);
-    const record = await this.recordOf(key, change, { ...at, applied, newDirs });
-    if (!record.ok) return record;
-    const moved = Promise.withResolvers<void>();
-    const failed = await log.append(record.value, (placed) =>
-      this.absorb(record.value, placed, {
-        applied,
-        before: state.meta,
-        arriving: newDirs.length > 0 ? moved.promise : null,
-      }),
+    const stored = this.imagesNow(applied, state) ?? (await this.imagesOf(key, applied, state));
+    if (!stored.ok) return stored;
+    const record: CommitRecord = {
+      type: "commit",
+      key,
+      stamp,
+      image: stored.value.image,
+      prev: stored.value.prev,
+      prevStamp: state.stamp,
+      // What a heal brings is right whether it is settled or not; at a restart a record of one drive alone would be taken
+      // for a write that never got its quorum, and rolled back.
+      heals: change.kind === "replace",
+      newDirs,
+      oldDirs: applied.freedDirs,
+    };
+    const moved = newDirs.length > 0 ? Promise.withResolvers<void>() : null;
+    const failed = await log.append(record, (placed) =>
+      this.absorb(record, placed, { applied, before: state.meta, arriving: moved?.promise ?? null }),
     );
     if (failed !== null) return bad(failed);
     onCommit();
-    if (newDirs.length > 0) {
-      const error = await files.bringDirectories(key, newDirs, change.kind === "replace");
-      moved.resolve();
-      const entry = this.parts.overlay.get(nameOf(key));
-      if (entry?.stamp === stamp) this.parts.overlay.set({ ...entry, arriving: null }, false);
-      // The record is durable: what the drive answers must not say that nothing was changed.
-      if (error !== 0) return bad(unfinished(files, key, error));
-    }
-    return good({ accepted: true });
+    if (moved === null) return good({ accepted: true });
+    const error = await files.bringDirectories(key, newDirs, change.kind === "replace");
+    moved.resolve();
+    const entry = this.parts.overlay.get(nameOf(key));
+    if (entry?.stamp === stamp) this.parts.overlay.set({ ...entry, arriving: null }, false);
+    // The record is durable: what the drive answers must not say that nothing was changed.
+    return error === 0 ? good({ accepted: true }) : bad(unfinished(files, key, error));
   }
 
   /** The bucket is there, and what was staged is, durably. */
@@ -330,34 +394,20 @@ export class LogCommit {
     return synced === 0 ? null : files.error("sync", synced);
   }
 
-  private async recordOf(
-    key: ObjectPath,
-    change: Change,
-    at: {
-      readonly state: KeyState;
-      readonly stamp: Stamp;
-      readonly applied: Applied;
-      readonly newDirs: readonly NewDirectory[];
-    },
-  ): Promise<DriveOutcome<CommitRecord>> {
+  /** What the record says of xl.meta after and before; null: one of them is too large for it. */
+  private imagesNow(applied: Applied, state: KeyState): DriveOutcome<StoredImages> | null {
+    const { images } = this.parts;
+    const image = images.storeNow(applied.meta);
+    const prev = images.storeNow(state.meta);
+    return image === undefined || prev === undefined ? null : good({ image, prev });
+  }
+
+  private async imagesOf(key: ObjectPath, applied: Applied, state: KeyState): Promise<DriveOutcome<StoredImages>> {
     const { images, overlay } = this.parts;
-    const image = await images.store(at.applied.meta, null);
+    const image = await images.store(applied.meta, null);
     if (!image.ok) return image;
-    const prev = await images.store(at.state.meta, overlay.get(nameOf(key))?.image ?? null);
-    if (!prev.ok) return prev;
-    return good({
-      type: "commit",
-      key,
-      stamp: at.stamp,
-      image: image.value,
-      prev: prev.value,
-      prevStamp: at.state.stamp,
-      // What a heal brings is right whether it is settled or not; at a restart a record of one drive alone would be taken
-      // for a write that never got its quorum, and rolled back.
-      heals: change.kind === "replace",
-      newDirs: at.newDirs,
-      oldDirs: at.applied.freedDirs,
-    });
+    const prev = await images.store(state.meta, overlay.get(nameOf(key))?.image ?? null);
+    return prev.ok ? good({ image: image.value, prev: prev.value }) : prev;
   }
 
   private absorb(

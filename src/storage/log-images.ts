@@ -30,10 +30,16 @@ export class LogImages {
     },
   ) {}
 
-  /** What a record says of `meta`; a file is durable when it answers. `known`: an image of the same bytes. */
+  /** What a record says of `meta`; undefined: it is too large for one. */
+  storeNow(meta: Uint8Array | null): StoredImage | null | undefined {
+    if (meta === null) return null;
+    return meta.length <= this.parts.inRecordBytesMax ? { kind: "bytes", bytes: meta } : undefined;
+  }
+
+  /** The same of any size; a file is durable when it answers. `known`: an image of the same bytes. */
   async store(meta: Uint8Array | null, known: Image | null): Promise<DriveOutcome<StoredImage | null>> {
-    if (meta === null) return good(null);
-    if (meta.length <= this.parts.inRecordBytesMax) return good({ kind: "bytes", bytes: meta });
+    const stored = this.storeNow(meta);
+    if (meta === null || stored !== undefined) return good(stored ?? null);
     const { disk, rng, directory, drive } = this.parts;
     const name = known?.place.kind === "file" ? known.place.name : `${PREFIX}${rng.uuid()}`;
     this.files.set(name, Number.MAX_SAFE_INTEGER); // kept until the record that names it is written
@@ -59,10 +65,20 @@ export class LogImages {
     return image;
   }
 
+  /** The bytes if they are in memory, the kernel's too; undefined = they have to be waited for. */
+  readNow(image: Image | null): Uint8Array | null | undefined {
+    if (image === null || image.bytes !== null) return image?.bytes ?? null;
+    const { disk } = this.parts;
+    if (image.place.kind === "file" || disk.preadCached === undefined) return undefined;
+    const bytes = imageBuffer(image);
+    const { segment, offset } = image.place;
+    return disk.preadCached(segment.descriptor, bytes, offset) === bytes.length ? bytes : undefined;
+  }
+
   /** The bytes; the caller makes sure that the entry of the image is still in the overlay afterwards. */
   async read(image: Image | null): Promise<DriveOutcome<Uint8Array | null>> {
-    if (image === null) return good(null);
-    if (image.bytes !== null) return good(image.bytes);
+    const known = this.readNow(image);
+    if (image === null || known !== undefined) return good(known ?? null);
     const { drive, disk, overlay, directory } = this.parts;
     const { place } = image;
     if (place.kind === "file") {
@@ -71,7 +87,7 @@ export class LogImages {
         return bad(new DriveError("Corrupt", `${drive.endpoint}: the commit log lacks ${place.name}`));
       return found;
     }
-    const bytes = new Uint8Array(new ArrayBuffer(Math.max(1024, image.sizeBytes)), 0, image.sizeBytes);
+    const bytes = imageBuffer(image);
     const { error } = await disk.run([step.use(place.segment.descriptor), step.pread(bytes, place.offset)], true);
     if (error !== 0) return bad(drive.error("read the commit log", error));
     overlay.keep(image, bytes);
@@ -101,4 +117,9 @@ export class LogImages {
     for (let at = 0; at < steps.length; at += REMOVE_AT_ONCE)
       await this.parts.disk.run(steps.slice(at, at + REMOVE_AT_ONCE), true);
   }
+}
+
+/** In memory that does not move. */
+function imageBuffer({ sizeBytes }: Image): Uint8Array {
+  return new Uint8Array(new ArrayBuffer(Math.max(1024, sizeBytes)), 0, sizeBytes);
 }
