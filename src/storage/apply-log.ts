@@ -238,6 +238,8 @@ export class ApplyLog {
       const { image } = entry;
       if (image === null) {
         for (const one of this.removal(entry)) steps.push(one);
+      } else if (image.place.kind === "tree") {
+        continue; // taken back to what is there
       } else if (image.place.kind === "file") {
         const failed = await this.applyFile(entry);
         if (failed !== null) return failed;

@@ -26,7 +26,7 @@ import type { GroupSync } from "./group-sync.ts";
 import { type KeyMemory, later } from "./key-memory.ts";
 import type { LogHealth } from "./log-health.ts";
 import type { LogImages } from "./log-images.ts";
-import type { CommitRecord, NewDirectory, StoredImage } from "./log-record.ts";
+import type { CommitRecord, NewDirectory, StoredImage, StoredPrev } from "./log-record.ts";
 import { type Doubt, type Entry, nameOf, type Overlay } from "./overlay.ts";
 
 export interface LogCommitParts {
@@ -47,7 +47,7 @@ export interface LogCommitParts {
 }
 interface StoredImages {
   readonly image: StoredImage | null;
-  readonly prev: StoredImage | null;
+  readonly prev: StoredPrev | null;
 }
 type Refuse = (reason: "stale" | "doubt" | "prior" | "missing") => Promise<DriveOutcome<CommitAnswer>>;
 
@@ -300,8 +300,8 @@ export class LogCommit {
     const prev = await this.storedAgain(doubt.prev.image);
     if (!image.ok) return image.error;
     if (!prev.ok) return prev.error;
-    const record: CommitRecord = {
-      type: "commit",
+    const record = {
+      type: "commit" as const,
       key: entry.key,
       stamp: entry.stamp,
       image: image.value,
@@ -345,7 +345,7 @@ export class LogCommit {
     const newDirs = files.sourceDirectories(change);
     const ready = newDirs.length === 0 && gate.isKnown(key.bucket) ? null : await this.prepare(key, newDirs);
     if (ready !== null) return bad(ready);
-    const stored = this.imagesNow(applied, state) ?? (await this.imagesOf(key, applied, state));
+    const stored = this.imagesNow(key, applied, state) ?? (await this.imagesOf(key, applied, state));
     if (!stored.ok) return stored;
     const record: CommitRecord = {
       type: "commit",
@@ -395,10 +395,12 @@ export class LogCommit {
   }
 
   /** What the record says of xl.meta after and before; null: one of them is too large for it. */
-  private imagesNow(applied: Applied, state: KeyState): DriveOutcome<StoredImages> | null {
-    const { images } = this.parts;
+  private imagesNow(key: ObjectPath, applied: Applied, state: KeyState): DriveOutcome<StoredImages> | null {
+    const { images, overlay } = this.parts;
     const image = images.storeNow(applied.meta);
-    const prev = images.storeNow(state.meta);
+    const before = overlay.get(nameOf(key));
+    const isLogged = before?.stamp === state.stamp && before.image?.place.kind === "segment";
+    const prev = isLogged ? { kind: "before" as const } : images.storeNow(state.meta);
     return image === undefined || prev === undefined ? null : good({ image, prev });
   }
 
@@ -417,23 +419,29 @@ export class LogCommit {
   ): void {
     const { overlay, memory, images, changes } = this.parts;
     const name = nameOf(record.key);
-    const prev = images.of(record.prev, placed, placed.images.prev, at.before);
+    const known = overlay.get(name);
+    const prev =
+      record.prev?.kind === "before"
+        ? (known?.image ?? ({ bytes: null, sizeBytes: 0, place: { kind: "tree", key: record.key } } as const))
+        : images.of(record.prev, placed, placed.images.prev, at.before);
+    // What it replaces is needed until it is applied: then its record is, too.
+    const needed = record.prev?.kind === "before" ? known?.placed : undefined;
     const entry: Entry = {
       name,
       key: record.key,
       stamp: record.stamp,
       image: images.of(record.image, placed, placed.images.image, at.applied.meta),
-      placed,
+      placed: needed ?? placed,
       doubt: {
         sequence: placed.sequence,
         prev: { image: prev, stamp: record.prevStamp },
         newDirs: record.newDirs,
         oldDirs: record.oldDirs,
       },
-      isNew: overlay.get(name)?.isNew ?? at.before === null,
+      isNew: known?.isNew ?? at.before === null,
       arriving: at.arriving,
     };
-    overlay.set(entry, true);
+    overlay.set(entry, needed === undefined);
     memory.accept(name, record.stamp);
     changes?.changed(placed.sequence, record.key, at.applied.parsed, record.stamp);
   }

@@ -68,7 +68,8 @@ export class LogImages {
   /** The bytes if they are in memory, the kernel's too; undefined = they have to be waited for. */
   readNow(image: Image | null): Uint8Array | null | undefined {
     if (image === null || image.bytes !== null) return image?.bytes ?? null;
-    const { disk } = this.parts;
+    const { disk, drive } = this.parts;
+    if (image.place.kind === "tree") return drive.readMetaNow(image.place.key);
     if (image.place.kind === "file" || disk.preadCached === undefined) return undefined;
     const bytes = imageBuffer(image);
     const { segment, offset } = image.place;
@@ -81,6 +82,7 @@ export class LogImages {
     if (image === null || known !== undefined) return good(known ?? null);
     const { drive, disk, overlay, directory } = this.parts;
     const { place } = image;
+    if (place.kind === "tree") return await drive.readMeta(place.key);
     if (place.kind === "file") {
       const found = await drive.readSmall(`${directory}/${place.name}`);
       if (found.ok && found.value === null)

@@ -15,6 +15,7 @@ const IMAGE_IN_FILE = 2;
 const HAS_PREV = 4;
 const PREV_IN_FILE = 8;
 const HEALS = 16;
+const PREV_IN_LOG = 32;
 
 /** A data directory that a commit brought. */
 export interface NewDirectory {
@@ -29,6 +30,8 @@ export interface NewDirectory {
 export type StoredImage =
   | { readonly kind: "bytes"; readonly bytes: Uint8Array }
   | { readonly kind: "file"; readonly name: string };
+/** What a commit replaces may also be what the log, and if it says nothing the tree, had of the key before the record. */
+export type StoredPrev = StoredImage | { readonly kind: "before" };
 
 export interface CommitRecord {
   readonly type: "commit";
@@ -36,7 +39,7 @@ export interface CommitRecord {
   readonly stamp: Stamp;
   /** xl.meta after and before; null = absent. */
   readonly image: StoredImage | null;
-  readonly prev: StoredImage | null;
+  readonly prev: StoredPrev | null;
   readonly prevStamp: Stamp;
   /** Right whether it is settled or not: never in doubt after a restart. */
   readonly heals: boolean;
@@ -98,8 +101,12 @@ export function recordBytesMax(record: LogRecord): number {
 function textMax(text: string): number {
   return text.length * 3;
 }
-function imageBytes(image: StoredImage | null): number {
-  return image === null ? 0 : image.kind === "bytes" ? image.bytes.length : textMax(image.name);
+function imageBytes(image: StoredPrev | null): number {
+  return image === null || image.kind === "before"
+    ? 0
+    : image.kind === "bytes"
+      ? image.bytes.length
+      : textMax(image.name);
 }
 
 /** Writes into a buffer that the caller keeps; one for many records. */
@@ -161,7 +168,9 @@ export class RecordWriter {
     this.stamp(record.prevStamp);
     this.u32(
       (image === null ? 0 : image.kind === "bytes" ? HAS_IMAGE : HAS_IMAGE | IMAGE_IN_FILE) |
-        (prev === null ? 0 : prev.kind === "bytes" ? HAS_PREV : HAS_PREV | PREV_IN_FILE) |
+        (prev === null ? 0 : HAS_PREV) |
+        (prev?.kind === "file" ? PREV_IN_FILE : 0) |
+        (prev?.kind === "before" ? PREV_IN_LOG : 0) |
         (record.heals ? HEALS : 0),
     );
     this.u16(record.newDirs.length);
@@ -184,8 +193,8 @@ export class RecordWriter {
     return { image: imageAt - offset, prev: prevAt - offset };
   }
 
-  private image(image: StoredImage | null): number {
-    if (image === null) return 0;
+  private image(image: StoredPrev | null): number {
+    if (image === null || image.kind === "before") return 0;
     const from = this.at;
     if (image.kind === "bytes") {
       this.bytes.set(image.bytes, from);
@@ -330,7 +339,10 @@ class RecordReader {
     for (let i = 0; i < oldCount && !this.isShort; i++) oldDirs.push(this.text());
     const images = { image: this.at, prev: this.at + imageLength };
     const image = this.image(imageLength, flags & HAS_IMAGE, flags & IMAGE_IN_FILE);
-    const prev = this.image(prevLength, flags & HAS_PREV, flags & PREV_IN_FILE);
+    const isBefore = (flags & PREV_IN_LOG) !== 0;
+    if (isBefore && (prevLength > 0 || (flags & (HAS_PREV | PREV_IN_FILE)) !== HAS_PREV)) return null;
+    const known = isBefore ? { kind: "before" as const } : null;
+    const prev = known ?? this.image(prevLength, flags & HAS_PREV, flags & PREV_IN_FILE);
     if (this.isShort || this.at !== this.bytes.length) return null;
     const heals = (flags & HEALS) !== 0;
     return { record: { type: "commit", key, stamp, prevStamp, image, prev, heals, newDirs, oldDirs }, images };

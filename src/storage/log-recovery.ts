@@ -13,14 +13,16 @@ import type { KeyMemory } from "./key-memory.ts";
 import type { CommitSink } from "./commit-sink.ts";
 import { tidyAfterRestore, tidyAfterSettle } from "./log-commit.ts";
 import type { LogImages } from "./log-images.ts";
-import type { CommitRecord, NewDirectory, StoredImage } from "./log-record.ts";
+import type { CommitRecord, NewDirectory, StoredImage, StoredPrev } from "./log-record.ts";
 import type { FoundRecord } from "./log-replay.ts";
-import { type Doubt, type Entry, nameOf, type Overlay } from "./overlay.ts";
+import { type Doubt, type Entry, type Image, nameOf, type Overlay } from "./overlay.ts";
 import { SYSTEM_BUCKET } from "./paths.ts";
 import { XlMeta } from "./xl-meta.ts";
 
 const READS_AT_ONCE = 64;
 const ABSENT = 0n;
+/** No fingerprint: what the tree showed is not in the log, only that it did. */
+const UNTOLD = 2n;
 
 type Move =
   | {
@@ -49,7 +51,7 @@ export interface RecoveryParts {
 export class LogRecovery {
   private readonly moves: Move[] = [];
   /** Doubtful entries by the sequence of their record. */
-  private readonly doubtful = new Map<number, { readonly name: string; readonly prev: StoredImage | null }>();
+  private readonly doubtful = new Map<number, { readonly name: string; readonly prev: StoredPrev | null }>();
   /** Of each key: fingerprints of every state that the log knows; only if the tree must be checked. */
   private readonly known = new Map<string, Set<bigint>>();
 
@@ -90,10 +92,17 @@ export class LogRecovery {
     const old = overlay.get(name);
     // A record of the same stamp is the same operation, copied to a later segment.
     if (old !== undefined && old.doubt !== null && old.stamp !== record.stamp) this.markSettled(old, old.doubt);
-    const prev = images.of(record.prev, found, found.images.prev, null);
+    const isBefore = record.prev?.kind === "before";
+    // Without a record of the key before this one, that one was applied and let go: the tree shows it.
+    const prev =
+      record.prev?.kind === "before"
+        ? (old?.image ?? { bytes: null, sizeBytes: 0, place: { kind: "tree" as const, key: record.key } })
+        : images.of(record.prev, found, found.images.prev, null);
+    const needed = isBefore ? old?.placed : undefined;
     const doubt: Doubt = {
       sequence: found.sequence,
-      prev: { image: prev, stamp: record.prevStamp },
+      // In a repaired log the record before may be an older one than was meant.
+      prev: { image: prev, stamp: isBefore ? (old?.stamp ?? record.prevStamp) : record.prevStamp },
       newDirs: record.newDirs,
       oldDirs: record.oldDirs,
     };
@@ -102,18 +111,18 @@ export class LogRecovery {
       key: record.key,
       stamp: record.stamp,
       image: images.of(record.image, found, found.images.image, null),
-      placed: found,
+      placed: needed ?? found,
       doubt: record.heals ? null : doubt,
       isNew: false, // it may have been applied in part
       arriving: null,
     };
-    overlay.set(entry, true);
+    overlay.set(entry, needed === undefined);
     memory.accept(name, record.stamp);
     if (!record.heals) this.doubtful.set(found.sequence, { name, prev: record.prev });
     if (record.newDirs.length > 0)
       this.moves.push({ kind: "bring", key: record.key, dirs: record.newDirs, replaces: record.heals });
     if (record.heals && record.oldDirs.length > 0) this.moves.push({ kind: "settle", key: record.key, doubt });
-    if (this.parts.isForeign) this.know(name, [record.prev, record.image]);
+    if (this.parts.isForeign) this.know(name, record, old !== undefined);
     return this.tell(found.sequence, record.key, record.image, record.stamp);
   }
 
@@ -128,6 +137,13 @@ export class LogRecovery {
       const found = meta.ok && meta.value !== null ? parseMeta(meta.value) : "unreadable";
       changes.changed(sequence, key, found, stamp);
     });
+  }
+
+  private async tellImage(sequence: number, key: ObjectPath, image: Image | null, stamp: bigint): Promise<void> {
+    const { changes, images } = this.parts;
+    if (changes === null || sequence <= changes.after) return;
+    const meta = await images.read(image);
+    changes.changed(sequence, key, meta.ok ? parseMeta(meta.value) : "unreadable", stamp);
   }
 
   private settle(sequence: number): void {
@@ -157,15 +173,18 @@ export class LogRecovery {
     overlay.set({ ...entry, stamp: prev.stamp, image: prev.image, doubt: null }, false);
     memory.restore(name, expect, prev.stamp);
     if (newDirs.length > 0) this.moves.push({ kind: "restore", key: entry.key, doubt: entry.doubt });
-    return this.tell(found.sequence, entry.key, stored, prev.stamp);
+    return stored?.kind === "before"
+      ? this.tellImage(found.sequence, entry.key, prev.image, prev.stamp)
+      : this.tell(found.sequence, entry.key, stored, prev.stamp);
   }
 
-  private know(name: string, states: readonly (StoredImage | null)[]): void {
+  private know(name: string, { image, prev }: CommitRecord, isTold: boolean): void {
     let known = this.known.get(name);
     if (known === undefined) this.known.set(name, (known = new Set()));
-    for (const state of states) {
+    for (const state of [image, prev]) {
       if (state === null) known.add(ABSENT);
       else if (state.kind === "bytes") known.add(fingerprint(state.bytes));
+      else if (state.kind === "before" && !isTold) known.add(UNTOLD);
     }
   }
 
@@ -220,6 +239,8 @@ export class LogRecovery {
     if (!tree.ok) return;
     const known = this.known.get(entry.name);
     if (known === undefined || known.has(tree.value === null ? ABSENT : fingerprint(tree.value))) return;
+    if (known.has(UNTOLD) && tree.value !== null && isReadable(tree.value) && stampOf(tree.value) <= entry.stamp)
+      return;
     const where = `${files.endpoint}: ${entry.name} was changed by another program since sherd stopped`;
     const image = await this.parts.images.read(entry.image);
     const own = image.ok && image.value !== null ? stampOf(image.value) : entry.stamp;

@@ -16,7 +16,9 @@ export interface Image {
   readonly sizeBytes: number;
   readonly place:
     | { readonly kind: "segment"; readonly segment: Segment; readonly offset: number }
-    | { readonly kind: "file"; readonly name: string };
+    | { readonly kind: "file"; readonly name: string }
+    /** Where the key's xl.meta is: it was brought there, or has been there since before the log. */
+    | { readonly kind: "tree"; readonly key: ObjectPath };
 }
 export interface Doubt {
   /** Of the commit's record. */

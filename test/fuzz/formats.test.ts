@@ -255,9 +255,9 @@ fuzz("checksum records", {
 });
 
 /** Log records: what a crash or a stale segment leaves is a record that was written, or none. */
-function logSample(image: Uint8Array | null): Uint8Array {
+function logSample(image: Uint8Array | null, kind: "file" | "before" = "file"): Uint8Array {
   const bytes = new Uint8Array(new ArrayBuffer(2048));
-  const prev = { kind: "file", name: "image-1" } as const;
+  const prev = kind === "file" ? ({ kind, name: "image-1" } as const) : ({ kind } as const);
   const { padded } = new RecordWriter(bytes).write(
     {
       type: "commit",
@@ -276,7 +276,7 @@ function logSample(image: Uint8Array | null): Uint8Array {
   return bytes.slice(0, padded);
 }
 fuzz("log record", {
-  samples: [logSample(null), logSample(new Uint8Array(300).fill(3))],
+  samples: [logSample(null), logSample(null, "before"), logSample(new Uint8Array(300).fill(3))],
   errors: [],
   words: ["\xff\xff\xff\xff", "\x02\0\0\0"],
   run(bytes) {

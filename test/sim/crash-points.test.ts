@@ -39,7 +39,7 @@ async function client(store: SimulatedStore, key: string, allowed: Allowed, seed
     await (next === null ? deleteKey(store.pools, key) : putBytes(store.pools, key, next));
     allowed.set(key, [next]);
     known = next;
-    if (rng.next() < 0.25) await store.drives[Math.floor(rng.next() * DRIVES.length)]?.flush();
+    if (rng.next() < 0.4) await store.drives[Math.floor(rng.next() * DRIVES.length)]?.flush();
   }
 }
 

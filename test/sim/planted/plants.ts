@@ -63,14 +63,14 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "stamp-equal",
     file: LOG,
-    find: 'if (terms.stamp <= later(state.promised, state.stamp)) return await refuse("stale");',
+    find: 'if (stamp <= later(state.promised, state.stamp)) return refuse("stale");',
     replace: "",
     ...CLIENTS,
   },
   {
     name: "commit-over-doubt",
     file: LOG,
-    find: 'if (state.prev !== null) return await refuse("doubt");',
+    find: 'if (state.prev !== null) return refuse("doubt");',
     replace: "",
     ...CLIENTS,
   },
@@ -85,7 +85,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "refusal-not-kept",
     file: LOG,
-    find: "      memory.promise(name, terms.stamp); // a refusal is for ever\n",
+    find: "    memory.promise(nameOf(key), stamp);\n",
     replace: "",
     by: "test/contract/protocol.test.ts",
     test: "",
@@ -103,7 +103,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "no-prior (write without CAS)",
     file: LOG,
-    find: 'if (terms.prior !== null && terms.prior !== state.stamp) return await refuse("prior");',
+    find: 'if (terms.prior !== null && terms.prior !== state.stamp) return refuse("prior");',
     replace: "",
     by: "test/contract/protocol.test.ts",
     test: "",
@@ -111,7 +111,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "no-dedupe",
     file: LOG,
-    find: "if (memory.get(name)?.accepted.includes(terms.stamp) === true) return good({ accepted: true });",
+    find: "if (memory.get(name)?.accepted.includes(terms.stamp) === true) return Promise.resolve(good({ accepted: true }));",
     replace: "",
     by: "test/contract/protocol.test.ts",
     test: "",
@@ -176,6 +176,14 @@ export const PLANTS: readonly Plant[] = [
     file: "src/storage/apply-log.ts",
     find: '    const synced = await groupSync.sync();\n    if (synced !== 0) return files.error("sync", synced);\n    const next',
     replace: '    if (groupSync === null) return files.error("sync", 0);\n    const next',
+    by: "test/sim/commit-log-crash.test.ts",
+    test: "answered operations survive",
+  },
+  {
+    name: "a record lets go what it refers to",
+    file: LOG,
+    find: "placed: needed ?? placed,",
+    replace: "placed,",
     by: "test/sim/commit-log-crash.test.ts",
     test: "answered operations survive",
   },

@@ -175,6 +175,70 @@ test("an operation that stays in doubt is written again and does not hold its se
   expect(await tagAt(again, "doubtful")).toBe("before");
 });
 
+test("what the log has of a key is not written again by what replaces it, and a restore finds it there", async () => {
+  const { drive, disk } = await opened();
+  await write(drive, "key", 10n, "before", 3_000);
+  const { usedBytes } = drive.logStats();
+  expect(must(await drive.commit(keyOf("key"), DELETE, terms(20n))).accepted).toBe(true);
+  expect(drive.logStats().usedBytes - usedBytes).toBeLessThan(200);
+  for (const one of [await openDrive(disk.fork(2)), drive]) {
+    const state = must(await one.read(keyOf("key")));
+    expect([state.meta, state.stamp, tagOf(state.prev?.meta ?? null), state.prev?.stamp]).toEqual([
+      null,
+      20n,
+      "before",
+      10n,
+    ]);
+    expect(must(await one.restore(keyOf("key"), 20n, 20n))).toBe(true);
+    expect(await tagAt(one, "key")).toBe("before");
+    expect(await one.flush()).toBe(true);
+    expect(await tagAt(one, "key")).toBe("before");
+  }
+});
+
+test("what a record replaces is found in the tree if it was brought there before the record was written", async () => {
+  const clock = new SimulatedClock();
+  const { drive, disk } = await opened({ clock });
+  await write(drive, "key", 10n, "before");
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  const run = disk.run.bind(disk);
+  disk.run = async (steps) => {
+    if (steps.some((s) => s.op === Op.seal)) await gate;
+    return await run(steps);
+  };
+  const commit = drive.commit(keyOf("key"), put(20n, "after"), terms(20n));
+  await clock.advance(300);
+  expect(inTree(disk)).toEqual(["key/xl.meta"]);
+  open();
+  expect(must(await commit).accepted).toBe(true);
+  disk.run = run;
+  for (const one of [await openDrive(disk.fork(2)), drive]) {
+    const state = must(await one.read(keyOf("key")));
+    expect([tagOf(state.meta), tagOf(state.prev?.meta ?? null), state.prev?.stamp]).toEqual(["after", "before", 10n]);
+    expect(must(await one.restore(keyOf("key"), 20n, 20n))).toBe(true);
+    expect(await tagAt(one, "key")).toBe("before");
+    expect(await one.flush()).toBe(true);
+    expect(await tagAt(one, "key")).toBe("before");
+  }
+});
+
+test("a key that is replaced again and again does not fill the log", async () => {
+  const clock = new SimulatedClock();
+  const { drive } = await opened({ clock, log: { ...SMALL_LOG, applyAfterMs: 60_000 } });
+  let done = 0;
+  const writer = async (): Promise<void> => {
+    for (let i = 0; i < 400; i++) await write(drive, "hot", BigInt(10 + i), `t${i}`, 500);
+    done++;
+  };
+  const all = writer();
+  for (let turn = 0; done === 0; turn++) {
+    expect(turn).toBeLessThan(2_000);
+    await clock.advance(5);
+  }
+  await all;
+  expect(await tagAt(drive, "hot")).toBe("t399");
+});
+
 test("an image too large for a record is a file beside the log, and goes when it is applied", async () => {
   const { drive, disk } = await opened();
   await write(drive, "large", 10n, "one", 9_000);
