@@ -37,7 +37,7 @@ export interface LogOptions extends LogSize {
 export const LOG_DEFAULTS: LogOptions = {
   segmentBytes: 16 * 1024 * 1024,
   totalBytes: 64 * 1024 * 1024,
-  cacheBytes: 16 * 1024 * 1024,
+  cacheBytes: 2 * 1024 * 1024,
   applyAfterMs: 60_000,
 };
 const IMAGE_BYTES_MAX = 256 * 1024;

@@ -53,6 +53,7 @@ type Refuse = (reason: "stale" | "doubt" | "prior" | "missing") => Promise<Drive
 
 export class LogCommit {
   private readonly locks = new KeyLock();
+  private readonly done = Promise.resolve(good(undefined));
   /** Settled by a successor's commit; their own settle, which tidies up, is still to come. */
   private readonly cleanups = new Map<string, Pick<Doubt, "newDirs" | "oldDirs">>();
 
@@ -182,7 +183,18 @@ export class LogCommit {
     return failed === null ? answer : bad(failed);
   }
 
-  async settle(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<void>> {
+  settle(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<void>> {
+    const name = nameOf(key);
+    const entry = this.parts.overlay.get(name);
+    const doubt = entry?.stamp === stamp ? entry.doubt : null;
+    const isQuick = doubt !== null && doubt.newDirs.length === 0 && doubt.oldDirs.length === 0;
+    using lock = isQuick && this.parts.log.failure === null ? this.locks.take(name) : null;
+    if (entry === undefined || doubt === null || lock === null) return this.settleSlowly(key, stamp);
+    this.markSettled(entry, doubt);
+    return this.done;
+  }
+
+  private async settleSlowly(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<void>> {
     const { log, overlay, files, health } = this.parts;
     const refusal = log.failure === null ? null : await health.refusal();
     if (refusal !== null) return bad(refusal);
@@ -246,7 +258,8 @@ export class LogCommit {
     const meta = current.value.prev?.meta ?? null;
     const failed = await log.appendUrgent({ type: "restore", key, stamp, expect }, ({ sequence }) => {
       const { image, stamp: before } = doubt.prev;
-      overlay.set({ ...entry, stamp: before, image, doubt: null }, false);
+      const now = overlay.get(name) ?? entry; // what was before may have reached the tree meanwhile
+      overlay.set({ ...now, stamp: before, image, doubt: null }, false);
       memory.restore(name, expect, before);
       changes?.changed(sequence, key, parseMeta(meta), before);
     });
