@@ -222,6 +222,33 @@ test("what a record replaces is found in the tree if it was brought there before
   }
 });
 
+test("a delete after a commit that was taken back removes what reached the tree while it was taken back", async () => {
+  const clock = new SimulatedClock();
+  const { drive, disk } = await opened({ clock });
+  await write(drive, "key", 10n, "before");
+  const gates = new Map([Op.place, Op.seal].map((op) => [op as number, Promise.withResolvers<void>()]));
+  const run = disk.run.bind(disk);
+  const isHeld = new Set<number>([Op.place]);
+  disk.run = async (steps) => {
+    for (const { op } of steps) if (isHeld.has(op)) await gates.get(op)?.promise;
+    return await run(steps);
+  };
+  await clock.advance(300); // it is being applied, and replaced meanwhile
+  expect(must(await drive.commit(keyOf("key"), put(20n, "after"), terms(20n))).accepted).toBe(true);
+  isHeld.add(Op.seal);
+  const restored = drive.restore(keyOf("key"), 20n, 20n);
+  await turns(10);
+  gates.get(Op.place)?.resolve();
+  await turns(20);
+  expect(inTree(disk)).toEqual(["key/xl.meta"]);
+  gates.get(Op.seal)?.resolve();
+  expect(must(await restored)).toBe(true);
+  disk.run = run;
+  await erase(drive, "key", 30n);
+  expect(await drive.flush()).toBe(true);
+  expect(inTree(disk)).toEqual([]);
+});
+
 test("a key that is replaced again and again does not fill the log", async () => {
   const clock = new SimulatedClock();
   const { drive } = await opened({ clock, log: { ...SMALL_LOG, applyAfterMs: 60_000 } });
