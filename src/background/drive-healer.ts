@@ -2,13 +2,12 @@
  * DriveHealer: rebuilds what drives lack of everything: buckets, system objects, objects. For a replaced drive, and for
  * `sherd heal`. Walks every drive of a set itself, not a quorum of them: with an empty drive among those asked, a listing
  * may miss a key that another drive missed too. Each key is healed under its own lock (heal-version.ts); nothing is
- * removed. A key that fails is counted and told, and the walk goes on. Uploads in progress are not rebuilt: they are
+ * removed without proof. A key that fails is counted and told, and the walk goes on. Uploads in progress are not rebuilt: they are
  * readable from the other drives and complete there.
  */
 import { FormatError } from "../core/format-error.ts";
 import type { KeyLock } from "../core/key-lock.ts";
 import type { ErasureSet } from "../erasure/erasure-set.ts";
-import { dropStale } from "../erasure/drop-stale.ts";
 import { healKey } from "../erasure/heal-version.ts";
 import { POOL_META_PATH } from "../erasure/pool-meta.ts";
 import { namesIn } from "../erasure/walk-set.ts";
@@ -178,11 +177,6 @@ class HealRun {
 
   private async healOne(set: ErasureSet, bucket: string, path: string): Promise<void> {
     try {
-      const dropped = await dropStale(set, { bucket, path }, this.store.locks);
-      if (dropped > 0 && !(await lookAt(set, { bucket, path })).isObject) {
-        this.add({ keys: 1, healed: 1, bucket, key: path });
-        return;
-      }
       const { healed, bytes } = await healKey(set, { bucket, path }, this.store.locks, { deep: this.options.deep });
       this.add({ keys: 1, healed: healed.length > 0 ? 1 : 0, bytes, bucket, key: path });
     } catch (error) {

@@ -17,7 +17,7 @@ import { isBucketDirectory, SYSTEM_BUCKET } from "../storage/paths.ts";
 import type { Clock } from "../sys/clock.ts";
 import { messageOf } from "./message-of.ts";
 import { compareSet } from "./range-compare.ts";
-import { positionsOf, type SeenNow, type SetPosition, SetRound } from "./set-round.ts";
+import { type SeenNow, SetRound } from "./set-round.ts";
 import type { Throttle } from "./throttle.ts";
 import { RoundWorker } from "./worker.ts";
 
@@ -45,7 +45,7 @@ export type ScannerTotals = Omit<UpkeepFacts["scan"], "sets">;
 
 export class Scanner {
   private readonly worker: RoundWorker;
-  private readonly rounds: readonly SetRound[];
+  readonly rounds: readonly SetRound[];
   private readonly pacer: Throttle;
   private told = 0;
   private isForced = false;
@@ -94,10 +94,6 @@ export class Scanner {
   }
   stop(): Promise<void> {
     return this.worker.stop();
-  }
-
-  positions(): readonly SetPosition[] {
-    return positionsOf(this.rounds, this.options.clock.nowMs());
   }
 
   /** One round over each set, one set after the other; goes on where the last process stopped. */

@@ -9,7 +9,7 @@ import type { Visit } from "../erasure/walk-set.ts";
 import type { Log } from "../observe/log.ts";
 import type { Clock } from "../sys/clock.ts";
 import { messageOf } from "./message-of.ts";
-import { positionsOf, type SeenNow, type SetPosition, SetRound } from "./set-round.ts";
+import { type SeenNow, SetRound } from "./set-round.ts";
 import type { Throttle } from "./throttle.ts";
 import { RoundWorker } from "./worker.ts";
 
@@ -42,7 +42,7 @@ export function scrubRate(usedBytes: number, days: number): number {
 
 export class Scrub {
   private readonly worker: RoundWorker;
-  private readonly rounds: readonly SetRound[];
+  readonly rounds: readonly SetRound[];
   private readonly pacer: Throttle;
   private bytesPerSecond = BYTES_PER_SECOND_MIN;
   private told = 0;
@@ -68,10 +68,6 @@ export class Scrub {
   }
   stop(): Promise<void> {
     return this.worker.stop();
-  }
-
-  positions(): readonly SetPosition[] {
-    return positionsOf(this.rounds, this.options.clock.nowMs());
   }
 
   /** A round over each set whose last one began longer ago than the period, or did not end. */

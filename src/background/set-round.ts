@@ -7,7 +7,7 @@ import type { ErasureSet } from "../erasure/erasure-set.ts";
 import { type Visit, walkSet } from "../erasure/walk-set.ts";
 import { SYSTEM_BUCKET, SYSTEM_PATHS } from "../storage/paths.ts";
 import type { Clock } from "../sys/clock.ts";
-import { doneMs, firstRound, loadRound, nextRound, type RoundPosition, saveRound } from "./round-state.ts";
+import { firstRound, loadRound, nextRound, type RoundPosition, saveRound } from "./round-state.ts";
 
 const SAVE_MS = 30_000;
 /** Sorts before every bucket, and is none. */
@@ -31,17 +31,6 @@ export interface SetRoundOptions {
   readonly pace: () => Promise<void>;
   readonly listBuckets: () => Promise<readonly { readonly name: string }[]>;
   readonly visitor: RoundVisitor;
-}
-
-/** Where a round stands; null before the first look, or while there is nothing to judge its end by. */
-export interface SetPosition {
-  readonly set: ErasureSet;
-  readonly at: RoundPosition | null;
-  readonly doneMs: number | null;
-}
-
-export function positionsOf(rounds: readonly SetRound[], nowMs: number): readonly SetPosition[] {
-  return rounds.map(({ set, at }) => ({ set, at, doneMs: at === null ? null : doneMs(at, nowMs) }));
 }
 
 export class SetRound {

@@ -13,8 +13,10 @@ import type { UpkeepFacts } from "../observe/upkeep-families.ts";
 import type { Clock } from "../sys/clock.ts";
 import type { HealQueue } from "./heal-queue.ts";
 import { DebtReplay } from "./debt-replay.ts";
+import { doneMs } from "./round-state.ts";
 import { Scanner } from "./scanner.ts";
 import { Scrub } from "./scrub.ts";
+import type { SetRound } from "./set-round.ts";
 import { type ClientLoadFacts, Throttle } from "./throttle.ts";
 
 /** Looks at a directory or key a second, by the names that MinIO gives the speeds of its scanner. */
@@ -110,14 +112,15 @@ export class Upkeep {
 
   /** For metrics. */
   async facts(): Promise<UpkeepFacts> {
-    const { books } = this.options;
+    const { books, clock } = this.options;
     const { replay, scanner, scrub } = this;
+    const nowMs = clock.nowMs();
     const quarantined = await Promise.all(books.map(({ set }) => countQuarantine(set)));
     return {
       debts: books.flatMap(({ set, book }) => book.facts().map((facts) => debtOf(set, facts))),
       belowFull: await this.belowFull(),
       replay: { settled: replay.settledKeys, failed: replay.failedKeys, comparisons: replay.comparisons },
-      scan: { ...scanner.totals, sets: progressOf(scanner.positions()) },
+      scan: { ...scanner.totals, sets: progressOf(scanner.rounds, nowMs) },
       scrub:
         scrub === null
           ? null
@@ -126,7 +129,7 @@ export class Upkeep {
               bytes: scrub.bytes,
               damaged: scrub.damaged,
               rounds: scrub.finished,
-              sets: progressOf(scrub.positions()),
+              sets: progressOf(scrub.rounds, nowMs),
             },
       quarantined: quarantined.reduce((sum, count) => sum + count, 0),
     };
@@ -172,14 +175,15 @@ function debtOf(set: ErasureSet, facts: DebtFacts): UpkeepFacts["debts"][number]
   return { endpoint, bytes, keys, oldestMs, isIncomplete };
 }
 
-function progressOf(positions: ReturnType<Scanner["positions"]>): UpkeepFacts["scan"]["sets"] {
-  return positions.map(({ set, at, doneMs }) => ({
+/** A round that was not looked at yet, or that there is nothing to judge the end of by, has nulls. */
+function progressOf(rounds: readonly SetRound[], nowMs: number): UpkeepFacts["scan"]["sets"] {
+  return rounds.map(({ set, at }) => ({
     pool: set.poolIndex,
     set: set.setIndex,
     round: at?.round ?? null,
     keys: at?.keys ?? null,
     startedMs: at?.startedMs ?? null,
     endedMs: at?.endedMs ?? at?.lastEndedMs ?? null,
-    doneMs,
+    doneMs: at === null ? null : doneMs(at, nowMs),
   }));
 }

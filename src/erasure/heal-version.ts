@@ -1,7 +1,7 @@
 /**
  * Heal one key of one set: what drives lack is rebuilt from k good shards, staged, and committed there under the key's
  * lock if the key has not changed meanwhile. Versions that only a minority holds stay where they are, except on a drive
- * that is known to have missed the operation which removed them.
+ * that is known to have missed the operation which removed them (gone-versions.ts).
  * Source: on-disk-format.md §8.6; engine.md §1.
  */
 import { decodeInline, encodeInline, framedFileBytes, shardBytesOf } from "../codec/bitrot.ts";
@@ -55,7 +55,8 @@ export async function healKey(set: ErasureSet, key: ObjectPath, locks: KeyLock, 
     const stamp = reading.states[position]?.stamp ?? (await stampOfReplaced(set, key, position));
     if (stamp === null) continue;
     const lacking = await lackingVersions(set, reading, position, how);
-    const gone = goneVersions(reading, position, set.debt?.removed(position, key) ?? null);
+    const removed = set.debt?.removed(position, key) ?? null;
+    const gone = goneVersions(reading, position, { removed, rebuilding: set.rebuilding });
     if (lacking.length + gone.length === 0) continue;
     try {
       const written = await healDrive(set, reading, { drive, position, stamp, lacking, gone, locks });

@@ -7,8 +7,10 @@ import { expect, test } from "bun:test";
 import { healDrives } from "../../src/background/drive-healer.ts";
 import { loadCodec } from "../../src/codec/native.ts";
 import { healKey } from "../../src/erasure/heal-version.ts";
+import type { Drive } from "../../src/storage/drive.ts";
 import { isMarkedForRebuild, unmarkRebuild } from "../../src/storage/rebuild-mark.ts";
 import { repairLog } from "../../src/storage/repair-log.ts";
+import { Errno } from "../../src/sys/disk.ts";
 import type { Rng } from "../../src/sys/rng.ts";
 import { seededRng, SimulatedClock } from "./seeded.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
@@ -117,3 +119,28 @@ test("logs damaged anywhere on up to two of four drives are repaired, and nothin
 function same(a: Buffer | null, b: Buffer | null): boolean {
   return a === null || b === null ? a === b : a.equals(b);
 }
+
+test("a drive whose xl.meta cannot be read is no witness that a version is gone from a drive with a gap", async () => {
+  const first = "11111111-1111-4111-8111-111111111111";
+  const second = "22222222-2222-4222-8222-222222222222";
+  const disk = SimulatedDisk.create(codec, 1, DRIVES);
+  const store = await simulatedStore(codec, disk, { clock: new SimulatedClock(START_MS), rng: seededRng(1) });
+  await store.pools.makeBucket("bucket");
+  const lift = disk.fail({ prefix: "/d3", effect: Errno.EROFS });
+  await putBytes(store.pools, "k", bytesOf(1, 1), first); // not on the third drive
+  await store.pools.background.idle();
+  lift();
+  await putBytes(store.pools, "k", bytesOf(1, 2), second);
+  await store.pools.background.idle();
+  for (const drive of store.drives) await drive?.flush();
+  disk.damage("/d2/bucket/k/xl.meta", 40);
+  const drives = store.set.drives as (Drive | null)[];
+  const away = drives[3] as Drive;
+  drives[3] = null;
+  store.set.rebuilding.add(0);
+  await healDrives(store.pools, { deep: true, signal: NO_SIGNAL });
+  drives[3] = away;
+  await healDrives(store.pools, { deep: true, signal: NO_SIGNAL }); // the two that have it give it to the others
+  const version = await store.pools.readVersion("bucket", "k", first);
+  expect(version?.sizeBytes).toBe(bytesOf(1, 1).length);
+});
