@@ -1,6 +1,7 @@
 /**
  * applyChange: one Change on one drive's own xl.meta. Pure: bytes in, bytes out, so that drives with different old
- * versions need not agree on them. A file that cannot be read counts as empty, as MinIO does (on-disk-format.md §8.1).
+ * versions need not agree on them. A file that cannot be read counts as empty, as in MinIO (on-disk-format.md §8.1): who commits
+ * decides whether a put may begin so (ADR 0016).
  */
 import type { Change } from "./drive.ts";
 import { FormatError } from "../core/format-error.ts";
@@ -13,35 +14,39 @@ export interface Applied {
   readonly parsed: XlMeta | null;
   /** Data directories that no version refers to any more. */
   readonly freedDirs: readonly string[];
+  /** A put over a file that could not be read: what else was in it is not in the new one. */
+  readonly isAnew: boolean;
 }
 
 /** Null: the version that a delete or patch names is not here. */
 export function applyChange(current: Uint8Array | null, change: Change): Applied | null {
-  const meta = current === null ? XlMeta.empty() : decodeOrEmpty(current);
+  const known = current === null ? XlMeta.empty() : decodeOrNull(current);
+  const meta = known ?? XlMeta.empty();
   switch (change.kind) {
     case "put": {
       const freed = meta.dataDirFreedBy(change.versionId);
       meta.putBody(change.body, change.data.kind === "inline" ? change.data.bytes : undefined, change.header);
-      return { ...encoded(meta), freedDirs: freed === "" || freed === change.dataDir ? [] : [freed] };
+      const freedDirs = freed === "" || freed === change.dataDir ? [] : [freed];
+      return { ...encoded(meta), freedDirs, isAnew: known === null };
     }
     case "delete-version": {
       if (meta.find(change.versionId) === undefined) return null;
       const freed = meta.dataDirFreedBy(change.versionId);
       meta.removeVersion(change.versionId);
       const left = meta.versions.length === 0 ? { meta: null, parsed: null } : encoded(meta);
-      return { ...left, freedDirs: freed === "" ? [] : [freed] };
+      return { ...left, freedDirs: freed === "" ? [] : [freed], isAnew: false };
     }
     case "patch": {
       if (meta.find(change.versionId) === undefined) return null;
       meta.patchMeta(change.versionId, change.metaUsr, change.metaSys);
-      return { ...encoded(meta), freedDirs: [] };
+      return { ...encoded(meta), freedDirs: [], isAnew: false };
     }
     case "replace": {
       const old = meta.dataDirs();
       const parsed = XlMeta.decode(change.meta);
-      if (parsed.versions.length === 0) return { meta: null, parsed: null, freedDirs: [...old] };
+      if (parsed.versions.length === 0) return { meta: null, parsed: null, freedDirs: [...old], isAnew: false };
       const now = new Set(parsed.dataDirs());
-      return { meta: change.meta, parsed, freedDirs: [...old].filter((dir) => !now.has(dir)) };
+      return { meta: change.meta, parsed, freedDirs: [...old].filter((dir) => !now.has(dir)), isAnew: false };
     }
   }
 }
@@ -61,38 +66,30 @@ export function parseMeta(meta: Uint8Array | null): XlMeta | null | "unreadable"
   }
 }
 
-function decodeOrEmpty(bytes: Uint8Array): XlMeta {
+function decodeOrNull(bytes: Uint8Array): XlMeta | null {
   try {
     return XlMeta.decode(bytes);
-  } catch (error) {
-    if (error instanceof FormatError) return XlMeta.empty();
-    throw error;
-  }
-}
-
-function readOrEmpty(bytes: Uint8Array): XlMeta {
-  try {
-    return XlMeta.shared(bytes);
-  } catch (error) {
-    if (error instanceof FormatError) return XlMeta.empty();
-    throw error;
-  }
-}
-
-/** Data directories that an xl.meta refers to; null = it cannot be read. */
-export function dataDirsOf(meta: Uint8Array | null): ReadonlySet<string> | null {
-  if (meta === null) return new Set();
-  try {
-    return XlMeta.shared(meta).dataDirs();
   } catch (error) {
     if (error instanceof FormatError) return null;
     throw error;
   }
 }
 
-/** Newest modTime of the versions: the stamp of a state that MinIO or a previous run left. 0 = absent or unreadable. */
+/** What a read gave is an xl.meta, or says that there is none. */
+export function isReadable(meta: Uint8Array | null): boolean {
+  if (meta === null) return true;
+  try {
+    XlMeta.shared(meta);
+    return true;
+  } catch (error) {
+    if (error instanceof FormatError) return false;
+    throw error;
+  }
+}
+
+/** Newest modTime of the versions: the stamp of a state that MinIO or a previous run left. 0 = absent, 1 = unreadable. */
 export function stampOf(meta: Uint8Array | null): bigint {
   if (meta === null) return 0n;
-  const first = readOrEmpty(meta).versions[0];
+  const first = isReadable(meta) ? XlMeta.shared(meta).versions[0] : undefined;
   return first === undefined ? 1n : first.header.modTime;
 }

@@ -81,6 +81,8 @@ export interface CommitTerms {
   readonly prior: Stamp | null;
   /** Stamps known to be committed. */
   readonly settles: readonly Stamp[];
+  /** A put may begin from nothing where the xl.meta cannot be read. Without it that is Corrupt, and nothing is changed. */
+  readonly overDamage?: boolean;
 }
 export type CommitAnswer =
   | { readonly accepted: true }

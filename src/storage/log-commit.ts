@@ -6,7 +6,7 @@
 import { bad, good } from "../core/fan-out.ts";
 import { KeyLock } from "../core/key-lock.ts";
 import { Errno, step } from "../sys/disk.ts";
-import { type Applied, applyChange, dataDirsOf, parseMeta, stampOf } from "./apply-change.ts";
+import { type Applied, applyChange, isReadable, parseMeta, stampOf } from "./apply-change.ts";
 import type { BucketGate } from "./bucket-gate.ts";
 import type { CommitSink } from "./commit-sink.ts";
 import type { CommitLog, Placed } from "./commit-log.ts";
@@ -165,7 +165,7 @@ export class LogCommit {
     if (state.prev !== null) return refuse("doubt");
     if (stamp <= later(state.promised, state.stamp)) return refuse("stale");
     if (terms.prior !== null && terms.prior !== state.stamp) return refuse("prior");
-    return this.accept(key, change, { state, stamp, refuse });
+    return this.accept(key, change, { state, stamp, overDamage: terms.overDamage === true, refuse });
   }
 
   /** A refusal is for ever. */
@@ -283,7 +283,7 @@ export class LogCommit {
       const { fenced, last } = memory.of(name);
       if (fenced !== fence || state.stamp > stamp || last > fence || state.prev !== null) return good(false);
       const refuse: Refuse = () => Promise.resolve(good({ accepted: false, reason: "missing", stamp: state.stamp }));
-      const answer = await this.accept(key, change, { state, stamp, refuse });
+      const answer = await this.accept(key, change, { state, stamp, overDamage: true, refuse });
       return answer.ok ? good(answer.value.accepted) : answer;
     } finally {
       gate.leave(key.bucket);
@@ -343,14 +343,14 @@ export class LogCommit {
   private async accept(
     key: ObjectPath,
     change: Change,
-    at: { readonly state: KeyState; readonly stamp: Stamp; readonly refuse: Refuse },
+    at: { readonly state: KeyState; readonly stamp: Stamp; readonly overDamage: boolean; readonly refuse: Refuse },
   ): Promise<DriveOutcome<CommitAnswer>> {
     const { files, gate, log, onCommit } = this.parts;
     const { state, stamp } = at;
     const applied = applyChange(state.meta, change);
-    if (applied === null) {
-      // An xl.meta that cannot be read does not say that the version is not here.
-      if (dataDirsOf(state.meta) !== null) return await at.refuse("missing");
+    if (applied === null || (applied.isAnew && !at.overDamage)) {
+      // An xl.meta that cannot be read does not say that the version is not here, nor what a put would take with it.
+      if (applied === null && isReadable(state.meta)) return await at.refuse("missing");
       return bad(files.error(`read ${nameOf(key)}/xl.meta`, Errno.EBADMSG));
     }
     const full = applied.meta === null ? null : this.parts.treeFull();
