@@ -126,11 +126,11 @@ export class DebtReplay {
     return settled;
   }
 
-  /** Null: nothing is owed of it any more. Else why not; "" = it changed meanwhile, or the drive is gone again. */
+  /** Null: nothing is owed of it any more. Else why not; "" = it changed meanwhile, or a drive that must tell is not there. */
   private async settleKey({ set, book, position }: Place, owed: Owed): Promise<string | null> {
     try {
-      const { silent, lacking } = await healKey(set, owed.key, this.options.locks, { deep: false });
-      if (silent.includes(position) || lacking.includes(position)) return "";
+      const { silent, lacking, isUndecided } = await healKey(set, owed.key, this.options.locks, { deep: false });
+      if (silent.includes(position) || lacking.includes(position) || isUndecided) return "";
       book.settled(position, owed);
       return null;
     } catch (error) {

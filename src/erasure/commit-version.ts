@@ -4,7 +4,7 @@
  * attempt. Called under the key's lock, which is a courtesy: the drives' rules are the safety.
  */
 import { good } from "../core/fan-out.ts";
-import type { Change, CommitAnswer, ObjectPath, Stamp } from "../storage/drive.ts";
+import type { Change, CommitAnswer, Drive, DriveOutcome, ObjectPath, Stamp } from "../storage/drive.ts";
 import { later } from "../storage/key-memory.ts";
 import type { BackgroundWork } from "./background-work.ts";
 import type { ErasureSet } from "./erasure-set.ts";
@@ -14,6 +14,7 @@ import type { KeyReading } from "./read-version.ts";
 import { decideNewest } from "./resolve-doubt.ts";
 
 const ATTEMPTS = 4;
+const NONE: ReadonlySet<number> = new Set();
 
 export interface CommitPlan {
   readonly key: ObjectPath;
@@ -34,28 +35,17 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
   for (let attempt = 1; ; attempt++) {
     const now = set.resources.clock.nowNs();
     const stamp = now > floor ? now : floor + 1n;
-    const settles = committedStamps(set, plan);
-    const outcomes = await set.each<CommitAnswer | null>(async (drive, i) => {
-      const change = plan.changeFor(i, stamp);
-      if (change === null) return good(null);
-      return await drive.commit(plan.key, change, { stamp, prior: priorOf(plan.reading, i), settles });
-    });
-    const votes = outcomes.map(
-      (o): CommitVote =>
-        !o.ok
-          ? voteOfError(o.error)
-          : o.value === null
-            ? "untouched"
-            : o.value.accepted
-              ? "accepted"
-              : o.value.reason === "missing" && plan.removes
-                ? "missing"
-                : "refused",
-    );
+    const ask = asker(set, plan, stamp);
+    const first = await set.each((drive, i) => ask(drive, i, false));
+    const anew = damagedNeeded(plan, first);
+    const again = (drive: Drive, i: number): Promise<Answer> =>
+      anew.has(i) ? ask(drive, i, true) : Promise.resolve(first[i] as Answer);
+    const outcomes = anew.size === 0 ? first : await set.each(again);
+    const votes = votesOf(plan, outcomes);
     const verdict = judgeCommit(votes, plan.quorum);
     if (verdict === "committed") {
       set.unsettled.set(nameOf(plan.key), stamp);
-      oweMissed(set, plan, stamp, votes);
+      oweMissed(set, plan, { stamp, votes, anew });
       background.track(settle(set, plan.key, stamp, votes), plan.key.bucket);
       return stamp;
     }
@@ -79,10 +69,55 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
   }
 }
 
-/** Before the answer, so that a clean stop cannot forget it. */
-function oweMissed(set: ErasureSet, plan: CommitPlan, stamp: Stamp, votes: readonly CommitVote[]): void {
-  if (votes.every((vote) => vote === "accepted" || vote === "missing")) return;
-  const missed = [...votes.keys()].filter((i) => votes[i] !== "accepted" && votes[i] !== "missing");
+type Answer = DriveOutcome<CommitAnswer | null>;
+
+/** COMMIT to one drive; null = it has nothing to commit. */
+function asker(
+  set: ErasureSet,
+  plan: CommitPlan,
+  stamp: Stamp,
+): (drive: Drive, position: number, overDamage: boolean) => Promise<Answer> {
+  const settles = committedStamps(set, plan);
+  return async (drive, i, overDamage) => {
+    const change = plan.changeFor(i, stamp);
+    if (change === null) return good(null);
+    return await drive.commit(plan.key, change, { stamp, prior: priorOf(plan.reading, i), settles, overDamage });
+  };
+}
+
+/**
+ * A drive that cannot read what it has of the key takes no put, so that what was read wrong once does not become what is there.
+ * Those without which the write fails are to begin anew (ADR 0016).
+ */
+function damagedNeeded(plan: CommitPlan, answers: readonly Answer[]): ReadonlySet<number> {
+  const damaged = new Set([...answers.keys()].filter((i) => isDamaged(answers[i])));
+  const isNeeded = damaged.size > 0 && judgeCommit(votesOf(plan, answers), plan.quorum) !== "committed";
+  return isNeeded ? damaged : NONE;
+}
+
+function isDamaged(outcome: Answer | undefined): boolean {
+  return outcome?.ok === false && outcome.error.code === "Corrupt";
+}
+
+function votesOf(plan: CommitPlan, outcomes: readonly Answer[]): readonly CommitVote[] {
+  return outcomes.map((o) => {
+    if (!o.ok) return voteOfError(o.error);
+    if (o.value === null) return "untouched";
+    if (o.value.accepted) return "accepted";
+    return o.value.reason === "missing" && plan.removes ? "missing" : "refused";
+  });
+}
+
+/** Before the answer, so that a clean stop cannot forget it. A drive that began anew missed what it may have lost. */
+function oweMissed(
+  set: ErasureSet,
+  plan: CommitPlan,
+  { stamp, votes, anew }: { stamp: Stamp; votes: readonly CommitVote[]; anew: ReadonlySet<number> },
+): void {
+  const isWhole = (i: number): boolean => (votes[i] === "accepted" || votes[i] === "missing") && !anew.has(i);
+  const missed = [...votes.keys()].filter((i) => !isWhole(i));
+  if (missed.length === 0) return;
+  if (anew.size > 0) set.resources.damage.report({ bucket: plan.key.bucket, path: plan.key.path, why: "missed-write" });
   const change = [...votes.keys()].map((i) => plan.changeFor(i, stamp)).find((found) => found !== null);
   // What a put replaces it replaces again when it is given.
   const removed = change?.kind === "delete-version" ? [change.versionId] : [];

@@ -9,6 +9,7 @@ import { present } from "../core/assert.ts";
 import type { KeyLock } from "../core/key-lock.ts";
 import { PAGE_BYTES, step } from "../sys/disk.ts";
 import { type Drive, DriveError, type ObjectPath, type ShardWriter, type Stamp } from "../storage/drive.ts";
+import { isReadable } from "../storage/apply-change.ts";
 import { decodeVersion, encodeVersion, type ObjectVersion } from "../storage/xl-meta-version.ts";
 import { XlMeta } from "../storage/xl-meta.ts";
 import type { ErasureSet } from "./erasure-set.ts";
@@ -24,8 +25,10 @@ import { appendStrideOf } from "./write-shards.ts";
 export interface HealOutcome {
   /** Drives that were given something. */
   readonly healed: readonly number[];
-  /** Drives that still lack something: the key changed meanwhile. */
+  /** Drives that still lack something: the key changed meanwhile, or they cannot be read and it is not known what they lack. */
   readonly lacking: readonly number[];
+  /** A version may be committed that a drive which does not answer must tell of: what others lack of it is not known. */
+  readonly isUndecided: boolean;
   /** Drives that did not tell what they hold. */
   readonly silent: readonly number[];
   readonly bytes: number;
@@ -46,6 +49,7 @@ export async function healKey(set: ErasureSet, key: ObjectPath, locks: KeyLock, 
   }
   using _pin = set.pin(key);
   const reading = await readKey(set, key, true);
+  const isUndecided = reading.merged.undecided.length > 0 && set.drives.some((_, i) => isSilent(set, reading, i));
   const healed: number[] = [];
   const stillLacking: number[] = [];
   let bytes = 0;
@@ -58,6 +62,10 @@ export async function healKey(set: ErasureSet, key: ObjectPath, locks: KeyLock, 
     const removed = set.debt?.removed(position, key) ?? null;
     const gone = goneVersions(reading, position, { removed, rebuilding: set.rebuilding });
     if (lacking.length + gone.length === 0) continue;
+    if (isUndecided && !isReadable(reading.states[position]?.meta ?? null)) {
+      stillLacking.push(position); // without what is undecided it would be a witness against it
+      continue;
+    }
     try {
       const written = await healDrive(set, reading, { drive, position, stamp, lacking, gone, locks });
       if (written === null) {
@@ -73,7 +81,12 @@ export async function healKey(set: ErasureSet, key: ObjectPath, locks: KeyLock, 
   }
   if (failures[0] !== undefined) throw failures[0];
   const silent = [...set.drives.keys()].filter((i) => reading.states[i] === undefined && !healed.includes(i));
-  return { healed, lacking: stillLacking, silent, bytes };
+  return { healed, lacking: stillLacking, isUndecided, silent, bytes };
+}
+
+/** Not of a replaced drive: it has nothing to tell. */
+function isSilent(set: ErasureSet, reading: KeyReading, position: number): boolean {
+  return reading.states[position] === undefined && !set.rebuilding.has(position);
 }
 
 /** A replaced drive is no witness of what there is, but the first to be given it. Null: it does not answer, or is none. */

@@ -157,7 +157,8 @@ export interface Merged {
 /**
  * The versions that enough drives agree on. Entries of one id with the same type and time count together even if their
  * signatures differ (a metadata change that some missed): the signature that most drives have wins. A drive that is behind
- * adds to what others say and says nothing alone; that what it holds may be committed is not excluded by that.
+ * adds to what others say and says nothing alone, neither that what it holds is committed nor that what it lacks is not: it may
+ * have begun anew over an xl.meta that it could not read.
  */
 export function mergeVersions(views: readonly View[], drives: number, defaultData: number): Merged {
   const silent = drives - views.length;
@@ -178,7 +179,8 @@ export function mergeVersions(views: readonly View[], drives: number, defaultDat
     const need = versionQuorum(header, drives, defaultData);
     if (votes.length < need || votes.every((vote) => vote.isBehind)) {
       dropped.push(header);
-      if (votes.length + silent >= Math.max(need, ackQuorum(header, drives, defaultData))) undecided.push(header);
+      const untold = silent + views.filter(({ drive, isBehind }) => isBehind === true && !holds(votes, drive)).length;
+      if (votes.length + untold >= Math.max(need, ackQuorum(header, drives, defaultData))) undecided.push(header);
       continue;
     }
     const other = accepted.get(header.versionId);
@@ -189,6 +191,10 @@ export function mergeVersions(views: readonly View[], drives: number, defaultDat
   const differing = views.filter((view) => !holdsExactly(view, versions)).map((view) => view.drive);
   const hasTraces = dropped.some((header) => (accepted.get(header.versionId)?.header.modTime ?? -1n) < header.modTime);
   return { versions, undecided, differing, hasTraces };
+}
+
+function holds(votes: readonly Vote[], drive: number): boolean {
+  return votes.some((vote) => vote.drive === drive);
 }
 
 function majority(votes: readonly Vote[]): { header: XlHeader; holders: number[] } {

@@ -45,8 +45,8 @@ class World {
   /** Drives that fail at the same time: two, or every one. */
   readonly faultsMax: number;
   /**
-   * The one drive that reads wrong bits, and then nothing else fails: an xl.meta that cannot be read counts as empty
-   * (on-disk-format.md §8.1), so that this with a write that another drive missed is more than the parity of 1 allows for.
+   * The one drive that reads wrong bits, and then nothing else fails: an xl.meta that cannot be read counts as empty where a
+   * write needs the drive (ADR 0016), so that this with a write that another drive missed is more than the parity of 1 allows for.
    */
   readonly rotten: string | null;
   private tick = 0;
