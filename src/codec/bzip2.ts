@@ -49,18 +49,35 @@ export function bzip2CrcTable(): Uint32Array {
   return table;
 }
 
-/** Links each place of a block to the next one: bytes in the low 8 bits, places above. `counts`: of each byte. */
-export function linkBlock(links: Uint32Array, length: number, counts: Uint32Array): void {
-  const starts = new Uint32Array(256);
-  for (let byte = 0, sum = 0; byte < 256; byte++) {
-    starts[byte] = sum;
-    sum += counts[byte] as number;
+/** Links each place of a block to the next one, some at a time: bytes in the low 8 bits, places above. */
+export class BlockLinks {
+  private readonly places = new Uint32Array(256);
+  private done = 0;
+
+  /** `counts`: of each byte. */
+  constructor(
+    private readonly links: Uint32Array,
+    private readonly length: number,
+    counts: Uint32Array,
+  ) {
+    for (let byte = 0, sum = 0; byte < 256; byte++) {
+      this.places[byte] = sum;
+      sum += counts[byte] as number;
+    }
   }
-  for (let i = 0; i < length; i++) {
-    const byte = (links[i] as number) & 0xff;
-    const place = starts[byte] as number;
-    starts[byte] = place + 1;
-    links[place] = ((links[place] as number) & 0xff) | (i << 8);
+
+  /** How many of at most `max` were linked; 0 = the block is. */
+  link(max: number): number {
+    const { links, places, done } = this;
+    const end = Math.min(this.length, done + max);
+    for (let i = done; i < end; i++) {
+      const byte = (links[i] as number) & 0xff;
+      const place = places[byte] as number;
+      places[byte] = place + 1;
+      links[place] = ((links[place] as number) & 0xff) | (i << 8);
+    }
+    this.done = end;
+    return end - done;
   }
 }
 

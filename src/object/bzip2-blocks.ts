@@ -1,8 +1,8 @@
 /**
- * bzip2 streams, decoded into a sink. A block takes 3.6 MB and some ten milliseconds, after each of which the thread is given up. The
+ * bzip2 streams, decoded into a sink. A block takes 3.6 MB and some ten milliseconds, in steps between which the thread is given up. The
  * checksum of each block, and that of the stream, must be right. Throws FormatError. Source: Julian Seward's bzip2 1.0.
  */
-import { BlockOutput, bzip2CrcTable, CODE_BITS_MAX, linkBlock, PrefixCode } from "../codec/bzip2.ts";
+import { BlockLinks, BlockOutput, bzip2CrcTable, CODE_BITS_MAX, PrefixCode } from "../codec/bzip2.ts";
 import type { ByteReader } from "../core/byte-reader.ts";
 import type { ByteSink } from "../core/byte-stream.ts";
 import { FormatError } from "../core/format-error.ts";
@@ -13,21 +13,46 @@ export const BZIP2_MEMORY_BYTES = 4 * 9 * LEVEL_BYTES + OUTPUT_BYTES;
 const BLOCK_MAGIC = [0x314159, 0x265359] as const;
 const END_MAGIC = [0x177245, 0x385090] as const;
 const GROUP_SYMBOLS = 50;
-/** Symbols between two looks at the clock. */
-const STEP_GROUPS = 400;
+/** Work of a step: at up to a hundred nanoseconds a unit, below half a millisecond. */
+export const BZIP2_STEP_UNITS = 4_096;
+/** Longer runs are written in steps. */
+const SHORT_RUN = 256;
 const SELECTORS_MAX = 18_002;
 const RUN_B = 1;
 
 export interface Bzip2Means {
   /** BZIP2_MEMORY_BYTES, aligned to 4. */
   readonly memory: Uint8Array;
-  readonly yieldNow: () => Promise<void>;
+  /** Gives the thread up. `units`: symbols, places and bytes that were worked on since the last time. */
+  readonly yieldNow: (units: number) => Promise<void>;
+}
+
+/** Counts work, and gives the thread up when a step is full. */
+class Pace {
+  private units = 0;
+
+  constructor(private readonly yieldNow: Bzip2Means["yieldNow"]) {}
+
+  /** What fits into the step under way; at least one. */
+  get room(): number {
+    return Math.max(1, BZIP2_STEP_UNITS - this.units);
+  }
+
+  /** Null: the step goes on. */
+  did(units: number): Promise<void> | null {
+    this.units += units;
+    if (this.units < BZIP2_STEP_UNITS) return null;
+    const { units: done } = this;
+    this.units = 0;
+    return this.yieldNow(done);
+  }
 }
 
 /** All streams to the end of the data. */
 export async function decodeBzip2(reader: ByteReader, sink: ByteSink, means: Bzip2Means): Promise<void> {
   const bits = new BitReader(reader);
   const table = bzip2CrcTable();
+  const pace = new Pace(means.yieldNow);
   while (await bits.hasMore()) {
     const level = (await bits.take(16)) === 0x425a && (await bits.take(8)) === 0x68 ? (await bits.take(8)) - 0x30 : 0;
     if (level < 1 || level > 9) throw new FormatError("no bzip2 stream");
@@ -40,18 +65,32 @@ export async function decodeBzip2(reader: ByteReader, sink: ByteSink, means: Bzi
         break;
       }
       if (magic[0] !== BLOCK_MAGIC[0] || magic[1] !== BLOCK_MAGIC[1]) throw new FormatError("no bzip2 block");
-      const block = new BlockDecoder(bits, new Uint32Array(means.memory.buffer, means.memory.byteOffset, 900_000));
-      const length = await block.decode(level * LEVEL_BYTES, means.yieldNow);
-      const output = new BlockOutput(block.links, length, block.origin, table);
-      const piece = means.memory.subarray(4 * 9 * LEVEL_BYTES, BZIP2_MEMORY_BYTES);
-      for (let bytes = output.fill(piece); bytes > 0; bytes = output.fill(piece)) {
-        await sink.write(piece.subarray(0, bytes));
-        await means.yieldNow();
-      }
+      const links = new Uint32Array(means.memory.buffer, means.memory.byteOffset, 9 * LEVEL_BYTES);
+      const block = new BlockDecoder(bits, links, pace);
+      const length = await block.decode(level * LEVEL_BYTES);
+      const output = new BlockOutput(links, length, block.origin, table);
+      await writeOut(output, means.memory.subarray(4 * 9 * LEVEL_BYTES, BZIP2_MEMORY_BYTES), { sink, pace });
       if (output.checksum !== crc) throw new FormatError("a bzip2 block is damaged");
       combined = ((combined << 1) | (combined >>> 31)) ^ crc;
     }
     bits.toByte();
+  }
+}
+
+async function writeOut(
+  output: BlockOutput,
+  piece: Uint8Array,
+  { sink, pace }: { readonly sink: ByteSink; readonly pace: Pace },
+): Promise<void> {
+  for (let filled = 0, isOver = false; !isOver; ) {
+    const bytes = output.fill(piece.subarray(filled, filled + pace.room));
+    filled += bytes;
+    isOver = bytes === 0;
+    if (filled === piece.length || (isOver && filled > 0)) {
+      await sink.write(piece.subarray(0, filled));
+      filled = 0;
+    }
+    await pace.did(bytes);
   }
 }
 
@@ -122,11 +161,12 @@ class BlockDecoder {
 
   constructor(
     private readonly bits: BitReader,
-    readonly links: Uint32Array,
+    private readonly links: Uint32Array,
+    private readonly pace: Pace,
   ) {}
 
   /** Bytes in `links`, linked. */
-  async decode(bytesMax: number, yieldNow: () => Promise<void>): Promise<number> {
+  async decode(bytesMax: number): Promise<number> {
     const { bits } = this;
     if ((await bits.take(1)) === 1) throw new FormatError("a bzip2 block is randomised, which is given up since 1998");
     this.origin = await bits.take(24);
@@ -138,11 +178,11 @@ class BlockDecoder {
     const codes: PrefixCode[] = [];
     for (let group = 0; group < groups; group++) codes.push(await this.code(alphabet.length + 2));
     const symbols = { alphabet, selectors, codes };
-    const length = await this.symbols(symbols, bytesMax, yieldNow);
+    const length = await this.symbols(symbols, bytesMax);
     if (this.origin >= length) throw new FormatError("a bzip2 block is damaged");
-    await yieldNow();
-    linkBlock(this.links, length, this.counts);
-    await yieldNow();
+    const linked = new BlockLinks(this.links, length, this.counts);
+    for (let done = linked.link(this.pace.room); done > 0; done = linked.link(this.pace.room))
+      await this.pace.did(done);
     return length;
   }
 
@@ -163,7 +203,9 @@ class BlockDecoder {
     const selectors = new Uint8Array(Math.min(count, SELECTORS_MAX));
     for (let i = 0; i < count; i++) {
       let place = 0;
-      while ((await this.bits.take(1)) === 1) if (++place >= groups) throw new FormatError("a bzip2 block is damaged");
+      await this.bits.ready(1);
+      while (this.bits.now(1) === 1) if (++place >= groups) throw new FormatError("a bzip2 block is damaged");
+      await this.pace.did(1 + place);
       const [group] = order.splice(place, 1) as [number];
       order.unshift(group);
       if (i < SELECTORS_MAX) selectors[i] = group; // more than a block needs are read over
@@ -179,22 +221,26 @@ class BlockDecoder {
         if (length < 1 || length > CODE_BITS_MAX) throw new FormatError("a bzip2 code is too long");
         if ((await this.bits.take(1)) === 0) break;
         length += (await this.bits.take(1)) === 0 ? 1 : -1;
+        await this.pace.did(1);
       }
       lengths[symbol] = length;
     }
+    await this.pace.did(symbols);
     return new PrefixCode(lengths);
   }
 
   private async symbols(
     means: { readonly alphabet: Uint8Array; readonly selectors: Uint8Array; readonly codes: readonly PrefixCode[] },
     bytesMax: number,
-    yieldNow: () => Promise<void>,
   ): Promise<number> {
-    const block = new SymbolDecoder(this.bits, means.alphabet, { links: this.links, counts: this.counts, bytesMax });
-    for (const [i, selector] of means.selectors.entries()) {
-      await this.bits.ready((GROUP_SYMBOLS * CODE_BITS_MAX) / 8 + 4);
-      if (block.group(means.codes[selector] as PrefixCode)) return block.length;
-      if (i % STEP_GROUPS === STEP_GROUPS - 1) await yieldNow();
+    const { bits, pace } = this;
+    const block = new SymbolDecoder(bits, means.alphabet, { links: this.links, counts: this.counts, bytesMax });
+    for (const selector of means.selectors) {
+      await bits.ready((GROUP_SYMBOLS * CODE_BITS_MAX) / 8 + 4);
+      const isOver = block.group(means.codes[selector] as PrefixCode);
+      await pace.did(GROUP_SYMBOLS);
+      for (let done = block.fill(pace.room); done > 0; done = block.fill(pace.room)) await pace.did(done);
+      if (isOver) return block.length;
     }
     throw new FormatError("a bzip2 block does not end");
   }
@@ -206,6 +252,8 @@ class SymbolDecoder {
   private readonly recent: Uint8Array;
   private run = 0;
   private runUnit = 1;
+  /** Long runs that are counted and not written yet. */
+  private readonly runs: { readonly byte: number; from: number; readonly end: number }[] = [];
 
   constructor(
     private readonly bits: BitReader,
@@ -265,7 +313,20 @@ class SymbolDecoder {
     if (this.length + times > bytesMax) throw new FormatError("a bzip2 block is too large");
     counts[byte] = (counts[byte] as number) + times;
     if (times === 1) links[this.length] = byte;
-    else links.fill(byte, this.length, this.length + times);
+    else if (times <= SHORT_RUN) links.fill(byte, this.length, this.length + times);
+    else this.runs.push({ byte, from: this.length, end: this.length + times });
     this.length += times;
+  }
+
+  /** How many of at most `max` bytes of long runs were written; 0 = all are. */
+  fill(max: number): number {
+    const run = this.runs.at(-1);
+    if (run === undefined) return 0;
+    const end = Math.min(run.end, run.from + max);
+    const done = end - run.from;
+    this.into.links.fill(run.byte, run.from, end);
+    run.from = end;
+    if (end === run.end) this.runs.pop();
+    return done;
   }
 }
