@@ -10,6 +10,7 @@ import type { Disk } from "../sys/disk.ts";
 import type { Rng } from "../sys/rng.ts";
 import type { CompressionRules } from "./compression-rules.ts";
 import { KnownEtags } from "./listed-etags.ts";
+import { KnownMembers } from "./zip-members.ts";
 
 const READ_BYTES = 64 * 1024 * 1024;
 const WRITE_BYTES = 128 * 1024 * 1024;
@@ -25,6 +26,8 @@ export interface Transforms {
   /** For archives that are unpacked as they come: slow clients hold these, and nothing else waits for them. */
   readonly unpackBlocks: BlockPool;
   readonly etags: KnownEtags;
+  /** Of zip archives. */
+  readonly members: KnownMembers;
   /** null = none is configured. */
   readonly kms: Kms | null;
   /** SSE-S3 for every new object that names no encryption. */
@@ -53,6 +56,7 @@ export function newTransforms(
   return {
     ...means,
     etags: new KnownEtags(),
+    members: new KnownMembers(),
     readBlocks: new BlockPool(READ_BYTES),
     writeBlocks: new BlockPool(WRITE_BYTES),
     unpackBlocks: new BlockPool(UNPACK_BYTES),

@@ -1,7 +1,7 @@
 /**
  * Members of a zip archive that is an object: found, listed and read by ranges. Memory holds the archive's tail, one record of the
- * directory, a page of names and one block of content; nothing is unpacked that nobody reads. Permissions, versions, encryption and
- * conditions are the archive's. Throws ObjectError. Source: s3-api.md §4.21.
+ * directory, a page of names and one block of content, and for a while where members are (zip-members.ts); nothing is unpacked that
+ * nobody reads. Permissions, versions, encryption and conditions are the archive's. Throws ObjectError. Source: s3-api.md §4.21.
  */
 import { createInflateRaw, createZstdDecompress } from "node:zlib";
 import { DIGEST, Digest } from "../codec/checksum.ts";
@@ -24,6 +24,7 @@ import {
   ZIP64_END_BYTES,
   type ZipMember,
 } from "./zip-directory.ts";
+import { type KnownMembers, memberName, type MemberPlace } from "./zip-members.ts";
 
 const STORED = 0;
 const DEFLATED = 8;
@@ -44,17 +45,23 @@ export function splitArchiveKey(key: string): { readonly archive: string; readon
 
 export type Archive = Pick<OpenedObject, "info" | "stream">;
 
-export interface MemberPlace extends Omit<ZipMember, "name"> {
-  readonly method: number;
-}
-
-/** The first file of this name, or null. */
-export async function findMember(archive: Archive, name: string): Promise<MemberPlace | null> {
+/** The first file of this name, or null. `known`: where others of the archive may have been seen. */
+export async function findMember(
+  archive: Archive,
+  name: string,
+  known: KnownMembers | null = null,
+): Promise<MemberPlace | null> {
   const wanted = Buffer.from(name, "utf8");
+  const members = known?.get(archive.info) ?? null;
+  if (members !== null) return members.get(memberName(wanted)) ?? null;
+  using collector = known?.collect(archive.info) ?? null;
   let found: MemberPlace | null = null;
   await readDirectory(archive, (member) => {
-    if (found === null && isShown(member) && wanted.equals(member.name)) found = { ...member };
+    if (!isShown(member)) return;
+    if (found === null && wanted.equals(member.name)) found = { ...member };
+    collector?.add(member);
   });
+  collector?.finish();
   return found;
 }
 

@@ -32,7 +32,7 @@ export async function serveMember(
     conditions: conditionsFrom(call),
     ...(versionId === undefined ? {} : { versionId }),
   });
-  const member = await findMember(opened, inner);
+  const member = await findMember(opened, inner, call.objects.transforms.members);
   if (member === null) throw new ObjectError("NoSuchKey", "The specified key does not exist.");
   const headers: [string, string][] = [
     ["Last-Modified", httpDate(opened.info.modTimeNs)],

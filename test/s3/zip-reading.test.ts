@@ -124,6 +124,19 @@ test("zip64, comments and bytes before the archive are read", async () => {
   }
 });
 
+test("an archive that is written again is read by its own directory, not by that of the one before", async () => {
+  const write = async (...members: Packed[]): Promise<void> => {
+    expect((await s3.call("PUT", "/bucket/again.zip", { body: zipOf(members) })).status).toBe(200);
+  };
+  await write({ name: "a", content: "old a" }, { name: "b", content: "old b" });
+  for (const name of ["a", "b", "a"]) expect((await read(`again.zip/${name}`)).text).toBe(`old ${name}`);
+  await write({ name: "b", content: "new b" }, { name: "c", content: "new c" });
+  for (const name of ["b", "c"]) expect((await read(`again.zip/${name}`)).text).toBe(`new ${name}`);
+  expect((await read("again.zip/a")).code).toBe("NoSuchKey");
+  await s3.call("DELETE", "/bucket/again.zip");
+  expect((await read("again.zip/b")).code).toBe("NoSuchKey");
+});
+
 test("a directory of many records takes pages, not memory, and its last member is found", async () => {
   const many = Array.from({ length: 70_000 }, (_, i) => ({ name: `m/${70_000 - i}`.padEnd(60, "x"), method: 0 }));
   const body = zipOf([...many, { name: "zz", content: "last" }]);
