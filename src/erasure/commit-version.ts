@@ -87,11 +87,12 @@ function asker(
 
 /**
  * A drive that cannot read what it has of the key takes no put, so that what was read wrong once does not become what is there.
- * Those without which the write fails are to begin anew (ADR 0016).
+ * Those without which the write fails are to begin anew (ADR 0018).
  */
 function damagedNeeded(plan: CommitPlan, answers: readonly Answer[]): ReadonlySet<number> {
+  if (!answers.some(isDamaged)) return NONE;
   const damaged = new Set([...answers.keys()].filter((i) => isDamaged(answers[i])));
-  const isNeeded = damaged.size > 0 && judgeCommit(votesOf(plan, answers), plan.quorum) !== "committed";
+  const isNeeded = judgeCommit(votesOf(plan, answers), plan.quorum) !== "committed";
   return isNeeded ? damaged : NONE;
 }
 

@@ -1,7 +1,7 @@
 /**
  * applyChange: one Change on one drive's own xl.meta. Pure: bytes in, bytes out, so that drives with different old
  * versions need not agree on them. A file that cannot be read counts as empty, as in MinIO (on-disk-format.md §8.1): who commits
- * decides whether a put may begin so (ADR 0016).
+ * decides whether a put may begin so (ADR 0018).
  */
 import type { Change } from "./drive.ts";
 import { FormatError } from "../core/format-error.ts";

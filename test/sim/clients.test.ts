@@ -46,7 +46,7 @@ class World {
   readonly faultsMax: number;
   /**
    * The one drive that reads wrong bits, and then nothing else fails: an xl.meta that cannot be read counts as empty where a
-   * write needs the drive (ADR 0016), so that this with a write that another drive missed is more than the parity of 1 allows for.
+   * write needs the drive (ADR 0018), so that this with a write that another drive missed is more than the parity of 1 allows for.
    */
   readonly rotten: string | null;
   private tick = 0;

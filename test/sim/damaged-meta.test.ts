@@ -1,4 +1,4 @@
-/** An xl.meta that a drive reads wrong, once or for good: nothing that it may hold is lost by a write or a heal (ADR 0016). */
+/** An xl.meta that a drive reads wrong, once or for good: nothing that it may hold is lost by a write or a heal (ADR 0018). */
 import { expect, test } from "bun:test";
 import { healDrives } from "../../src/background/drive-healer.ts";
 import type { Drive } from "../../src/storage/drive.ts";

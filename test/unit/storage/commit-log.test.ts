@@ -237,9 +237,9 @@ test("a delete after a commit that was taken back removes what reached the tree 
   expect(must(await drive.commit(keyOf("key"), put(20n, "after"), terms(20n))).accepted).toBe(true);
   isHeld.add(Op.seal);
   const restored = drive.restore(keyOf("key"), 20n, 20n);
-  await turns(10);
+  await turns();
   gates.get(Op.place)?.resolve();
-  await turns(20);
+  await turns();
   expect(inTree(disk)).toEqual(["key/xl.meta"]);
   gates.get(Op.seal)?.resolve();
   expect(must(await restored)).toBe(true);
