@@ -8,7 +8,7 @@ import { healDrives } from "../../src/background/drive-healer.ts";
 import { loadCodec } from "../../src/codec/native.ts";
 import { healKey } from "../../src/erasure/heal-version.ts";
 import type { Drive } from "../../src/storage/drive.ts";
-import { isMarkedForRebuild, unmarkRebuild } from "../../src/storage/rebuild-mark.ts";
+import { isMarkedForRebuild, markRebuild, unmarkRebuild } from "../../src/storage/rebuild-mark.ts";
 import { repairLog } from "../../src/storage/repair-log.ts";
 import { Errno } from "../../src/sys/disk.ts";
 import type { Rng } from "../../src/sys/rng.ts";
@@ -119,6 +119,26 @@ test("logs damaged anywhere on up to two of four drives are repaired, and nothin
 function same(a: Buffer | null, b: Buffer | null): boolean {
   return a === null || b === null ? a === b : a.equals(b);
 }
+
+test("what a drive with a gap shows is no vote against what it may have lost", async () => {
+  const disk = SimulatedDisk.create(codec, 1, DRIVES);
+  const store = await simulatedStore(codec, disk, { clock: new SimulatedClock(START_MS), rng: seededRng(1) });
+  await store.pools.makeBucket("bucket");
+  await putBytes(store.pools, "k", bytesOf(1, 1));
+  await store.pools.background.idle();
+  for (const drive of store.drives) await drive?.flush();
+  const before = disk.image("/d3");
+  disk.fail({ prefix: "/d4", effect: Errno.EROFS });
+  const pin = store.set.pin({ bucket: "bucket", path: "k" }); // somebody reads: the settle waits
+  await putBytes(store.pools, "k", bytesOf(1, 2)); // acknowledged by three
+  const crashed = disk.fork(2);
+  pin[Symbol.dispose]();
+  crashed.putBack("/d3", before); // its log lost the record
+  await markRebuild(crashed, "/d3");
+  const clock = new SimulatedClock(START_MS + 60_000);
+  const again = await simulatedStore(codec, crashed, { clock, rng: seededRng(2) });
+  expect(same(await getBytes(again.pools, "k"), bytesOf(1, 2))).toBe(true);
+});
 
 test("a drive whose xl.meta cannot be read is no witness that a version is gone from a drive with a gap", async () => {
   const first = "11111111-1111-4111-8111-111111111111";

@@ -35,7 +35,8 @@ export const PLANTS: readonly Plant[] = [
     file: COMMIT,
     find: 'const clean = verdict === "refused" && (await takeBack',
     replace: "const clean = (await takeBack",
-    ...CLIENTS,
+    by: "test/sim/quorum-loss.test.ts",
+    test: "",
   },
   {
     name: "settled-early",
@@ -72,7 +73,8 @@ export const PLANTS: readonly Plant[] = [
     file: LOG,
     find: 'if (state.prev !== null) return refuse("doubt");',
     replace: "",
-    ...CLIENTS,
+    by: "test/contract/protocol.test.ts",
+    test: "",
   },
   {
     name: "undo-any (undo not fenced)",
@@ -210,6 +212,6 @@ export const PLANTS: readonly Plant[] = [
     find: "if (state.stamp !== doubt.stamp && set.rebuilding.has(position)) lost++;",
     replace: "if (state.stamp !== doubt.stamp && state.meta === null && set.rebuilding.has(position)) lost++;",
     by: "test/sim/log-repair.test.ts",
-    test: "",
+    test: "a drive with a gap shows is no vote",
   },
 ];
