@@ -158,8 +158,8 @@ export interface AppendObjectResult extends PutObjectResult {
 }
 
 // ---- get-object.ts: openObject (GET and HEAD): headers are known before bytes move
-export interface OpenObjectRequest extends ObjectTarget {
-  readonly versionId?: string;
+export interface OpenObjectRequest extends Pick<ObjectTarget, "bucket" | "key"> {
+  readonly versionId?: string | undefined;
   /** The client's key, if it sent one. */
   readonly customerKey?: Uint8Array | undefined;
   readonly conditions: Conditions;

@@ -23,14 +23,12 @@ export async function serveMember(
     throw new WireError("InvalidPartNumber", "What is inside an archive has no part numbers.");
   if (call.request.headers.has("range"))
     throw new WireError("InvalidRange", "Ranges of what is inside an archive cannot be read.");
-  const versionId = versionIdFrom(call.query.get("versionId"));
   await using opened = await openObject(call.objects, {
     bucket: call.bucket,
     key: archive,
-    signal: call.request.signal,
+    versionId: versionIdFrom(call.query.get("versionId")),
     customerKey: readingKeyFrom(call),
     conditions: conditionsFrom(call),
-    ...(versionId === undefined ? {} : { versionId }),
   });
   const member = await findMember(opened, inner, call.objects.transforms.members);
   if (member === null) throw new ObjectError("NoSuchKey", "The specified key does not exist.");
@@ -100,7 +98,7 @@ export async function memberPage(
 const AFTER_ALL = "\u{10ffff}".repeat(4);
 
 async function openForListing(call: Call, archive: string): Promise<OpenedObject | null> {
-  const request = { bucket: call.bucket, key: archive, signal: call.request.signal, conditions: {} };
+  const request = { bucket: call.bucket, key: archive, conditions: {} };
   try {
     return await openObject(call.objects, { ...request, customerKey: readingKeyFrom(call) });
   } catch (error) {

@@ -322,14 +322,12 @@ export async function getObjectAttributes(call: Call): Promise<Reply> {
       argumentValue: asked.join(","),
     });
   }
-  const versionId = versionIdFrom(call.query.get("versionId"));
   await using opened = await openObject(call.objects, {
     bucket: call.bucket,
     key: call.key,
-    signal: call.request.signal,
+    versionId: versionIdFrom(call.query.get("versionId")),
     customerKey: readingKeyFrom(call),
     conditions: {},
-    ...(versionId === undefined ? {} : { versionId }),
   });
   const { info } = opened;
   const nodes: (XmlNode | null)[] = [

@@ -98,14 +98,12 @@ async function serveObject(call: Call, withBody: boolean): Promise<Reply | null>
   refuseUnsupported(call);
   refuseOverridesOfAnonymous(call);
   const partNumber = partNumberFrom(call);
-  const versionId = versionIdFrom(call.query.get("versionId"));
   await using opened = await openObject(call.objects, {
     bucket: call.bucket,
     key: call.key,
-    signal: call.request.signal,
+    versionId: versionIdFrom(call.query.get("versionId")),
     customerKey: readingKeyFrom(call),
     conditions: conditionsFrom(call),
-    ...(versionId === undefined ? {} : { versionId }),
   });
   const { info } = opened;
   const headers = objectHeaders(info);

@@ -108,9 +108,9 @@ async function redirectOf(visit: Visit, key: string): Promise<string | null> {
 }
 
 async function open(visit: Visit, key: string): Promise<Awaited<ReturnType<typeof openObject>>> {
-  const { bucket, request, objects } = visit;
+  const { bucket, objects } = visit;
   await visit.callFor(key);
-  return await openObject(objects, { bucket, key, signal: request.signal, conditions: {} });
+  return await openObject(objects, { bucket, key, conditions: {} });
 }
 
 async function errorPage(visit: Visit, key: string, status: number): Promise<void> {

@@ -183,48 +183,64 @@ function refuseWhileStopping(reply: ServerResponse): void {
 async function sent(reply: ServerResponse): Promise<void> {
   if (reply.writableFinished || reply.destroyed) return;
   await new Promise<void>((resolve) => {
-    reply.once("finish", resolve);
-    reply.once("close", resolve);
+    reply.on("finish", resolve);
+    reply.on("close", resolve);
   });
 }
 
 const NO_ABORT = new AbortController().signal;
 
 class NodeExchange implements HttpExchange {
-  readonly request: HttpRequest;
+  readonly request: NodeRequest;
   readonly response: NodeResponder;
-  private aborter: AbortController | null = null;
 
   constructor(message: IncomingMessage, reply: ServerResponse, options: HttpServerOptions) {
-    const url = message.url ?? "/";
-    const question = url.indexOf("?");
-    const headers = joinHeaders(message.rawHeaders);
-    const hasBody = headers.has("transfer-encoding") || (headers.get("content-length") ?? "0") !== "0";
-    const mayAbort = (): AbortSignal => this.signal(message, reply);
-    const body = hasBody ? new NodeBody(message, reply, options.bodyIdleMs) : EMPTY;
-    this.request = {
-      method: message.method ?? "GET",
-      rawPath: question < 0 ? url : url.slice(0, question),
-      rawQuery: question < 0 ? "" : url.slice(question + 1),
-      headers,
-      get remoteAddress() {
-        return message.socket.remoteAddress ?? "";
-      },
-      isTls: options.tls !== null,
-      get clientCertificate() {
-        return options.clientAuthorities === undefined ? null : clientCertificateOf(message.socket);
-      },
-      body,
-      get signal() {
-        return mayAbort();
-      },
-    };
+    this.request = new NodeRequest(message, reply, options);
     this.response = new NodeResponder(message, reply, options.bodyIdleMs * STALLED);
   }
 
-  /** Made only when somebody asks: most requests never do. */
-  private signal(message: IncomingMessage, reply: ServerResponse): AbortSignal {
+  finish(): void {
+    this.request.finish();
+  }
+}
+
+class NodeRequest implements HttpRequest {
+  readonly method: string;
+  readonly rawPath: string;
+  readonly rawQuery: string;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly isTls: boolean;
+  readonly body: ByteSource;
+  private aborter: AbortController | null = null;
+
+  constructor(
+    private readonly message: IncomingMessage,
+    private readonly reply: ServerResponse,
+    private readonly options: HttpServerOptions,
+  ) {
+    const url = message.url ?? "/";
+    const question = url.indexOf("?");
+    this.method = message.method ?? "GET";
+    this.rawPath = question < 0 ? url : url.slice(0, question);
+    this.rawQuery = question < 0 ? "" : url.slice(question + 1);
+    this.headers = joinHeaders(message.rawHeaders);
+    this.isTls = options.tls !== null;
+    const hasBody = this.headers.has("transfer-encoding") || (this.headers.get("content-length") ?? "0") !== "0";
+    this.body = hasBody ? new NodeBody(message, reply, { idleMs: options.bodyIdleMs, headers: this.headers }) : EMPTY;
+  }
+
+  get remoteAddress(): string {
+    return this.message.socket.remoteAddress ?? "";
+  }
+
+  get clientCertificate(): ClientCertificate | null {
+    return this.options.clientAuthorities === undefined ? null : clientCertificateOf(this.message.socket);
+  }
+
+  /** Made only when somebody asks: an AbortController and its listeners cost more than the rest of a request's objects. */
+  get signal(): AbortSignal {
     if (this.aborter !== null) return this.aborter.signal;
+    const { message, reply } = this;
     if (message.destroyed && !message.complete) return NO_ABORT;
     const aborter = new AbortController();
     this.aborter = aborter;
@@ -267,7 +283,7 @@ class NodeBody implements ByteSource {
   constructor(
     private readonly message: IncomingMessage,
     private readonly reply: ServerResponse,
-    private readonly idleMs: number,
+    private readonly about: { readonly idleMs: number; readonly headers: ReadonlyMap<string, string> },
   ) {}
 
   async next(): Promise<Uint8Array | null> {
@@ -288,10 +304,11 @@ class NodeBody implements ByteSource {
 
   private more(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
+    const { idleMs } = this.about;
     const timer = setTimeout(() => {
-      this.error = new HttpError("BodyTimeout", `the request body stopped for ${this.idleMs} ms`);
+      this.error = new HttpError("BodyTimeout", `the request body stopped for ${idleMs} ms`);
       this.notify();
-    }, this.idleMs);
+    }, idleMs);
     this.wake = () => {
       clearTimeout(timer);
       resolve();
@@ -302,7 +319,7 @@ class NodeBody implements ByteSource {
 
   private start(): void {
     this.started = true;
-    if (this.message.headers.expect?.toLowerCase() === "100-continue") this.reply.writeContinue();
+    if (this.about.headers.get("expect")?.toLowerCase() === "100-continue") this.reply.writeContinue();
     this.message.on("data", (chunk: Uint8Array) => {
       // A plain view: `slice` of a Buffer does not copy, and whoever keeps bytes must be able to.
       this.chunks.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
@@ -380,10 +397,9 @@ class NodeResponder implements HttpResponder {
 
   private head(status: number, headers: HeaderList, length: number | null): void {
     this.headSent = true;
-    const flat: string[] = [];
-    for (const [name, value] of headers) flat.push(name, value);
-    if (length !== null && status !== 204 && status !== 304) flat.push("Content-Length", String(length));
-    this.reply.writeHead(status, flat);
+    const pairs = headers as [string, string][]; // a list of pairs spares what one flat list costs: taking each name away first
+    const hasLength = length !== null && status !== 204 && status !== 304;
+    this.reply.writeHead(status, hasLength ? [...pairs, ["Content-Length", String(length)]] : pairs);
   }
 
   private async write(bytes: Uint8Array): Promise<void> {

@@ -54,10 +54,9 @@ export async function selectObject(
   await using opened = await openObject(ctx, {
     bucket,
     key,
-    signal,
+    versionId,
     customerKey: request.customerKey,
     conditions: {},
-    ...(versionId === undefined ? {} : { versionId }),
   });
   const sizeBytes = opened.info.sizeBytes;
   const range = scanRangeOf(request, sizeBytes);
