@@ -71,7 +71,7 @@ export function authenticate(request: HttpRequest, query: Query, options: AuthOp
   const authorization = request.headers.get("authorization");
   const presigned = query.some(([k]) => k === "X-Amz-Credential" || k === "X-Amz-Signature");
   const v2 = query.some(([k]) => k === "AWSAccessKeyId");
-  if ([authorization !== undefined, presigned, v2].filter(Boolean).length > 1)
+  if (Number(authorization !== undefined) + Number(presigned) + Number(v2) > 1)
     throw new WireError("InvalidRequest", "Only one authentication mechanism is allowed.");
   if (v2 || authorization?.startsWith("AWS ")) return authenticateV2(request, query, options, hostBucket);
   if (presigned) return authenticatePresigned(request, query, options);
@@ -417,6 +417,7 @@ function sessionTokenOf(request: HttpRequest, query: Query): string | undefined 
 
 /** A temporary key comes with its token, any other with none. */
 export function demandSessionToken({ sessionToken }: FoundIdentity, given: string | undefined): void {
+  if (sessionToken === null && given === undefined) return;
   const [wanted, shown] = [Buffer.from(sessionToken ?? ""), Buffer.from(given ?? "")];
   if (wanted.length !== shown.length || !timingSafeEqual(wanted, shown))
     throw new WireError("InvalidTokenId", "The security token included in the request is invalid");

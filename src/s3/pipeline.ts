@@ -101,7 +101,8 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
       await response.send(200, [...commonHeaders, ...preflight(request, bucket, options.cors)], "");
       return;
     }
-    commonHeaders = [...commonHeaders, ...corsHeaders(request, bucket, options.cors)];
+    const cors = corsHeaders(request, bucket, options.cors);
+    if (cors.length > 0) commonHeaders = [...commonHeaders, ...cors];
     if (place.isSite) {
       api = "Website";
       const facts = { place, query, pairs, requestId, commonHeaders };
@@ -287,9 +288,11 @@ const ONCE: readonly (readonly [name: string, twice: RegExp])[] = [
 ];
 
 function demandOnce({ headers }: HttpRequest): void {
-  for (const [name, twice] of ONCE)
-    if (twice.test(headers.get(name) ?? ""))
+  for (const [name, twice] of ONCE) {
+    const value = headers.get(name);
+    if (value?.includes(",") === true && twice.test(value))
       throw new WireError("InvalidRequest", `The header ${name} may come once only.`);
+  }
 }
 
 /** Prefixes and markers are paths too; a delimiter may be anything. */

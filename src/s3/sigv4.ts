@@ -2,7 +2,7 @@
  * Signature V4: canonical request, string to sign, signature; header and presigned form. Pure; compared in constant time.
  * Source: s3-api.md §2.3-2.6.
  */
-import { createHmac, hash, timingSafeEqual } from "node:crypto";
+import { createHmac, timingSafeEqual } from "node:crypto";
 import { Generations } from "../core/generations.ts";
 import { WireError } from "./wire-error.ts";
 
@@ -108,7 +108,10 @@ export class SigningKeys {
     const at = value.lastIndexOf(SIGNATURE) + SIGNATURE.length;
     const before = value.slice(0, at);
     const known = this.parsed.get(before);
-    if (known !== undefined) return { ...known, signature: value.slice(at).trim() };
+    if (known !== undefined) {
+      const { accessKey, day, region, service, signedHeaders } = known;
+      return { accessKey, day, region, service, signedHeaders, signature: value.slice(at).trim() };
+    }
     const fresh = parseAuthorization(value);
     this.parsed.set(before, { ...fresh });
     return fresh;
@@ -136,18 +139,23 @@ export function signRequest(parts: SignedParts, scope: Scope, date: string, key:
 }
 
 export function stringToSign(canonical: string, scope: Scope, date: string): string {
-  return `AWS4-HMAC-SHA256\n${date}\n${scopeText(scope)}\n${sha256Hex(Buffer.from(canonical, "latin1"))}`;
+  const isAscii = Buffer.byteLength(canonical) === canonical.length;
+  return `AWS4-HMAC-SHA256\n${date}\n${scopeText(scope)}\n${sha256Hex(isAscii ? canonical : Buffer.from(canonical, "latin1"))}`;
 }
 
 export function canonicalRequest(parts: SignedParts): string {
-  const headers = parts.signedHeaders.map((name) => `${name}:${canonicalValue(parts, name)}\n`).join("");
+  let headers = "";
+  for (const name of parts.signedHeaders) headers += `${name}:${canonicalValue(parts, name)}\n`;
   return `${parts.method}\n${canonicalPath(parts.rawPath)}\n${canonicalQuery(parts.query)}\n${headers}\n${parts.signedHeaders.join(";")}\n${parts.payloadHash}`;
 }
+
+const NO_BLANKS = /^[\x21-\x7e]*$/;
 
 function canonicalValue(parts: SignedParts, name: string): string {
   const header = parts.headers.get(name);
   const fromQuery = header === undefined;
   const value = header ?? parts.query.find(([k]) => k.toLowerCase() === name)?.[1];
+  if (value !== undefined && NO_BLANKS.test(value)) return value;
   if (value !== undefined) return /^[\x20-\x7e]*$/.test(value) ? collapse(value) : collapseBytes(value, fromQuery);
   return name === "expect" ? "100-continue" : "";
 }
@@ -214,10 +222,10 @@ export function parseQuery(rawQuery: string): [string, string][] {
 }
 
 export function sha256Hex(data: string | Uint8Array): string {
-  return hash("sha256", data, "hex");
+  return Bun.SHA256.hash(data, "hex");
 }
 export function hmacHex(key: Buffer, text: string): string {
-  return createHmac("sha256", key).update(text).digest("hex");
+  return new Bun.CryptoHasher("sha256", key).update(text).digest("hex"); // at a third of the cost of a Hmac of node:crypto
 }
 export function sameSignature(a: string, b: string): boolean {
   const x = Buffer.from(a, "latin1");
@@ -227,8 +235,8 @@ export function sameSignature(a: string, b: string): boolean {
 
 /** `yyyymmddThhmmssZ` to ms since 1970, or null. */
 export function parseIsoBasic(text: string): number | null {
-  const m = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z$/.exec(text);
-  if (m === null) return null;
-  const at = Date.UTC(Number(m[1]), Number(m[2]) - 1, Number(m[3]), Number(m[4]), Number(m[5]), Number(m[6]));
+  if (!/^\d{8}T\d{6}Z$/.test(text)) return null;
+  const number = (from: number, to: number): number => Number(text.slice(from, to));
+  const at = Date.UTC(number(0, 4), number(4, 6) - 1, number(6, 8), number(9, 11), number(11, 13), number(13, 15));
   return Number.isNaN(at) ? null : at;
 }
