@@ -15,6 +15,7 @@ export function checkBucketName(name: string): void {
 }
 
 export function isBucketName(name: string): boolean {
+  if (!name.includes(".")) return BUCKET_NAME.test(name);
   return BUCKET_NAME.test(name) && !/\.\.|\.-|-\./.test(name) && !/^\d+\.\d+\.\d+\.\d+$/.test(name);
 }
 
@@ -37,8 +38,13 @@ function hasDotSegment(prefix: string): boolean {
     .some((segment) => segment === "." || segment === "..");
 }
 
+/** Segments of plain characters, none of which begins with a dot: most keys, about which nothing below has anything to say. */
+const PLAIN_KEY = /^[A-Za-z0-9][\w.=+@-]*(?:\/[A-Za-z0-9][\w.=+@-]*)*$/;
+
 /** The key as it is stored; throws what a key may not be. */
 export function checkKey(key: string): void {
+  const isPlain = key.length <= COMPONENT_BYTES_MAX && PLAIN_KEY.test(key);
+  if (isPlain && !key.includes("xl.meta") && !key.endsWith(DIRECTORY_SUFFIX)) return;
   if (key === "" || key.includes("\0") || key.includes("//") || key.startsWith("/") || !key.isWellFormed()) {
     throw new ObjectError("InvalidObjectName", "Object name contains unsupported characters.", { key });
   }

@@ -23,7 +23,8 @@ const VERSION_ACTIONS: ReadonlyMap<string, string> = new Map([
 ]);
 
 export async function authorize(operation: Operation, call: Call): Promise<void> {
-  await demandExpectedOwner(call, call.parameter("x-amz-expected-bucket-owner"), call.bucket);
+  const expected = call.parameter("x-amz-expected-bucket-owner");
+  if (expected !== undefined) await demandExpectedOwner(call, expected, call.bucket);
   const copies = operation.name === "CopyObject" || operation.name === "UploadPartCopy";
   if (copies)
     await demandExpectedOwner(

@@ -6,15 +6,28 @@ import type { Call } from "./call.ts";
 import { WireError } from "./wire-error.ts";
 
 const PREFIX = "x-amz-server-side-encryption";
-const COPY_SOURCE = "x-amz-copy-source-server-side-encryption";
+const KMS_KEY = `${PREFIX}-aws-kms-key-id`;
+/** The three headers that give a customer's key. */
+const CUSTOMER_KEY = {
+  object: customerHeaders(PREFIX),
+  "copy-source": customerHeaders("x-amz-copy-source-server-side-encryption"),
+} as const;
 const KEY_BYTES = 32;
 const ARN = "arn:aws:kms:";
+
+function customerHeaders(prefix: string) {
+  return {
+    algorithm: `${prefix}-customer-algorithm`,
+    key: `${prefix}-customer-key`,
+    md5: `${prefix}-customer-key-md5`,
+  } as const;
+}
 
 /** Of a new object; undefined = as the bucket says. */
 export function encryptionFrom(call: Call): Encryption | undefined {
   const key = customerKeyFrom(call);
   const algorithm = call.parameter(PREFIX);
-  const keyId = call.parameter(`${PREFIX}-aws-kms-key-id`);
+  const keyId = call.parameter(KMS_KEY);
   const context = call.parameter(`${PREFIX}-context`);
   if (algorithm === undefined) {
     if (keyId !== undefined || context !== undefined)
@@ -39,11 +52,11 @@ export function encryptionFrom(call: Call): Encryption | undefined {
 }
 
 /** The client's key; undefined = none. Throws unless all three headers are there and right, over TLS. */
-export function customerKeyFrom(call: Call, of: "object" | "copy-source" = "object"): Uint8Array | undefined {
-  const prefix = `${of === "object" ? PREFIX : COPY_SOURCE}-customer`;
-  const algorithm = call.parameter(`${prefix}-algorithm`);
-  const encoded = call.parameter(`${prefix}-key`);
-  const md5 = call.parameter(`${prefix}-key-md5`);
+export function customerKeyFrom(call: Call, of: keyof typeof CUSTOMER_KEY = "object"): Uint8Array | undefined {
+  const names = CUSTOMER_KEY[of];
+  const algorithm = call.parameter(names.algorithm);
+  const encoded = call.parameter(names.key);
+  const md5 = call.parameter(names.md5);
   if (algorithm === undefined && encoded === undefined && md5 === undefined) return undefined;
   if (!call.request.isTls)
     throw new WireError(
@@ -73,7 +86,7 @@ export function customerKeyFrom(call: Call, of: "object" | "copy-source" = "obje
 
 /** Of a request that reads: only the client's own key has a place there. */
 export function readingKeyFrom(call: Call): Uint8Array | undefined {
-  if (call.request.headers.has(PREFIX) || call.request.headers.has(`${PREFIX}-aws-kms-key-id`))
+  if (call.request.headers.has(PREFIX) || call.request.headers.has(KMS_KEY))
     throw new WireError(
       "BadRequest",
       "Encryption headers other than those of a customer key have no meaning on reading.",
@@ -91,7 +104,7 @@ export function encryptionHeaders(info: EncryptionInfo | null): Record<string, s
     };
   return {
     [PREFIX]: "aws:kms",
-    [`${PREFIX}-aws-kms-key-id`]: info.keyId.startsWith(ARN) ? info.keyId : `${ARN}${info.keyId}`,
+    [KMS_KEY]: info.keyId.startsWith(ARN) ? info.keyId : `${ARN}${info.keyId}`,
     ...(info.context === "" ? {} : { [`${PREFIX}-context`]: info.context }),
   };
 }

@@ -23,14 +23,14 @@ const REDIRECT_BYTES_MAX = 2048;
 const TAGS_MAX = 10;
 /** What MinIO takes, on reading too: tags must mean the same on both. */
 const TAG_TEXT = /^[a-zA-Z0-9 +\-=._:/@]*$/;
-const SHOWN: Readonly<Record<string, string>> = {
-  "content-type": "Content-Type",
-  "cache-control": "Cache-Control",
-  "content-language": "Content-Language",
-  "content-encoding": "Content-Encoding",
-  "content-disposition": "Content-Disposition",
-  expires: "Expires",
-};
+const SHOWN: ReadonlyMap<string, string> = new Map([
+  ["content-type", "Content-Type"],
+  ["cache-control", "Cache-Control"],
+  ["content-language", "Content-Language"],
+  ["content-encoding", "Content-Encoding"],
+  ["content-disposition", "Content-Disposition"],
+  ["expires", "Expires"],
+]);
 
 /** Refuses what would silently not be done. */
 export function refuseUnsupported(call: Call, mayAppend = false): void {
@@ -208,12 +208,16 @@ export function decodeTags(tagging: string): [string, string][] {
 
 // ---- conditions
 
+const NO_CONDITIONS: Conditions = {};
+
 export function conditionsFrom(call: Call, prefix = ""): Conditions {
-  const of = (name: string): string | undefined => call.parameter(prefix + name);
+  const of = (name: string): string | undefined => call.parameter(prefix === "" ? name : prefix + name);
   const ifMatch = of("if-match");
   const ifNoneMatch = of("if-none-match");
   const modified = dateOf(of("if-modified-since"));
   const unmodified = dateOf(of("if-unmodified-since"));
+  if (ifMatch === undefined && ifNoneMatch === undefined && modified === null && unmodified === null)
+    return NO_CONDITIONS;
   return {
     ...(ifMatch === undefined ? {} : { ifMatch: etagList(ifMatch) }),
     ...(ifNoneMatch === undefined ? {} : { ifNoneMatch: etagList(ifNoneMatch) }),
@@ -288,15 +292,21 @@ export function objectHeaders(info: VersionInfo): [string, string][] {
   if (info.storageClass !== "STANDARD") headers.push(["x-amz-storage-class", info.storageClass]);
   if (info.tagging !== "") headers.push(["x-amz-tagging-count", String(decodeTags(info.tagging).length)]);
   for (const [name, value] of info.metadata) {
-    const shown = SHOWN[name.toLowerCase()];
-    if (shown !== undefined) headers.push([shown, toWire(value)]);
-    else if (/^x-(amz|minio)-meta-/i.test(name) && !/^x-amz-meta-x-amz-unencrypted-content-/i.test(name))
-      headers.push([name.toLowerCase(), toWire(value)]);
-    else if (/^x-amz-(replication-status|restore|object-lock-.*|website-redirect-location)$/i.test(name))
-      headers.push([name.toLowerCase(), toWire(value)]);
+    const shown = shownAs(name.toLowerCase());
+    if (shown !== null) headers.push([shown, toWire(value)]);
   }
   if (info.encryption !== null) headers.push(...Object.entries(encryptionHeaders(info.encryption)));
   return headers;
+}
+
+/** What a stored name is called in an answer; null = it is not shown. */
+function shownAs(lower: string): string | null {
+  const known = SHOWN.get(lower);
+  if (known !== undefined) return known;
+  if (!lower.startsWith("x-")) return null;
+  if (/^x-(amz|minio)-meta-/.test(lower))
+    return lower.startsWith("x-amz-meta-x-amz-unencrypted-content-") ? null : lower;
+  return /^x-amz-(replication-status|restore|object-lock-.*|website-redirect-location)$/.test(lower) ? lower : null;
 }
 
 export function checksumHeaders(

@@ -139,7 +139,9 @@ async function sendContent(
 ): Promise<void> {
   const { inline } = opened;
   if (inline !== null) {
-    await call.response.send(what.status, what.headers, inline.subarray(what.offset, what.offset + what.length));
+    const isWhole = what.length === inline.length;
+    const bytes = isWhole ? inline : inline.subarray(what.offset, what.offset + what.length);
+    await call.response.send(what.status, what.headers, bytes);
     return;
   }
   const sink = call.response.start(what.status, what.headers, what.length);
@@ -206,6 +208,7 @@ function refuseOverridesOfAnonymous(call: Call): void {
 }
 
 function overrideHeaders(call: Call, headers: [string, string][]): void {
+  if (call.query.size === 0) return;
   for (const [parameter, name] of Object.entries(OVERRIDES)) {
     const value = call.query.get(parameter);
     if (value === undefined) continue;

@@ -23,9 +23,11 @@ const DAY_MS = 86_400_000;
 const EXISTING_TAG = "s3:existingobjecttag/";
 const REQUEST_TAG = "s3:requestobjecttag/";
 
+const NO_TAGS: ReadonlyMap<string, string> = new Map();
+
 export class RequestValues implements ConditionValues {
   private readonly found = new Map<string, Values>();
-  private existingTags: ReadonlyMap<string, string> = new Map();
+  private existingTags = NO_TAGS;
   private requestTags: ReadonlyMap<string, string> | null = null;
 
   constructor(private readonly facts: RequestFacts) {}
