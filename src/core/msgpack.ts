@@ -330,14 +330,29 @@ export class MsgpackReader {
 
   /** A view of the input. */
   bin(): Uint8Array {
-    const tag = this.#u8();
-    let length: number;
-    if (tag === 0xc4) length = this.#u8();
-    else if (tag === 0xc5) length = this.#u16();
-    else if (tag === 0xc6) length = this.#u32();
-    else throw this.#wrong("bin", tag);
+    const length = this.#binLength();
     const at = this.#take(length);
     return this.bytes.subarray(at, at + length);
+  }
+
+  /** The same as a reader of those bytes: for msgpack within msgpack, without a view. */
+  binReader(): MsgpackReader {
+    const length = this.#binLength();
+    const at = this.#take(length);
+    return new MsgpackReader(this.bytes, at, at + length);
+  }
+
+  #binLength(): number {
+    const tag = this.#u8();
+    if (tag === 0xc4) return this.#u8();
+    if (tag === 0xc5) return this.#u16();
+    if (tag === 0xc6) return this.#u32();
+    throw this.#wrong("bin", tag);
+  }
+
+  /** Four bytes without a tag, big-endian. */
+  fixed32(): number {
+    return this.#u32();
   }
 
   str(): string {
@@ -366,6 +381,12 @@ export class MsgpackReader {
     if (tag === 0xda) return this.#u16();
     if (tag === 0xdb) return this.#u32();
     throw this.#wrong("string", tag);
+  }
+
+  /** A string that is nearly always one of `names`: those are not built. */
+  strOf(names: readonly KnownKey[]): string {
+    for (const { name, encoded } of names) if (this.takeKey(encoded)) return name;
+    return this.str();
   }
 
   /** Steps over `encoded` (a key as written, header byte included) if it is next: spares building the string. */
@@ -487,6 +508,16 @@ export class MsgpackReader {
     this.#take(count);
     return 0;
   }
+}
+
+/** For `strOf`. */
+export interface KnownKey {
+  readonly name: string;
+  readonly encoded: Uint8Array;
+}
+
+export function knownKeys(...names: readonly string[]): KnownKey[] {
+  return names.map((name) => ({ name, encoded: encodedKey(name) }));
 }
 
 /** A key as the writer emits it, for `takeKey`. */

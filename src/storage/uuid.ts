@@ -12,8 +12,9 @@ export function isUuidText(text: string): boolean {
   return UUID_TEXT.test(text);
 }
 
+/** Of exactly 16 bytes. */
 export function uuidText(raw: Uint8Array): string {
-  const hex = Buffer.from(raw.buffer, raw.byteOffset, UUID_BYTES).toString("hex");
+  const hex = raw.toHex();
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 

@@ -52,7 +52,7 @@ export function readContainer(bytes: Uint8Array): Container {
     if (stored !== computed)
       throw new FormatError(`xl.meta: checksum ${stored.toString(16)} is not ${computed.toString(16)}`);
   }
-  const inline = new InlineSection(reader.remaining === 0 ? EMPTY : bytes.subarray(reader.offset));
+  const inline = new InlineSection(bytes, reader.offset);
   const inside = new MsgpackReader(payload);
   return { versions: minor >= 3 ? readIndexed(inside) : readUnindexed(inside), inline };
 }
@@ -104,8 +104,7 @@ function readIndexed(reader: MsgpackReader): XlVersion[] {
     throw new FormatError(`xl.meta: ${count} versions`);
   const versions: XlVersion[] = [];
   for (let index = 0; index < count; index++) {
-    const raw = reader.bin();
-    const header = readHeader(new MsgpackReader(raw), headerVersion);
+    const header = readHeader(reader.binReader(), headerVersion);
     const version = { header, body: reader.bin() };
     versions.push(metaVersion < META_VERSION ? corrected(version, metaVersion) : version);
   }

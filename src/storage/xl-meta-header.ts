@@ -142,10 +142,9 @@ export function readHeader(reader: MsgpackReader, headerVersion: number): XlHead
   const modTime = reader.int64();
   let signature = 0;
   if (headerVersion >= 2) {
-    const raw = reader.bin();
-    if (raw.length !== 4) throw new FormatError(`xl.meta: signature of ${raw.length} bytes`);
-    signature =
-      (((raw[0] as number) << 24) | ((raw[1] as number) << 16) | ((raw[2] as number) << 8) | (raw[3] as number)) >>> 0;
+    const raw = reader.binReader();
+    if (raw.remaining !== 4) throw new FormatError(`xl.meta: signature of ${raw.remaining} bytes`);
+    signature = raw.fixed32();
   }
   const type = reader.uint();
   const flags = reader.uint();

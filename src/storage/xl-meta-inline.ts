@@ -4,27 +4,37 @@
  * A section that does not parse gives the entries before the damage. Source: docs/format.md §5.9.
  */
 import { FormatError } from "../core/format-error.ts";
-import { MsgpackReader, type MsgpackWriter } from "../core/msgpack.ts";
+import { knownKeys, MsgpackReader, type MsgpackWriter } from "../core/msgpack.ts";
+import { NULL_VERSION_ID } from "./uuid.ts";
 
 const SECTION_VERSION = 1;
+/** Of the version of a bucket without versioning. */
+const NULL_KEY = knownKeys(NULL_VERSION_ID);
 
 export class InlineSection {
-  #raw: Uint8Array;
+  readonly #file: Uint8Array;
+  readonly #start: number;
   #entries: Map<string, Uint8Array> | null = null;
   #isChanged = false;
 
-  /** Bytes after the checksum to the end of the file; may be empty. */
-  constructor(raw: Uint8Array) {
-    this.#raw = raw;
+  /** The section goes from `start`, behind the checksum, to the end of the file; may be empty. */
+  constructor(file: Uint8Array, start = 0) {
+    this.#file = file;
+    this.#start = start;
   }
 
   #parsed(): Map<string, Uint8Array> {
-    this.#entries ??= parseEntries(this.#raw);
+    this.#entries ??= parseEntries(this.#file, this.#start);
     return this.#entries;
   }
 
+  /** Of what was read. */
+  get #rawBytes(): number {
+    return this.#file.length - this.#start;
+  }
+
   get(key: string): Uint8Array | undefined {
-    return this.#entries === null && this.#raw.length === 0 ? undefined : this.#parsed().get(key);
+    return this.#entries === null && this.#rawBytes === 0 ? undefined : this.#parsed().get(key);
   }
 
   keys(): readonly string[] {
@@ -44,7 +54,7 @@ export class InlineSection {
 
   /** Upper bound of what `write` adds, in bytes. */
   sizeBound(): number {
-    if (!this.#isChanged) return this.#raw.length;
+    if (!this.#isChanged) return this.#rawBytes;
     let total = 8;
     for (const [key, value] of this.#parsed()) total += key.length * 3 + value.length + 10;
     return total;
@@ -52,7 +62,7 @@ export class InlineSection {
 
   write(writer: MsgpackWriter): void {
     if (!this.#isChanged) {
-      writer.raw(this.#raw);
+      writer.raw(this.#file.subarray(this.#start));
       return;
     }
     const entries = this.#parsed();
@@ -66,14 +76,14 @@ export class InlineSection {
   }
 }
 
-function parseEntries(raw: Uint8Array): Map<string, Uint8Array> {
+function parseEntries(file: Uint8Array, start: number): Map<string, Uint8Array> {
   const entries = new Map<string, Uint8Array>();
-  if (raw.length === 0 || raw[0] !== SECTION_VERSION) return entries;
-  const reader = new MsgpackReader(raw, 1);
+  if (file.length === start || file[start] !== SECTION_VERSION) return entries;
+  const reader = new MsgpackReader(file, start + 1);
   try {
     const count = reader.mapHeader();
     for (let index = 0; index < count; index++) {
-      const key = reader.str();
+      const key = reader.strOf(NULL_KEY);
       const value = reader.bin();
       if (key !== "") entries.set(key, value);
     }

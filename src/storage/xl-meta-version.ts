@@ -5,7 +5,7 @@
  */
 import { assert } from "../core/assert.ts";
 import { FormatError } from "../core/format-error.ts";
-import { encodedKey, MsgpackReader, MsgpackWriter } from "../core/msgpack.ts";
+import { encodedKey, knownKeys, MsgpackReader, MsgpackWriter } from "../core/msgpack.ts";
 import { UUID_BYTES, uuidBytes, uuidText, versionIdBytes, versionIdText } from "./uuid.ts";
 import { type LegacyVersion, readLegacy, writeLegacy } from "./xl-meta-legacy.ts";
 
@@ -104,6 +104,11 @@ type ObjectKey = (typeof OBJECT_KEYS)[number];
 const OBJECT_KEYS_ENCODED = OBJECT_KEYS.map(encodedKey);
 const PART_INDEX_POSITION = OBJECT_KEYS.indexOf("PartIdx");
 
+const WRAPPER_KEYS = knownKeys("Type", "V2Obj", "v");
+/** Those of nearly every version. */
+const SYSTEM_NAMES = knownKeys("x-minio-internal-inline-data", "x-minio-internal-crc");
+const USER_NAMES = knownKeys("etag", "content-type");
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 export function decodeVersion(body: Uint8Array): AnyVersion {
@@ -117,7 +122,7 @@ export function decodeVersion(body: Uint8Array): AnyVersion {
   const unknown = new Map<string, Uint8Array>();
   const unknownInside = new Map<string, Uint8Array>();
   for (let index = 0; index < count; index++) {
-    const key = reader.str();
+    const key = reader.strOf(WRAPPER_KEYS);
     if (key === "Type") type = reader.uint();
     else if (key === "v") release = reader.uint();
     else if (key === "V2Obj") object = reader.takeNil() ? undefined : readObject(reader, unknownInside);
@@ -282,7 +287,7 @@ function readMetaSys(reader: MsgpackReader): Map<string, Uint8Array> {
   const out = new Map<string, Uint8Array>();
   if (reader.takeNil()) return out;
   const count = reader.mapHeader();
-  for (let index = 0; index < count; index++) out.set(reader.str(), reader.bin());
+  for (let index = 0; index < count; index++) out.set(reader.strOf(SYSTEM_NAMES), reader.bin());
   return out;
 }
 
@@ -290,7 +295,7 @@ function readMetaUsr(reader: MsgpackReader): Map<string, string> {
   const out = new Map<string, string>();
   if (reader.takeNil()) return out;
   const count = reader.mapHeader();
-  for (let index = 0; index < count; index++) out.set(reader.str(), reader.str());
+  for (let index = 0; index < count; index++) out.set(reader.strOf(USER_NAMES), reader.str());
   return out;
 }
 
