@@ -215,7 +215,7 @@ export type ChecksumErrorCode = "MalformedChecksum" | "MalformedChecksumRecord";
 export class ChecksumError extends OperatingError<ChecksumErrorCode> {}
 
 export function checksumToBase64(value: Uint8Array): string {
-  return Buffer.from(value.buffer, value.byteOffset, value.length).toString("base64");
+  return value.toBase64();
 }
 
 /** The raw value of a header or XML element; a wrong alphabet, padding or length is an error. */
@@ -278,8 +278,8 @@ export function decodeChecksumRecords(bytes: Uint8Array, isOwn = false): Checksu
     const type = reader.uvarint();
     const found = CHECKSUM_ALGORITHMS.filter((algorithm) => (type & algorithm.typeBit) !== 0);
     const algorithm = found[0];
-    const isKnown = algorithm !== undefined && found.length === 1 && isKnownToMinio(algorithm.name) !== isOwn;
-    if (!isKnown || (type & INVALID) !== 0) {
+    const isOurs = algorithm !== undefined && algorithm.typeBit >= OWN_TYPES;
+    if (algorithm === undefined || found.length !== 1 || isOurs !== isOwn || (type & INVALID) !== 0) {
       throw new ChecksumError("MalformedChecksumRecord", `checksum type ${type} is unknown`);
     }
     const value = reader.take(algorithm.bytes);
@@ -325,7 +325,8 @@ class RecordReader {
   uvarint(): number {
     let value = 0;
     for (let i = 0; i < UVARINT_BYTES_MAX; i++) {
-      const byte = this.take(1)[0] ?? 0;
+      this.demand(1);
+      const byte = this.bytes[this.at++] as number;
       value += (byte & 127) * 128 ** i;
       if (byte < 128) return value;
     }
@@ -334,13 +335,17 @@ class RecordReader {
 
   /** A copy: the record often lies in a buffer that is reused. */
   take(count: number): Uint8Array {
+    this.demand(count);
+    this.at += count;
+    return this.bytes.slice(this.at - count, this.at);
+  }
+
+  private demand(count: number): void {
     if (this.at + count > this.bytes.length) {
       throw new ChecksumError(
         "MalformedChecksumRecord",
         `the checksum record ends ${this.at + count - this.bytes.length} bytes early`,
       );
     }
-    this.at += count;
-    return this.bytes.slice(this.at - count, this.at);
   }
 }

@@ -31,6 +31,9 @@ export async function locateKey(sets: readonly ErasureSet[], key: ObjectPath, al
 
 export function combine(sets: readonly ErasureSet[], readings: readonly KeyReading[]): LocatedKey {
   const pools = sets.map((set, i) => ({ set, reading: readings[i] as KeyReading }));
+  const [only] = pools;
+  if (pools.length === 1 && only !== undefined && only.reading.merged.versions.length <= 1)
+    return { pools, versions: placed(only) };
   const byId = new Map<string, PlacedVersion>();
   for (const pool of pools) {
     for (const merged of pool.reading.merged.versions) {
@@ -43,6 +46,12 @@ export function combine(sets: readonly ErasureSet[], readings: readonly KeyReadi
   const versions = [...byId.values()];
   if (pools.length > 1) versions.sort((a, b) => compareHeaders(a.merged.header, b.merged.header));
   return { pools, versions };
+}
+
+/** The usual case: one pool with one version, or none. */
+function placed({ set, reading }: PoolReading): PlacedVersion[] {
+  const [merged] = reading.merged.versions;
+  return merged === undefined || isFree(merged) ? [] : [{ set, reading, merged }];
 }
 
 /** The highest stamp or promise that any pool shows: a newer write of the key must be above it, whichever pool takes it. */
@@ -71,5 +80,7 @@ export function findVersion(located: LocatedKey, versionId: string | undefined):
       }
     }
   }
-  return found === undefined ? undefined : { ...found, isLatest: found === latest };
+  if (found === undefined) return undefined;
+  const { set, reading, merged } = found;
+  return { set, reading, merged, isLatest: found === latest };
 }

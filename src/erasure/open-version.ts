@@ -49,7 +49,9 @@ function fromMemory(content: Uint8Array): OpenedData {
 
 function inlineContent(set: ErasureSet, sources: ShardSources): Uint8Array | null {
   const { k, m, blockBytes } = sources.layout;
-  if (sources.inline.filter((data) => data !== undefined).length < k) return null;
+  let have = 0;
+  for (const data of sources.inline) if (data !== undefined) have++;
+  if (have < k) return null;
   const { data, bad } = decodeInline(set.resources.codec, sources.inline, {
     sizeBytes: sources.sizeBytes,
     k,

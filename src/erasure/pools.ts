@@ -269,8 +269,10 @@ export class Pools implements Store {
     const path = pathOf(bucket, key);
     const sets = this.setsOf(path.path);
     const pins = sets.map((set) => set.pin(path)); // before reading: what is found stays readable
+    let isPinned = true;
     const unpin = (): void => {
-      for (const pin of pins.splice(0)) pin[Symbol.dispose]();
+      if (isPinned) for (const pin of pins) pin[Symbol.dispose]();
+      isPinned = false;
     };
     try {
       const located = await locateKey(sets, path);

@@ -53,9 +53,10 @@ export async function readKey(
   const states: (KeyState | undefined)[] = new Array<KeyState | undefined>(set.size).fill(undefined);
   const few = Math.max(set.dataShards, set.size - Math.floor(set.size / 2));
   if (!all) {
-    await ask(set, key, order.slice(0, few), states, how);
+    const first = order.slice(0, few);
+    await ask(set, key, first, states, how);
     const behind = behindOf(set, key);
-    const isWitnessed = order.slice(0, few).every((i) => !set.rebuilding.has(i) && behind?.has(i) !== true);
+    const isWitnessed = first.every((i) => !set.rebuilding.has(i) && behind?.has(i) !== true);
     const quick = isWitnessed ? agreeing(set, key, states, few) : null;
     // That a key is absent is believed when all say so: drives may have lost it without knowing.
     if (quick !== null && (quick.merged.versions.length > 0 || how !== plainRead)) return quick;
@@ -83,12 +84,19 @@ async function lookAgain(set: ErasureSet, first: KeyReading, how: Ask): Promise<
 function readOrder(set: ErasureSet, key: ObjectPath): number[] {
   const dist = set.distribution(key);
   const behind = behindOf(set, key);
-  const usable = (i: number): number => {
-    if (set.drives[i] == null) return 1000;
-    if (set.drives[i].state !== "ok" || behind?.has(i) === true) return 100;
-    return set.rebuilding.has(i) ? 50 : 0;
+  const hindrance = (i: number): number => {
+    const drive = set.drives[i];
+    if (drive == null) return 3;
+    if (drive.state !== "ok" || behind?.has(i) === true) return 2;
+    return set.rebuilding.has(i) ? 1 : 0;
   };
-  return dist.map((_, i) => i).sort((a, b) => usable(a) + (dist[a] as number) - (usable(b) + (dist[b] as number)));
+  const order: number[] = new Array<number>(dist.length).fill(0);
+  let isUsual = true;
+  for (let i = 0; i < dist.length; i++) {
+    order[(dist[i] as number) - 1] = i;
+    if (hindrance(i) > 0) isUsual = false;
+  }
+  return isUsual ? order : order.sort((a, b) => hindrance(a) - hindrance(b)); // a stable sort
 }
 
 /** Positions that are owed something of the key; null = none, or all that know more were replaced: what is left is all there is. */
@@ -140,13 +148,11 @@ function agreeing(
     if (state.promised > highest) highest = state.promised;
   }
   if (holders.length < few || first === undefined) return null;
-  const versions: MergedVersion[] = (first?.versions ?? []).map(({ header }) => ({
-    header,
-    holders,
-    copies: holders,
-  }));
-  // A version of another shape may need more copies than were asked for.
-  if (versions.some(({ header }) => header.ecM > few)) return null;
+  const versions: MergedVersion[] = [];
+  for (const { header } of first?.versions ?? []) {
+    if (header.ecM > few) return null; // a version of another shape may need more copies than were asked for
+    versions.push({ header, holders, copies: holders });
+  }
   return {
     key,
     states,

@@ -1,5 +1,6 @@
 /** From what drives hold to what the layers above see: one agreed version, and where its shards are. */
 import { present } from "../core/assert.ts";
+import { encodedKey } from "../core/msgpack.ts";
 import { type AnyVersion, decodeVersion } from "../storage/xl-meta-version.ts";
 import type { XlMeta } from "../storage/xl-meta.ts";
 import { summarize, type VersionSummary } from "../storage/version-summary.ts";
@@ -93,26 +94,38 @@ function versionOf(body: Uint8Array): AnyVersion {
   return fresh;
 }
 
-const INDEX_KEY = Buffer.from("\xa7EcIndex", "latin1");
+const INDEX_KEY = encodedKey("EcIndex");
+const SHARDS_MAX = 16;
+
+/** A version, and which shard of it one drive has. */
+interface Copy {
+  readonly version: Exclude<AnyVersion, { type: 2 }>;
+  readonly erasureIndex: number;
+}
 
 /**
- * The version in `body`, of which `other` is another drive's copy: nearly always they differ in the shard's number alone, and then
- * it need not be decoded again.
+ * The copy in `body`, of which `other` is another drive's: nearly always they differ in the shard's number alone, and then
+ * it need not be decoded again. null = a delete marker.
  */
-function versionLike(body: Uint8Array, other: Uint8Array): AnyVersion {
+function copyLike(body: Uint8Array, other: Uint8Array): Copy | null {
   const known = versionOf(other);
-  if (body === other || known.type !== 1 || body.length !== other.length) return versionOf(body);
+  if (body !== other && known.type === 1 && body.length === other.length) {
+    const index = indexOfCopy(body, other, known.erasureIndex);
+    if (index > 0) return { version: known, erasureIndex: index };
+  }
+  const version = versionOf(body);
+  return version.type === 2 ? null : { version, erasureIndex: version.erasureIndex };
+}
+
+/** The shard's number in `body`, if that is all in which it differs from `other`, whose is `otherIndex`; else 0. */
+function indexOfCopy(body: Uint8Array, other: Uint8Array, otherIndex: number): number {
   let at = 0;
   while (at < body.length && body[at] === other[at]) at++;
   const index = body[at] ?? 0;
-  const isIndex =
-    index >= 1 &&
-    index <= 16 &&
-    other[at] === known.erasureIndex &&
-    at >= INDEX_KEY.length &&
-    INDEX_KEY.equals(body.subarray(at - INDEX_KEY.length, at)) &&
-    Buffer.compare(body.subarray(at + 1), other.subarray(at + 1)) === 0;
-  return isIndex ? { ...known, erasureIndex: index } : versionOf(body);
+  if (index < 1 || index > SHARDS_MAX || other[at] !== otherIndex || at < INDEX_KEY.length) return 0;
+  for (let i = 0; i < INDEX_KEY.length; i++) if (body[at - INDEX_KEY.length + i] !== INDEX_KEY[i]) return 0;
+  for (let i = at + 1; i < body.length; i++) if (body[i] !== other[i]) return 0;
+  return index;
 }
 
 function bodyOn(reading: KeyReading, merged: MergedVersion, position: number): Uint8Array {
@@ -130,25 +143,24 @@ export interface ShardSources {
 /** Where the shards of an object version are, by the metadata of the drives that have them. */
 export function shardSources(reading: KeyReading, merged: MergedVersion): ShardSources {
   const sample = bodyOn(reading, merged, merged.holders[0] as number);
-  const bodies = merged.copies.map((position) => ({
-    position,
-    meta: present(reading.metas[position], "xl.meta") as XlMeta,
-    body: versionLike(bodyOn(reading, merged, position), sample),
-  }));
-  const first = (bodies[0] as { body: AnyVersion }).body;
-  if (first.type === 2) throw new QuorumError("ReadQuorum", "a delete marker has no data");
+  const copies = merged.copies.map((position) => copyLike(bodyOn(reading, merged, position), sample));
+  const first = copies[0]?.version;
+  if (first === undefined) throw new QuorumError("ReadQuorum", "a delete marker has no data");
   const total = first.dataShards + first.parityShards;
   const places = new Array<ShardPlace | null>(total).fill(null);
   const inline = new Array<Uint8Array | undefined>(total).fill(undefined);
-  const consistent =
-    bodies.filter(({ position, body }) => body.type !== 2 && body.distribution[position] === body.erasureIndex).length >
-    bodies.length - Math.max(1, first.parityShards);
-  for (const { position, meta, body } of bodies) {
-    if (body.type === 2) continue;
-    const index = (consistent ? body.erasureIndex : (body.distribution[position] ?? body.erasureIndex)) - 1;
+  let asDistributed = 0;
+  for (const [i, copy] of copies.entries())
+    if (copy !== null && copy.version.distribution[merged.copies[i] as number] === copy.erasureIndex) asDistributed++;
+  const consistent = asDistributed > copies.length - Math.max(1, first.parityShards);
+  for (const [i, copy] of copies.entries()) {
+    if (copy === null) continue;
+    const { version, erasureIndex } = copy;
+    const position = merged.copies[i] as number;
+    const index = (consistent ? erasureIndex : (version.distribution[position] ?? erasureIndex)) - 1;
     if (index < 0 || index >= total || places[index] !== null) continue;
-    places[index] = { position, dataDir: body.dataDir };
-    const data = meta.inlineData(merged.header.versionId);
+    places[index] = { position, dataDir: version.dataDir };
+    const data = (reading.metas[position] as XlMeta).inlineData(merged.header.versionId);
     if (data !== undefined && (data.length > 0 || first.sizeBytes === 0)) inline[index] = data;
   }
   const parts =

@@ -82,7 +82,8 @@ function checksumRecord(
 }
 
 export function isEncrypted(version: Pick<StoredVersion, "metaSys">): boolean {
-  return [...version.metaSys.keys()].some((name) => name.toLowerCase().startsWith(ENCRYPTION_MARK));
+  for (const name of version.metaSys.keys()) if (name.toLowerCase().startsWith(ENCRYPTION_MARK)) return true;
+  return false;
 }
 function isTransformed(version: Pick<StoredVersion, "metaSys">): boolean {
   return isEncrypted(version) || version.metaSys.has(COMPRESSION_KEY);
