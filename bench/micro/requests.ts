@@ -170,5 +170,6 @@ function lineOf(kind: Kind, costs: readonly Cost[]): string {
     const sorted = costs.map((cost) => cost[of]).sort((a, b) => a - b);
     return (sorted[Math.floor(sorted.length / 2)] ?? 0).toFixed(0).padStart(5);
   };
-  return `${kind.padEnd(6)} ${median("all")} us, in user space ${median("user")}, JavaScript thread ${median("main")}`;
+  const least = Math.min(...costs.map((cost) => cost.main)).toFixed(0);
+  return `${kind.padEnd(6)} ${median("all")} us, in user space ${median("user")}, JavaScript thread ${median("main")} (least ${least})`;
 }
