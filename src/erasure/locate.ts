@@ -25,8 +25,9 @@ export interface LocatedKey {
 }
 
 export async function locateKey(sets: readonly ErasureSet[], key: ObjectPath, all = false): Promise<LocatedKey> {
-  const readings = await Promise.all(sets.map((set) => readKey(set, key, all)));
-  return combine(sets, readings);
+  const [only] = sets;
+  if (only !== undefined && sets.length === 1) return combine(sets, [await readKey(only, key, all)]);
+  return combine(sets, await Promise.all(sets.map((set) => readKey(set, key, all))));
 }
 
 export function combine(sets: readonly ErasureSet[], readings: readonly KeyReading[]): LocatedKey {

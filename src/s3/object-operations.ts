@@ -84,11 +84,11 @@ function putHeaders(result: PutObjectResult): Record<string, string | null> {
   };
 }
 
-export async function getObject(call: Call): Promise<Reply | null> {
-  return await serveObject(call, true);
+export function getObject(call: Call): Promise<Reply | null> {
+  return serveObject(call, true);
 }
-export async function headObject(call: Call): Promise<Reply | null> {
-  return await serveObject(call, false);
+export function headObject(call: Call): Promise<Reply | null> {
+  return serveObject(call, false);
 }
 
 async function serveObject(call: Call, withBody: boolean): Promise<Reply | null> {

@@ -181,7 +181,9 @@ export class XlMeta {
   }
 
   #indexOf(versionId: string): number {
-    return this.#versions.findIndex(({ header }) => header.versionId === versionId);
+    const versions = this.#versions;
+    for (let at = 0; at < versions.length; at++) if (versions[at]?.header.versionId === versionId) return at;
+    return -1;
   }
 
   #put(version: XlVersion): void {

@@ -90,16 +90,10 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
     }
     const exchange = new NodeExchange(message, reply, options);
     if (options.tls !== null && exchange.request.body !== EMPTY) pauseSocketWithBody(message);
-    const work = options.handle(exchange).catch((error: unknown) => {
-      exchange.response.destroy();
-      options.failed(error);
+    const tracked = serve(exchange, reply, options).then(() => {
+      running.delete(tracked);
+      exchange.finish();
     });
-    const tracked = work
-      .then(() => sent(reply))
-      .then(() => {
-        running.delete(tracked);
-        exchange.finish();
-      });
     running.add(tracked);
   };
   const server = createServer(
@@ -179,8 +173,14 @@ function refuseWhileStopping(reply: ServerResponse): void {
   reply.end();
 }
 
-/** A response is over when its bytes left us, not when the handler returned. */
-async function sent(reply: ServerResponse): Promise<void> {
+/** Resolves when the response is over: when its bytes left us, not when the handler returned. */
+async function serve(exchange: NodeExchange, reply: ServerResponse, options: HttpServerOptions): Promise<void> {
+  try {
+    await options.handle(exchange);
+  } catch (error) {
+    exchange.response.destroy();
+    options.failed(error);
+  }
   if (reply.writableFinished || reply.destroyed) return;
   await new Promise<void>((resolve) => {
     reply.on("finish", resolve);
@@ -223,7 +223,7 @@ class NodeRequest implements HttpRequest {
     this.method = message.method ?? "GET";
     this.rawPath = question < 0 ? url : url.slice(0, question);
     this.rawQuery = question < 0 ? "" : url.slice(question + 1);
-    this.headers = joinHeaders(message.rawHeaders);
+    this.headers = headersOf(message.rawHeaders);
     this.isTls = options.tls !== null;
     const hasBody = this.headers.has("transfer-encoding") || (this.headers.get("content-length") ?? "0") !== "0";
     this.body = hasBody ? new NodeBody(message, reply, { idleMs: options.bodyIdleMs, headers: this.headers }) : EMPTY;
@@ -259,6 +259,14 @@ class NodeRequest implements HttpRequest {
 
 const EMPTY: ByteSource = { next: () => Promise.resolve(null) };
 
+/** Lower-case name -> value; `raw` has names and values in turn. */
+function headersOf(raw: readonly string[]): Map<string, string> {
+  const headers = new Map<string, string>();
+  for (let i = 0; i + 1 < raw.length; i += 2) headers.set((raw[i] as string).toLowerCase(), raw[i + 1] as string);
+  return headers.size * 2 === raw.length ? headers : joinHeaders(raw);
+}
+
+/** The same where some came more than once. */
 function joinHeaders(raw: readonly string[]): Map<string, string> {
   const headers = new Map<string, string>();
   for (let i = 0; i + 1 < raw.length; i += 2) {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { FormatError } from "../../../src/core/format-error.ts";
 import { GO_ZERO_TIME } from "../../../src/core/go-time.ts";
-import { MsgpackReader, MsgpackWriter } from "../../../src/core/msgpack.ts";
+import { knownKeys, MsgpackReader, MsgpackWriter } from "../../../src/core/msgpack.ts";
 
 function written(write: (writer: MsgpackWriter) => void): string {
   const writer = new MsgpackWriter(1);
@@ -178,4 +178,33 @@ describe("foreign input", () => {
     expect(() => new MsgpackReader(bytes, 1, 4).str()).toThrow(FormatError);
     expect(new MsgpackReader(bytes.subarray(1)).str()).toBe("abc");
   });
+});
+
+test("a byte string is read in place by a reader that ends with it", () => {
+  const inner = new MsgpackWriter();
+  inner.uint(7);
+  inner.str("a");
+  const writer = new MsgpackWriter();
+  writer.bin(inner.finish());
+  writer.bin(Uint8Array.of(1, 2, 3, 4));
+  writer.str("after");
+  const reader = new MsgpackReader(writer.finish());
+  const inside = reader.binReader();
+  expect([inside.uint(), inside.str(), inside.remaining]).toEqual([7, "a", 0]);
+  expect(() => inside.str()).toThrow(FormatError);
+  expect(reader.binReader().fixed32()).toBe(0x01020304);
+  expect(reader.str()).toBe("after");
+  expect(() => new MsgpackReader(Uint8Array.of(0xc4, 5, 1)).binReader()).toThrow(FormatError);
+  expect(() => new MsgpackReader(Uint8Array.of(0xa1, 0x61)).binReader()).toThrow(FormatError);
+});
+
+test("known strings are found by their bytes, others and other forms of the same are read", () => {
+  const names = knownKeys("etag", "content-type");
+  const writer = new MsgpackWriter();
+  for (const name of ["content-type", "etag", "etags", "eta", "é"]) writer.str(name);
+  writer.raw(Uint8Array.of(0xd9, 4, 0x65, 0x74, 0x61, 0x67)); // "etag" with a longer header than it needs
+  const reader = new MsgpackReader(writer.finish());
+  const read = Array.from({ length: 6 }, () => reader.strOf(names));
+  expect(read).toEqual(["content-type", "etag", "etags", "eta", "é", "etag"]);
+  expect(() => reader.strOf(names)).toThrow(FormatError);
 });
