@@ -15,12 +15,12 @@ export interface OpenedData {
   stream(sink: ByteSink, offset: number, length: number): Promise<void>;
 }
 
-/** Null: the version is not there any more. */
-export async function openData(
+/** Null: the version is not there any more. A promise only where more drives must be asked. */
+export function openData(
   set: ErasureSet,
   reading: KeyReading,
   merged: MergedVersion,
-): Promise<OpenedData | null> {
+): OpenedData | Promise<OpenedData | null> {
   const sources = shardSources(reading, merged);
   if (sources.sizeBytes === 0) return { inline: new Uint8Array(0), stream: () => Promise.resolve() };
   const content = inlineContent(set, sources);
@@ -30,7 +30,11 @@ export async function openData(
       inline: null,
       stream: (sink, offset, length) => streamFiles(set, reading, merged, sink, { offset, length }),
     };
-  // Some shards are inline, but too few good ones among the drives asked so far: ask all, then mix with files.
+  return openMixed(set, reading, merged);
+}
+
+/** Some shards are inline, but too few good ones among the drives asked so far: all are asked, then mixed with files. */
+async function openMixed(set: ErasureSet, reading: KeyReading, merged: MergedVersion): Promise<OpenedData | null> {
   const all = reading.partial ? await readKey(set, reading.key, true) : reading;
   const again = pickVersion(all, merged.header.versionId)?.found;
   if (again?.header.modTime !== merged.header.modTime) return null;

@@ -114,11 +114,12 @@ async function ask(
   how: Ask,
 ): Promise<void> {
   await Promise.all(
-    positions.map(async (i) => {
+    positions.map((i) => {
       const drive = set.drives[i];
-      if (drive == null) return;
-      const answer = await how(drive, key);
-      if (answer.ok && !(answer.value.meta === null && set.rebuilding.has(i))) into[i] = answer.value;
+      if (drive == null) return null;
+      return how(drive, key).then((answer) => {
+        if (answer.ok && !(answer.value.meta === null && set.rebuilding.has(i))) into[i] = answer.value;
+      });
     }),
   );
 }

@@ -24,7 +24,7 @@ import {
   shownEtag,
 } from "./object-key.ts";
 import type { Transforms } from "./transforms.ts";
-import type { EncryptionInfo, VersionInfo } from "./types.ts";
+import type { EncryptionInfo, EncryptionKind, VersionInfo } from "./types.ts";
 import { COMPRESSION_KEY, demandReachable, versionInfo } from "./version-info.ts";
 
 export interface Content {
@@ -38,12 +38,12 @@ export interface Content {
 }
 
 /** Throws ObjectError when the key is missing, wrong or not to be had. */
-export async function contentOf(
+export function contentOf(
   ctx: ObjectContext,
   place: Place,
   reader: VersionReader,
   customerKey: Uint8Array | undefined,
-): Promise<Content> {
+): Content | Promise<Content> {
   const { version } = reader;
   demandReachable(version);
   const kind = encryptionKind(version.metaSys);
@@ -57,6 +57,17 @@ export async function contentOf(
       stream: (sink, offset, length) => reader.stream(sink, offset, length),
       close: noKey,
     };
+  return codedContent(ctx, place, reader, { kind, isCompressed, customerKey });
+}
+
+async function codedContent(
+  ctx: ObjectContext,
+  place: Place,
+  reader: VersionReader,
+  coding: { kind: EncryptionKind | null; isCompressed: boolean; customerKey: Uint8Array | undefined },
+): Promise<Content> {
+  const { version } = reader;
+  const { kind, isCompressed, customerKey } = coding;
   const { transforms } = ctx;
   const objectKey = kind === null ? null : await openObjectKey(transforms, place, version.metaSys, customerKey ?? null);
   const info =

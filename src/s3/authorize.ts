@@ -33,7 +33,7 @@ export async function authorize(operation: Operation, call: Call): Promise<void>
       copySourceFrom(call.parameter("x-amz-copy-source") ?? "").bucket,
     );
   for (const wanted of wantedBy(operation, call)) {
-    if (await call.access.may(wanted)) continue;
+    if (call.access.mayEverything || (await call.access.may(wanted))) continue;
     // Who may list learns that a key is not there; to anybody else it is as if it were another's.
     if (!(READS_OBJECT.has(operation.name) && (await isMissing(wanted, call)) && (await mayList(call)))) throw denied();
   }

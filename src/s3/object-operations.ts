@@ -132,18 +132,22 @@ async function serveObject(call: Call, withBody: boolean): Promise<Reply | null>
   return null;
 }
 
-async function sendContent(
-  call: Call,
-  opened: OpenedObject,
-  what: { status: number; headers: [string, string][]; offset: number; length: number },
-): Promise<void> {
+interface ContentToSend {
+  readonly status: number;
+  readonly headers: [string, string][];
+  readonly offset: number;
+  readonly length: number;
+}
+
+function sendContent(call: Call, opened: OpenedObject, what: ContentToSend): Promise<void> {
   const { inline } = opened;
-  if (inline !== null) {
-    const isWhole = what.length === inline.length;
-    const bytes = isWhole ? inline : inline.subarray(what.offset, what.offset + what.length);
-    await call.response.send(what.status, what.headers, bytes);
-    return;
-  }
+  if (inline === null) return streamContent(call, opened, what);
+  const isWhole = what.length === inline.length;
+  const bytes = isWhole ? inline : inline.subarray(what.offset, what.offset + what.length);
+  return call.response.send(what.status, what.headers, bytes);
+}
+
+async function streamContent(call: Call, opened: OpenedObject, what: ContentToSend): Promise<void> {
   const sink = call.response.start(what.status, what.headers, what.length);
   await opened.stream(sink, what.offset, what.length);
   await call.response.end();

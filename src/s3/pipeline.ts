@@ -73,11 +73,12 @@ interface Place {
 }
 
 export function createS3Handler(options: S3Options): (exchange: HttpExchange) => Promise<void> {
-  return async (exchange) => {
-    if (exchange.request.rawPath.startsWith("/minio/") && (await options.aside(exchange))) return;
-    if (isStsRequest(exchange.request)) await serveSts(exchange, options.sts);
-    else await serveRequest(options, exchange);
+  const serve = (exchange: HttpExchange): Promise<void> =>
+    isStsRequest(exchange.request) ? serveSts(exchange, options.sts) : serveRequest(options, exchange);
+  const serveOrAside = async (exchange: HttpExchange): Promise<void> => {
+    if (!(await options.aside(exchange))) await serve(exchange);
   };
+  return (exchange) => (exchange.request.rawPath.startsWith("/minio/") ? serveOrAside(exchange) : serve(exchange));
 }
 
 async function serveRequest(options: S3Options, exchange: HttpExchange): Promise<void> {

@@ -247,8 +247,8 @@ class NodeRequest implements HttpRequest {
     const gone = (): void => {
       if (!reply.writableFinished) aborter.abort(new HttpError("ClientGone", "the client went away"));
     };
-    reply.once("close", gone);
-    message.once("aborted", gone);
+    reply.on("close", gone);
+    message.on("aborted", gone);
     return aborter.signal;
   }
 
