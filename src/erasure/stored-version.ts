@@ -124,8 +124,7 @@ function indexOfCopy(body: Uint8Array, other: Uint8Array, otherIndex: number): n
   const index = body[at] ?? 0;
   if (index < 1 || index > SHARDS_MAX || other[at] !== otherIndex || at < INDEX_KEY.length) return 0;
   for (let i = 0; i < INDEX_KEY.length; i++) if (body[at - INDEX_KEY.length + i] !== INDEX_KEY[i]) return 0;
-  for (let i = at + 1; i < body.length; i++) if (body[i] !== other[i]) return 0;
-  return index;
+  return Buffer.compare(body.subarray(at + 1), other.subarray(at + 1)) === 0 ? index : 0;
 }
 
 function bodyOn(reading: KeyReading, merged: MergedVersion, position: number): Uint8Array {

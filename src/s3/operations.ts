@@ -269,13 +269,17 @@ export const OPERATIONS: readonly Operation[] = [
   op("DeleteObject", "DELETE", "object", deleteObject),
 ];
 
-/** Rows by method and target, so that a request looks at few. */
-const ROWS = new Map<string, Operation[]>();
-for (const operation of OPERATIONS) {
-  const key = `${operation.method} ${operation.target}`;
-  const rows = ROWS.get(key);
-  if (rows === undefined) ROWS.set(key, [operation]);
-  else rows.push(operation);
+/** Rows by target and method, so that a request looks at few. */
+const ROWS: Readonly<Record<Target, ReadonlyMap<string, readonly Operation[]>>> = {
+  service: rowsOf("service"),
+  bucket: rowsOf("bucket"),
+  object: rowsOf("object"),
+};
+function rowsOf(target: Target): Map<string, Operation[]> {
+  return Map.groupBy(
+    OPERATIONS.filter((operation) => operation.target === target),
+    ({ method }) => method,
+  );
 }
 
 /** Query keys that a plain PUT or DELETE may carry; any other sub-resource on them is refused, not ignored. */
@@ -298,7 +302,7 @@ export function findOperation(
   query: ReadonlyMap<string, string>,
   headers: ReadonlyMap<string, string>,
 ): Operation | "not-implemented" | null {
-  const rows = ROWS.get(`${method} ${target}`);
+  const rows = ROWS[target].get(method);
   if (rows === undefined) return null;
   // Presigned URLs may carry headers in the query.
   const hasHeader = (name: string): boolean =>

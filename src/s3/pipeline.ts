@@ -32,6 +32,7 @@ import { WireError } from "./wire-error.ts";
 
 const HEADER_BYTES_MAX = 8 * 1024;
 const PATH_BYTES_MAX = 32 * 1024;
+const NO_QUERY: ReadonlyMap<string, string> = new Map();
 
 export interface S3Options {
   readonly objects: ObjectContext;
@@ -94,7 +95,7 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
     checkRequest(exchange, place);
     const pairs = parseQuery(request.rawQuery);
     demandPlainQuery(pairs);
-    const query = new Map(pairs);
+    const query = pairs.length === 0 ? NO_QUERY : new Map(pairs);
     const target: Target = place.bucket === "" ? "service" : place.key === "" ? "bucket" : "object";
     const bucket = await bucketOfBrowser(options, request, place);
     if (request.method === "OPTIONS") {
@@ -254,18 +255,23 @@ function placeOf(
   const decoded = decodePercent(rawPath);
   const path = decoded.startsWith("/") ? decoded.slice(1) : decoded;
   const site = websiteDomains.length === 0 ? "" : siteOf(host, websiteDomains);
-  if (site !== "") return { bucket: site, key: path.replace(/^\/+/, ""), hostBucket: site, isSite: true };
+  if (site !== "") return { bucket: site, key: withoutSlashes(path), hostBucket: site, isSite: true };
   const name = domains.length === 0 ? "" : host.replace(/:\d+$/, "").toLowerCase();
   for (const domain of domains) {
     if (name.length > domain.length + 1 && name.endsWith(`.${domain}`)) {
       const bucket = name.slice(0, -(domain.length + 1));
-      if (bucket !== "minio") return { bucket, key: path.replace(/^\/+/, ""), hostBucket: bucket, isSite: false };
+      if (bucket !== "minio") return { bucket, key: withoutSlashes(path), hostBucket: bucket, isSite: false };
     }
   }
   const slash = path.indexOf("/");
   const bucket = slash < 0 ? path : path.slice(0, slash);
-  const key = slash < 0 ? "" : path.slice(slash + 1).replace(/^\/+/, "");
+  const key = slash < 0 ? "" : withoutSlashes(path.slice(slash + 1));
   return { bucket, key, hostBucket: "", isSite: false };
+}
+
+/** Without those that it begins with. */
+function withoutSlashes(path: string): string {
+  return path.startsWith("/") ? path.replace(/^\/+/, "") : path;
 }
 
 function checkRequest(exchange: HttpExchange, place: Place): void {
@@ -276,7 +282,8 @@ function checkRequest(exchange: HttpExchange, place: Place): void {
   if (bytes > HEADER_BYTES_MAX)
     throw new WireError("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.");
   demandOnce(request);
-  demandPlainSegments(`${place.bucket}/${place.key}`);
+  demandPlainSegments(place.bucket);
+  demandPlainSegments(place.key);
 }
 
 /** Headers that say what a request is and who sent it, by what shows that they came twice: values are joined by commas. */
@@ -387,14 +394,20 @@ function objectErrorHeaders(error: ObjectError): [string, string][] {
   return info === undefined ? [] : validatorHeaders(info as VersionInfo);
 }
 
+const SERVER = ["Server", "sherd"] as const;
+/** Against caches and browsers that guess. */
+const GUARDS: HeaderList = [
+  ["Vary", "Origin, Accept-Encoding"],
+  ["X-Content-Type-Options", "nosniff"],
+  ["X-XSS-Protection", "1; mode=block"],
+];
+
 function commonHeadersOf(options: S3Options, requestId: string, isTls: boolean): HeaderList {
-  const headers: [string, string][] = [
-    ["Server", "sherd"],
+  const headers: (readonly [string, string])[] = [
+    SERVER,
     ["x-amz-request-id", requestId],
     ["x-amz-id-2", options.hostId],
-    ["Vary", "Origin, Accept-Encoding"],
-    ["X-Content-Type-Options", "nosniff"],
-    ["X-XSS-Protection", "1; mode=block"],
+    ...GUARDS,
   ];
   if (isTls) headers.push(["Strict-Transport-Security", "max-age=31536000; includeSubDomains"]);
   if (options.auth.region !== "") headers.push(["x-amz-bucket-region", options.auth.region]);

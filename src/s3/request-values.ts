@@ -26,7 +26,8 @@ const REQUEST_TAG = "s3:requestobjecttag/";
 const NO_TAGS: ReadonlyMap<string, string> = new Map();
 
 export class RequestValues implements ConditionValues {
-  private readonly found = new Map<string, Values>();
+  /** Made when a policy asks for something. */
+  private found: Map<string, Values> | null = null;
   private existingTags = NO_TAGS;
   private requestTags: ReadonlyMap<string, string> | null = null;
 
@@ -48,10 +49,11 @@ export class RequestValues implements ConditionValues {
   /** Tags that came in a document, or as a form's field. */
   setRequestTags(tags: readonly (readonly [string, string])[]): void {
     this.requestTags = new Map(tags);
-    this.found.clear();
+    this.found = null;
   }
 
   get(key: string): Values {
+    this.found ??= new Map();
     if (this.found.has(key)) return this.found.get(key);
     const values = this.find(key);
     this.found.set(key, values);
