@@ -96,7 +96,7 @@ function anonymousPayload(request: HttpRequest): PayloadMode {
 
 function authenticateHeader(request: HttpRequest, query: Query, authorization: string, options: AuthOptions): Identity {
   const auth = options.signingKeys.authorization(authorization);
-  const date = requestDate(request);
+  const date = requestDate(request, (text) => options.signingKeys.dateMs(text));
   if (Math.abs(options.nowMs() - date.ms) > SKEW_MS)
     throw new WireError(
       "RequestTimeTooSkewed",
@@ -278,7 +278,7 @@ function dateOfV2(
       throw new WireError("AccessDenied", "Request has expired.");
     return { text: expires, signedAtMs: null };
   }
-  const { ms } = requestDate(request);
+  const { ms } = requestDate(request, parseIsoBasic);
   if (Math.abs(now - ms) > SKEW_MS)
     throw new WireError(
       "RequestTimeTooSkewed",
@@ -432,10 +432,13 @@ function identityOf(scope: Scope, options: AuthOptions, code: CredentialError): 
   return found;
 }
 
-function requestDate(request: HttpRequest): { readonly text: string; readonly ms: number } {
+function requestDate(
+  request: HttpRequest,
+  isoMs: typeof parseIsoBasic,
+): { readonly text: string; readonly ms: number } {
   const amz = request.headers.get("x-amz-date") || undefined;
   if (amz !== undefined) {
-    const ms = parseIsoBasic(amz);
+    const ms = isoMs(amz);
     if (ms !== null) return { text: amz, ms };
   }
   const text = amz ?? request.headers.get("date");

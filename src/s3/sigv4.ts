@@ -102,6 +102,7 @@ export function parseCredential(text: string, code: CredentialError): Scope {
 export class SigningKeys {
   private readonly keys = new Generations<Buffer>(KEYS_CACHED);
   private readonly parsed = new Generations<Omit<Authorization, "signature">>(KEYS_CACHED);
+  private latest: { readonly text: string; readonly ms: number | null } = { text: "", ms: null };
 
   /** parseAuthorization. */
   authorization(value: string): Authorization {
@@ -115,6 +116,12 @@ export class SigningKeys {
     const fresh = parseAuthorization(value);
     this.parsed.set(before, { ...fresh });
     return fresh;
+  }
+
+  /** parseIsoBasic: many requests come in the same second. */
+  dateMs(text: string): number | null {
+    if (text !== this.latest.text) this.latest = { text, ms: parseIsoBasic(text) };
+    return this.latest.ms;
   }
 
   get(scope: Scope, secretKey: string): Buffer {

@@ -81,3 +81,12 @@ test("an access key may hold slashes; other shapes are malformed", () => {
     expect(() => parseAuthorization(`AWS4-HMAC-SHA256${bad.replace("AWS4-HMAC-SHA256", "")}`)).toThrow();
   expect([parseIsoBasic("20260101T000000Z"), parseIsoBasic("2026-01-01T00:00:00Z")]).toEqual([1_767_225_600_000, null]);
 });
+
+test("dates that come again are those of the text, whatever came before", () => {
+  const keys = new SigningKeys();
+  for (const text of ["20130524T000000Z", "20130524T000000Z", "", "20130524T000001Z", "x", "x", "20130524T000000Z"])
+    expect(keys.dateMs(text)).toBe(parseIsoBasic(text));
+  expect(parseIsoBasic("20130524T010203Z")).toBe(Date.UTC(2013, 4, 24, 1, 2, 3));
+  for (const odd of ["20130524T010203", "2013-05-24T010203Z", "20130524T01020 Z", "020130524T010203Z"])
+    expect(parseIsoBasic(odd)).toBeNull();
+});
