@@ -37,9 +37,13 @@ export function encodeInline(codec: Codec, content: Uint8Array, coding: Coding):
   const { k, m, blockBytes } = coding;
   const n = k + m;
   const total = framedFileBytes(content.length, blockBytes, k);
-  const streams = Array.from({ length: n }, () => new Uint8Array(total));
   const stride = Math.ceil((HASH_BYTES + shardBytesOf(Math.min(content.length, blockBytes), k)) / 64) * 64;
   const slots = new Uint8Array(new ArrayBuffer(Math.max(1024, stride * n)));
+  // One block, as nearly always: what is coded is the stream already.
+  const isOneBlock = content.length <= blockBytes;
+  const streams = Array.from({ length: n }, (_, shard) =>
+    isOneBlock ? slots.subarray(shard * stride, shard * stride + total) : new Uint8Array(total),
+  );
   for (let block = 0; block * blockBytes < content.length; block++) {
     const bytes = content.subarray(block * blockBytes, (block + 1) * blockBytes);
     const shardBytes = shardBytesOf(bytes.length, k);
@@ -50,6 +54,7 @@ export function encodeInline(codec: Codec, content: Uint8Array, coding: Coding):
       slots.fill(0, at + piece.length, at + shardBytes);
     }
     codec.encode({ k, m }, slots, stride, shardBytes);
+    if (isOneBlock) break;
     const offset = frameOffset(block, blockBytes, k);
     for (let shard = 0; shard < n; shard++)
       (streams[shard] as Uint8Array).set(
