@@ -87,10 +87,12 @@ export class ApplyLog {
     if (this.parts.log.usedFraction > HURRY_FROM) this.hurry();
   }
 
-  /** Space is needed. */
+  /** Space is needed. What is in the segment being written frees none, and stays. */
   hurry(): void {
-    if (this.isClosed) return;
-    this.hurrying ??= this.pass(() => this.parts.log.usedFraction > HURRY_UNTIL).then(() => this.rest());
+    if (this.isClosed || this.hurrying !== null) return;
+    const { closedSequence } = this.parts.log;
+    const last = closedSequence > 0 ? closedSequence : Infinity;
+    this.hurrying = this.pass(() => this.parts.log.usedFraction > HURRY_UNTIL, last).then(() => this.rest());
   }
 
   /** What the log holds now is applied when it is old enough. */

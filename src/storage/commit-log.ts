@@ -88,6 +88,10 @@ export class CommitLog {
   get durableSequence(): number {
     return this.durable;
   }
+  /** Everything up to here is in segments that are full; 0 = none is. */
+  get closedSequence(): number {
+    return this.options.segments.closedSequence;
+  }
   get usedFraction(): number {
     return this.options.segments.usedBytes / this.options.segments.totalBytes;
   }

@@ -76,6 +76,12 @@ export class LogSegments {
       else if (segment.lastSequence > 0) used += segment.sizeBytes;
     return used;
   }
+  /** The last sequence in segments that are not written any more; 0 = there are none. */
+  get closedSequence(): number {
+    let last = 0;
+    for (const segment of this.segments) if (segment !== this.current) last = Math.max(last, segment.lastSequence);
+    return last;
+  }
   get totalBytes(): number {
     return Math.max(this.size.totalBytes, this.segments.length * this.size.segmentBytes);
   }

@@ -10,6 +10,8 @@ export const USER = "cluster-admin";
 export const SECRET = "cluster-admin-secret";
 const SOURCES = join(import.meta.dir, "../../src/main.ts");
 const LISTENING_MS = 20_000;
+/** Chosen here, so that a server does not start twice to choose it (sys/process-life.ts). */
+const ENGINE = { BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: "1000000" };
 
 export interface LogLine {
   readonly event: string;
@@ -22,7 +24,8 @@ export interface StartOptions {
   readonly cwd: string;
   readonly endpoints?: readonly string[];
   readonly flags?: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
+  /** undefined = without this one. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** Instead of src/main.ts: an entry point of a test. */
   readonly entry?: string;
 }
@@ -57,7 +60,7 @@ export class ServerProcess implements AsyncDisposable {
       [...program, "server", "--json", "--address", "127.0.0.1:0", ...(options.flags ?? []), ...endpoints],
       {
         cwd: options.cwd,
-        env: { ...process.env, SHERD_ROOT_USER: USER, SHERD_ROOT_PASSWORD: SECRET, ...options.env },
+        env: { ...process.env, ...ENGINE, SHERD_ROOT_USER: USER, SHERD_ROOT_PASSWORD: SECRET, ...options.env },
         stdin: "ignore",
         stdout: "pipe",
         stderr: "pipe",
