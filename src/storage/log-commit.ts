@@ -433,12 +433,7 @@ export class LogCommit {
     const { overlay, memory, images, changes } = this.parts;
     const name = nameOf(record.key);
     const known = overlay.get(name);
-    const prev =
-      record.prev?.kind === "before"
-        ? (known?.image ?? ({ bytes: null, sizeBytes: 0, place: { kind: "tree", key: record.key } } as const))
-        : images.of(record.prev, placed, placed.images.prev, at.before);
-    // What it replaces is needed until it is applied: then its record is, too.
-    const needed = record.prev?.kind === "before" ? known?.placed : undefined;
+    const { image: prev, needed } = images.ofPrev(record, placed, known, at.before);
     const entry: Entry = {
       name,
       key: record.key,

@@ -8,8 +8,8 @@ import { type Disk, Ignore, step } from "../sys/disk.ts";
 import type { DriveFiles } from "./drive-files.ts";
 import { DriveError, type DriveOutcome } from "./drive.ts";
 import type { Placed } from "./commit-log.ts";
-import type { StoredImage } from "./log-record.ts";
-import type { Image, Overlay } from "./overlay.ts";
+import type { CommitRecord, StoredImage } from "./log-record.ts";
+import type { Entry, Image, Overlay } from "./overlay.ts";
 
 const PREFIX = "image-";
 const REMOVE_AT_ONCE = 32;
@@ -63,6 +63,21 @@ export class LogImages {
     const image: Image = { bytes: null, sizeBytes: stored.bytes.length, place };
     if (meta !== null) this.parts.overlay.keep(image, meta);
     return image;
+  }
+
+  /**
+   * What a commit's record replaces: its own image, or what `known`, the key's entry before it, shows; without that one the tree
+   * does, for what the log let go was applied. `needed`: the older record that stays because of it; undefined = none.
+   */
+  ofPrev(
+    { key, prev }: CommitRecord,
+    placed: Placed,
+    known: Entry | undefined,
+    meta: Uint8Array | null,
+  ): { readonly image: Image | null; readonly needed: Placed | undefined } {
+    if (prev?.kind !== "before") return { image: this.of(prev, placed, placed.images.prev, meta), needed: undefined };
+    const image = known?.image ?? { bytes: null, sizeBytes: 0, place: { kind: "tree", key } };
+    return { image, needed: known?.placed };
   }
 
   /** The bytes if they are in memory, the kernel's too; undefined = they have to be waited for. */

@@ -92,17 +92,11 @@ export class LogRecovery {
     const old = overlay.get(name);
     // A record of the same stamp is the same operation, copied to a later segment.
     if (old !== undefined && old.doubt !== null && old.stamp !== record.stamp) this.markSettled(old, old.doubt);
-    const isBefore = record.prev?.kind === "before";
-    // Without a record of the key before this one, that one was applied and let go: the tree shows it.
-    const prev =
-      record.prev?.kind === "before"
-        ? (old?.image ?? { bytes: null, sizeBytes: 0, place: { kind: "tree" as const, key: record.key } })
-        : images.of(record.prev, found, found.images.prev, null);
-    const needed = isBefore ? old?.placed : undefined;
+    const { image: prev, needed } = images.ofPrev(record, found, old, null);
     const doubt: Doubt = {
       sequence: found.sequence,
       // In a repaired log the record before may be an older one than was meant.
-      prev: { image: prev, stamp: isBefore ? (old?.stamp ?? record.prevStamp) : record.prevStamp },
+      prev: { image: prev, stamp: needed === undefined ? record.prevStamp : (old?.stamp ?? record.prevStamp) },
       newDirs: record.newDirs,
       oldDirs: record.oldDirs,
     };

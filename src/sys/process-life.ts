@@ -2,6 +2,7 @@
  * How long the process lives. Native jobs in flight do not keep Bun's event loop alive: without a hold, a stop that waits
  * for them after the last socket closed would end in the middle, with code 0.
  */
+
 /** How the program was started: `process` itself. */
 interface Program {
   readonly argv: readonly string[];
