@@ -2,12 +2,14 @@
  * Micro benchmark of small requests: CPU time that the server spends on one signed GET, HEAD, PUT and DELETE of 4 KiB. The
  * server runs in this process, on four fresh folders; the clients in another one, over loopback, so that they cost it nothing.
  * `bun bench/micro/requests.ts`; a profile: `bun --cpu-prof --cpu-prof-dir=DIR bench/micro/requests.ts --only GET`.
- * On a disk, as a server is: a file system in memory reads by other ways. Options: --only GET,HEAD,…, --warm-up 6 and --rounds 6 (of each kind in turn), --requests 2000 (in a round), --clients 8.
+ * On a disk, as a server is: a file system in memory reads by other ways. Options: --only GET,HEAD,…, --warm-up 6 and --rounds 6 (of each kind in turn), --requests 2000 (in a round), --clients 8,
+ * --keys 256 (that are read in turn). `--count` counts the objects that a request makes instead: unlike times, the same on any machine.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { heapStats } from "bun:jsc";
 import { parseCommandLine } from "../../src/config/options.ts";
 import { createLog } from "../../src/observe/log.ts";
 import { type RunningSherd, startServer } from "../../src/server.ts";
@@ -19,8 +21,9 @@ import { type Call, Client, type LoadResult, Payload, runLoad } from "../macro/l
 const CREDENTIALS = { user: "bench-user", password: "bench-password" };
 const BUCKET = "requests";
 const OBJECT_BYTES = 4096;
-const OBJECTS_READ = 256;
 const ROUND_SECONDS_MAX = 60;
+/** Fewer than between two collections. */
+const REQUESTS_COUNTED = 300;
 const KINDS = ["PUT", "GET", "HEAD", "DELETE"] as const;
 type Kind = (typeof KINDS)[number];
 
@@ -30,6 +33,7 @@ interface Round {
   readonly kind: Kind;
   readonly requests: number;
   readonly clients: number;
+  readonly keys: number;
 }
 
 /** Microseconds of CPU for each request. */
@@ -48,6 +52,8 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "6" },
     requests: { type: "string", default: "2000" },
     clients: { type: "string", default: "8" },
+    keys: { type: "string", default: "256" },
+    count: { type: "boolean", default: false },
   },
 });
 
@@ -68,7 +74,7 @@ function serveAsClients(): void {
   });
 }
 
-async function load({ endpoint, kind, requests, clients }: Round, body: Payload): Promise<LoadResult> {
+async function load({ endpoint, kind, requests, clients, keys }: Round, body: Payload): Promise<LoadResult> {
   const target = { endpoint: new URL(endpoint), accessKey: CREDENTIALS.user, secretKey: CREDENTIALS.password };
   const client = new Client({ ...target, signsPayload: true }, clients);
   if (kind === "PUT") await client.send({ method: "PUT", path: `/${BUCKET}` });
@@ -76,7 +82,7 @@ async function load({ endpoint, kind, requests, clients }: Round, body: Payload)
     const index = n * clients + at;
     if (index >= requests) return null;
     const isRead = kind === "GET" || kind === "HEAD";
-    const common = { method: kind, path: `/${BUCKET}/folder/object-${isRead ? index % OBJECTS_READ : index}` };
+    const common = { method: kind, path: `/${BUCKET}/folder/object-${isRead ? index % keys : index}` };
     return kind === "PUT" ? { ...common, body } : { ...common, wantBytes: kind === "GET" ? OBJECT_BYTES : 0 };
   };
   const result = await runLoad(client, { clients, seconds: ROUND_SECONDS_MAX, call });
@@ -87,9 +93,10 @@ async function load({ endpoint, kind, requests, clients }: Round, body: Payload)
 async function measure(): Promise<void> {
   const asked = values.only.split(",");
   const kinds = KINDS.filter((kind) => asked.includes(kind));
-  const [warmUp, rounds, requests, clients] = [values["warm-up"], values.rounds, values.requests, values.clients].map(
+  const [warmUp, rounds, clients, keys] = [values["warm-up"], values.rounds, values.clients, values.keys].map(
     Number,
   ) as [number, number, number, number];
+  const requests = Number(values.requests);
   const folder = mkdtempSync(join(tmpdir(), "sherd-requests-"));
   const others = new Clients();
   const server = await start(folder);
@@ -100,15 +107,19 @@ async function measure(): Promise<void> {
       for (const kind of KINDS) {
         const isNeeded = writes ? kind === "PUT" || kind === "DELETE" : kind === "PUT" && round === 0;
         if (!isNeeded && !kinds.includes(kind)) continue;
-        const count = writes || kind !== "PUT" ? requests : OBJECTS_READ;
-        const cost = await costOf(count, () => others.run({ endpoint: server.url, kind, requests: count, clients }));
+        const count = writes || kind !== "PUT" ? requests : keys;
+        const run = (of: Kind, many: number): Promise<void> =>
+          others.run({ endpoint: server.url, kind: of, requests: many, clients, keys });
+        const cost = await costOf(count, () => run(kind, count));
         if (round >= warmUp) costs.get(kind)?.push(cost);
+        if (values.count && round === warmUp + rounds - 1) await countObjects(kind, run);
       }
   } finally {
     others.stop();
     await server.stop();
     rmSync(folder, { recursive: true, force: true });
   }
+  if (values.count) return;
   for (const [kind, found] of costs) process.stdout.write(`${lineOf(kind, found)}\n`);
 }
 
@@ -158,6 +169,23 @@ async function costOf(requests: number, work: () => Promise<void>): Promise<Cost
   await work();
   const { user, system } = process.cpuUsage(before);
   return { all: (user + system) / requests, user: user / requests, main: (mainThreadUs() - mainBefore) / requests };
+}
+
+/** What the heap gains by requests, no collection coming between. */
+async function countObjects(kind: Kind, run: (kind: Kind, requests: number) => Promise<void>): Promise<void> {
+  if (kind === "PUT") await run("DELETE", REQUESTS_COUNTED); // keys that are new
+  if (kind === "DELETE") await run("PUT", REQUESTS_COUNTED); // and some that are there
+  Bun.gc(true);
+  const before = heapStats().objectTypeCounts;
+  await run(kind, REQUESTS_COUNTED);
+  const after = heapStats().objectTypeCounts;
+  const gained = Object.entries(after)
+    .map(([type, count]) => ({ type, each: (count - (before[type] ?? 0)) / REQUESTS_COUNTED }))
+    .filter(({ each }) => each >= 0.5)
+    .sort((a, b) => b.each - a.each);
+  const total = gained.reduce((sum, { each }) => sum + each, 0);
+  const words = gained.map(({ type, each }) => `${type} ${each.toFixed(1)}`).join(", ");
+  process.stdout.write(`${kind.padEnd(6)} ${total.toFixed(0).padStart(5)} objects: ${words}\n`);
 }
 
 /** CPU time of the JavaScript thread: the first field of Linux's schedstat, in ns. */
