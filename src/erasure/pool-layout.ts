@@ -34,5 +34,6 @@ export interface UploadHost {
 }
 
 export function pathOf(bucket: string, key: string): ObjectPath {
-  return { bucket, path: encodeKey(key) };
+  const path = encodeKey(key);
+  return { bucket, path, name: `${bucket}/${path}` };
 }

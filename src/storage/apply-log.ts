@@ -240,18 +240,18 @@ export class ApplyLog {
       const { image } = entry;
       if (image === null) {
         for (const one of this.removal(entry)) steps.push(one);
-      } else if (image.place.kind === "tree") {
+      } else if (image.kind === "tree") {
         continue; // taken back to what is there
-      } else if (image.place.kind === "file") {
+      } else if (image.kind === "file") {
         const failed = await this.applyFile(entry);
         if (failed !== null) return failed;
         continue;
       } else {
-        const { descriptor } = image.place.segment;
+        const { descriptor } = image.segment;
         if (descriptor !== source) steps.push(step.use(descriptor));
         if (descriptor !== source) owners.push(null);
         source = descriptor;
-        steps.push(this.placing(entry, { offset: image.place.offset, bytes: image.sizeBytes }));
+        steps.push(this.placing(entry, { offset: image.offset, bytes: image.sizeBytes }));
       }
       while (owners.length < steps.length) owners.push(entry);
     }

@@ -28,12 +28,13 @@ export interface Placed {
   readonly sequence: number;
   readonly segment: Segment;
   readonly offset: number;
-  readonly images: ImageOffsets;
 }
+/** Told of a record that is durable: where it is, and where its images are in it. */
+export type Absorb = (placed: Placed, images: ImageOffsets) => void;
 interface Waiting {
   readonly offset: number;
   readonly images: ImageOffsets;
-  readonly absorb: (placed: Placed) => void;
+  readonly absorb: Absorb;
   readonly resolve: (failure: DriveError | null) => void;
 }
 interface Batch {
@@ -100,18 +101,14 @@ export class CommitLog {
     return { usedBytes, totalBytes };
   }
   /** Null when the record is durable and absorbed. */
-  append(record: LogRecord, absorb: (placed: Placed) => void = NOTHING): Promise<DriveError | null> {
+  append(record: LogRecord, absorb: Absorb = NOTHING): Promise<DriveError | null> {
     const over = (this.usedFraction - SLOW_FROM) / (1 - SLOW_FROM);
     return this.failure === null && over <= 0
       ? this.enqueue(this.batches, record, absorb)
       : this.appendSlowly(record, absorb, over);
   }
 
-  private async appendSlowly(
-    record: LogRecord,
-    absorb: (placed: Placed) => void,
-    over: number,
-  ): Promise<DriveError | null> {
+  private async appendSlowly(record: LogRecord, absorb: Absorb, over: number): Promise<DriveError | null> {
     const refusal = this.failure === null ? null : await this.options.health.refusal();
     if (refusal !== null) return refusal;
     if (over > 0) {
@@ -122,7 +119,7 @@ export class CommitLog {
   }
 
   /** As append, at once and ahead of others: what decides a doubt or lets a segment go. */
-  async appendUrgent(record: LogRecord, absorb: (placed: Placed) => void = NOTHING): Promise<DriveError | null> {
+  async appendUrgent(record: LogRecord, absorb: Absorb = NOTHING): Promise<DriveError | null> {
     const done = this.enqueue(this.urgent, record, absorb);
     this.wake?.();
     return await done;
@@ -157,7 +154,7 @@ export class CommitLog {
     return active === null ? { segment: -1, offset: 0 } : { segment: active.index, offset: active.fill };
   }
 
-  private enqueue(queue: Batch[], record: LogRecord, absorb: (placed: Placed) => void): Promise<DriveError | null> {
+  private enqueue(queue: Batch[], record: LogRecord, absorb: Absorb): Promise<DriveError | null> {
     const { failure } = this;
     if (failure !== null) return Promise.resolve(failure);
     const room = recordBytesMax(record);
@@ -228,7 +225,7 @@ export class CommitLog {
     segment.fill += batch.fill;
     segment.lastSequence = first + count - 1;
     for (const [i, { offset, images, absorb }] of batch.waiting.entries())
-      absorb({ sequence: first + i, segment, offset: start + offset, images });
+      absorb({ sequence: first + i, segment, offset: start + offset }, images);
     this.durable = segment.lastSequence;
     return null;
   }

@@ -34,6 +34,8 @@ export interface ObjectPath {
   readonly bucket: string;
   /** Encoded: `__XLDIR__` instead of a trailing slash. */
   readonly path: string;
+  /** Both with a slash between, if it is known: one text for all drives that the key lies on. */
+  readonly name?: string;
 }
 
 /** What a drive holds for one key. */

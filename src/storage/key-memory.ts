@@ -14,7 +14,8 @@ export interface Memory {
   promised: Stamp;
   fenced: Stamp;
   last: Stamp;
-  accepted: Stamp[];
+  /** Accepted before `stamp`; null = none. */
+  earlier: Stamp[] | null;
 }
 
 export function later(a: Stamp, b: Stamp): Stamp {
@@ -35,6 +36,11 @@ export class KeyMemory {
   get(name: string): Memory | undefined {
     return this.keys.peek(name);
   }
+  /** It was, and was not taken back. */
+  hasAccepted(name: string, stamp: Stamp): boolean {
+    const memory = this.keys.peek(name);
+    return memory !== undefined && (memory.stamp === stamp || memory.earlier?.includes(stamp) === true);
+  }
   promised(name: string): Stamp {
     return later(this.keys.peek(name)?.promised ?? 0n, this.floor);
   }
@@ -43,17 +49,20 @@ export class KeyMemory {
   of(name: string): Memory {
     const known = this.keys.get(name);
     if (known !== undefined) return known;
-    const fresh: Memory = { stamp: 0n, promised: this.floor, fenced: 0n, last: this.floor, accepted: [] };
+    const fresh: Memory = { stamp: 0n, promised: this.floor, fenced: 0n, last: this.floor, earlier: null };
     this.keys.set(name, fresh);
     return fresh;
   }
 
   accept(name: string, stamp: Stamp): void {
     const memory = this.of(name);
+    if (memory.stamp !== 0n) {
+      memory.earlier ??= [];
+      memory.earlier.push(memory.stamp);
+      if (memory.earlier.length >= ACCEPTED_MAX) memory.earlier.shift();
+    }
     memory.stamp = stamp;
     memory.last = later(memory.last, stamp);
-    memory.accepted.push(stamp);
-    if (memory.accepted.length > ACCEPTED_MAX) memory.accepted.shift();
     this.promise(name, stamp);
   }
   promise(name: string, stamp: Stamp): void {
@@ -69,7 +78,7 @@ export class KeyMemory {
   /** The doubtful `expect` was taken back: the key stands at `stamp` again. */
   restore(name: string, expect: Stamp, stamp: Stamp): void {
     const memory = this.of(name);
-    memory.accepted = memory.accepted.filter((s) => s !== expect);
+    memory.earlier = memory.earlier?.filter((s) => s !== expect) ?? null;
     memory.stamp = stamp;
     this.promise(name, expect);
   }

@@ -26,7 +26,7 @@ import type { GroupSync } from "./group-sync.ts";
 import { type KeyMemory, later } from "./key-memory.ts";
 import type { LogHealth } from "./log-health.ts";
 import type { LogImages } from "./log-images.ts";
-import type { CommitRecord, NewDirectory, StoredImage, StoredPrev } from "./log-record.ts";
+import type { CommitRecord, ImageOffsets, NewDirectory, StoredImage, StoredPrev } from "./log-record.ts";
 import { type Doubt, type Entry, nameOf, type Overlay } from "./overlay.ts";
 
 export interface LogCommitParts {
@@ -95,14 +95,15 @@ export class LogCommit {
         if (entry.arriving !== null) await entry.arriving;
         const meta = await images.read(entry.image);
         if (!meta.ok) return meta;
-        const prev = entry.doubt === null ? null : await images.read(entry.doubt.prev.image);
+        const { doubt } = entry;
+        const prev = doubt === null ? null : await images.read(doubt.prev.image);
         if (prev !== null && !prev.ok) return prev;
         const now = overlay.get(name);
         if (now !== entry && now?.placed !== entry.placed) continue; // its place may have been written over
         return good({
           meta: meta.value,
           stamp: entry.stamp,
-          prev: prev === null ? null : { meta: prev.value, stamp: (entry.doubt as Doubt).prev.stamp },
+          prev: prev === null || doubt === null ? null : { meta: prev.value, stamp: doubt.prev.stamp },
           promised: memory.promised(name),
         });
       }
@@ -135,7 +136,7 @@ export class LogCommit {
   private commitLocked(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
     const { memory } = this.parts;
     const name = nameOf(key);
-    if (memory.get(name)?.accepted.includes(terms.stamp) === true) return Promise.resolve(good({ accepted: true }));
+    if (memory.hasAccepted(name, terms.stamp)) return Promise.resolve(good({ accepted: true }));
     const doubtful = this.parts.overlay.get(name);
     if (doubtful !== undefined && doubtful.doubt !== null && terms.settles.includes(doubtful.stamp)) {
       this.cleanups.set(`${name} ${doubtful.stamp}`, doubtful.doubt);
@@ -211,7 +212,7 @@ export class LogCommit {
   }
 
   private markSettled(entry: Entry, doubt: Doubt): void {
-    this.parts.overlay.set({ ...entry, doubt: null }, false);
+    this.parts.overlay.settle(entry);
     this.parts.log.settle(doubt.sequence);
     this.parts.onCommit();
   }
@@ -324,11 +325,11 @@ export class LogCommit {
       newDirs: doubt.newDirs,
       oldDirs: doubt.oldDirs,
     };
-    return await log.appendUrgent(record, (placed) => {
+    return await log.appendUrgent(record, (placed, at) => {
       const now = overlay.get(name) as Entry;
       const moved = {
-        image: images.of(record.image, placed, placed.images.image, null),
-        prev: images.of(record.prev, placed, placed.images.prev, null),
+        image: images.of(record.image, placed, at.image, null),
+        prev: images.of(record.prev, placed, at.prev, null),
       };
       const again = { ...doubt, sequence: placed.sequence, prev: { image: moved.prev, stamp: doubt.prev.stamp } };
       overlay.set({ ...now, image: moved.image, placed, doubt: again }, true);
@@ -374,8 +375,8 @@ export class LogCommit {
       oldDirs: applied.freedDirs,
     };
     const moved = newDirs.length > 0 ? Promise.withResolvers<void>() : null;
-    const failed = await log.append(record, (placed) =>
-      this.absorb(record, placed, { applied, before: state.meta, arriving: moved?.promise ?? null }),
+    const failed = await log.append(record, (placed, offsets) =>
+      this.absorb(record, placed, { offsets, applied, before: state.meta, arriving: moved?.promise ?? null }),
     );
     if (failed !== null) return bad(failed);
     onCommit();
@@ -412,7 +413,7 @@ export class LogCommit {
     const { images, overlay } = this.parts;
     const image = images.storeNow(applied.meta);
     const before = overlay.get(nameOf(key));
-    const isLogged = before?.stamp === state.stamp && before.image?.place.kind === "segment";
+    const isLogged = before?.stamp === state.stamp && before.image?.kind === "segment";
     const prev = isLogged ? { kind: "before" as const } : images.storeNow(state.meta);
     return image === undefined || prev === undefined ? null : good({ image, prev });
   }
@@ -428,17 +429,22 @@ export class LogCommit {
   private absorb(
     record: CommitRecord,
     placed: Placed,
-    at: { readonly applied: Applied; readonly before: Uint8Array | null; readonly arriving: Promise<void> | null },
+    at: {
+      readonly offsets: ImageOffsets;
+      readonly applied: Applied;
+      readonly before: Uint8Array | null;
+      readonly arriving: Promise<void> | null;
+    },
   ): void {
     const { overlay, memory, images, changes } = this.parts;
     const name = nameOf(record.key);
     const known = overlay.get(name);
-    const { image: prev, needed } = images.ofPrev(record, placed, known, at.before);
+    const { image: prev, needed } = images.ofPrev(record, placed, at.offsets.prev, known, at.before);
     const entry: Entry = {
       name,
       key: record.key,
       stamp: record.stamp,
-      image: images.of(record.image, placed, placed.images.image, at.applied.meta),
+      image: images.of(record.image, placed, at.offsets.image, at.applied.meta),
       placed: needed ?? placed,
       doubt: {
         sequence: placed.sequence,

@@ -9,7 +9,7 @@ import type { DriveFiles } from "./drive-files.ts";
 import { DriveError, type DriveOutcome } from "./drive.ts";
 import type { Placed } from "./commit-log.ts";
 import type { CommitRecord, StoredImage } from "./log-record.ts";
-import type { Entry, Image, Overlay } from "./overlay.ts";
+import type { Entry, Image, Overlay, SegmentImage } from "./overlay.ts";
 
 const PREFIX = "image-";
 const REMOVE_AT_ONCE = 32;
@@ -41,9 +41,9 @@ export class LogImages {
     const stored = this.storeNow(meta);
     if (meta === null || stored !== undefined) return good(stored ?? null);
     const { disk, rng, directory, drive } = this.parts;
-    const name = known?.place.kind === "file" ? known.place.name : `${PREFIX}${rng.uuid()}`;
+    const name = known?.kind === "file" ? known.name : `${PREFIX}${rng.uuid()}`;
     this.files.set(name, Number.MAX_SAFE_INTEGER); // kept until the record that names it is written
-    if (known?.place.kind === "file") return good({ kind: "file", name });
+    if (known?.kind === "file") return good({ kind: "file", name });
     const { error } = await disk.run([
       step.writeFile(`${directory}/${name}`, meta, { exclusive: true, sync: true }),
       step.openRead(directory),
@@ -57,10 +57,11 @@ export class LogImages {
     if (stored === null) return null;
     if (stored.kind === "file") {
       this.files.set(stored.name, placed.sequence);
-      return { bytes: null, sizeBytes: 0, place: { kind: "file", name: stored.name } };
+      return { kind: "file", name: stored.name };
     }
-    const place = { kind: "segment", segment: placed.segment, offset: placed.offset + at } as const;
-    const image: Image = { bytes: null, sizeBytes: stored.bytes.length, place };
+    const { segment, offset } = placed;
+    const sizeBytes = stored.bytes.length;
+    const image: SegmentImage = { kind: "segment", segment, offset: offset + at, sizeBytes, bytes: null };
     if (meta !== null) this.parts.overlay.keep(image, meta);
     return image;
   }
@@ -72,23 +73,24 @@ export class LogImages {
   ofPrev(
     { key, prev }: CommitRecord,
     placed: Placed,
+    at: number,
     known: Entry | undefined,
     meta: Uint8Array | null,
   ): { readonly image: Image | null; readonly needed: Placed | undefined } {
-    if (prev?.kind !== "before") return { image: this.of(prev, placed, placed.images.prev, meta), needed: undefined };
-    const image = known?.image ?? { bytes: null, sizeBytes: 0, place: { kind: "tree", key } };
-    return { image, needed: known?.placed };
+    if (prev?.kind !== "before") return { image: this.of(prev, placed, at, meta), needed: undefined };
+    return { image: known?.image ?? { kind: "tree", key }, needed: known?.placed };
   }
 
   /** The bytes if they are in memory, the kernel's too; undefined = they have to be waited for. */
   readNow(image: Image | null): Uint8Array | null | undefined {
-    if (image === null || image.bytes !== null) return image?.bytes ?? null;
+    if (image === null) return null;
+    if (image.kind === "file") return undefined;
     const { disk, drive } = this.parts;
-    if (image.place.kind === "tree") return drive.readMetaNow(image.place.key);
-    if (image.place.kind === "file" || disk.preadCached === undefined) return undefined;
+    if (image.kind === "tree") return drive.readMetaNow(image.key);
+    if (image.bytes !== null) return image.bytes;
+    if (disk.preadCached === undefined) return undefined;
     const bytes = imageBuffer(image);
-    const { segment, offset } = image.place;
-    return disk.preadCached(segment.descriptor, bytes, offset) === bytes.length ? bytes : undefined;
+    return disk.preadCached(image.segment.descriptor, bytes, image.offset) === bytes.length ? bytes : undefined;
   }
 
   /** The bytes; the caller makes sure that the entry of the image is still in the overlay afterwards. */
@@ -96,16 +98,15 @@ export class LogImages {
     const known = this.readNow(image);
     if (image === null || known !== undefined) return good(known ?? null);
     const { drive, disk, overlay, directory } = this.parts;
-    const { place } = image;
-    if (place.kind === "tree") return await drive.readMeta(place.key);
-    if (place.kind === "file") {
-      const found = await drive.readSmall(`${directory}/${place.name}`);
+    if (image.kind === "tree") return await drive.readMeta(image.key);
+    if (image.kind === "file") {
+      const found = await drive.readSmall(`${directory}/${image.name}`);
       if (found.ok && found.value === null)
-        return bad(new DriveError("Corrupt", `${drive.endpoint}: the commit log lacks ${place.name}`));
+        return bad(new DriveError("Corrupt", `${drive.endpoint}: the commit log lacks ${image.name}`));
       return found;
     }
     const bytes = imageBuffer(image);
-    const { error } = await disk.run([step.use(place.segment.descriptor), step.pread(bytes, place.offset)], true);
+    const { error } = await disk.run([step.use(image.segment.descriptor), step.pread(bytes, image.offset)], true);
     if (error !== 0) return bad(drive.error("read the commit log", error));
     overlay.keep(image, bytes);
     return good(bytes);
@@ -137,6 +138,6 @@ export class LogImages {
 }
 
 /** In memory that does not move. */
-function imageBuffer({ sizeBytes }: Image): Uint8Array {
+function imageBuffer({ sizeBytes }: SegmentImage): Uint8Array {
   return new Uint8Array(new ArrayBuffer(Math.max(1024, sizeBytes)), 0, sizeBytes);
 }

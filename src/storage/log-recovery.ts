@@ -92,7 +92,7 @@ export class LogRecovery {
     const old = overlay.get(name);
     // A record of the same stamp is the same operation, copied to a later segment.
     if (old !== undefined && old.doubt !== null && old.stamp !== record.stamp) this.markSettled(old, old.doubt);
-    const { image: prev, needed } = images.ofPrev(record, found, old, null);
+    const { image: prev, needed } = images.ofPrev(record, found, found.images.prev, old, null);
     const doubt: Doubt = {
       sequence: found.sequence,
       // In a repaired log the record before may be an older one than was meant.
@@ -100,12 +100,13 @@ export class LogRecovery {
       newDirs: record.newDirs,
       oldDirs: record.oldDirs,
     };
+    const { sequence, segment, offset } = found;
     const entry: Entry = {
       name,
       key: record.key,
       stamp: record.stamp,
       image: images.of(record.image, found, found.images.image, null),
-      placed: needed ?? found,
+      placed: needed ?? { sequence, segment, offset },
       doubt: record.heals ? null : doubt,
       isNew: false, // it may have been applied in part
       arriving: null,
@@ -149,7 +150,7 @@ export class LogRecovery {
 
   private markSettled(entry: Entry, doubt: Doubt): void {
     this.doubtful.delete(doubt.sequence);
-    this.parts.overlay.set({ ...entry, doubt: null }, false);
+    this.parts.overlay.settle(entry);
     if (doubt.newDirs.some((dir) => dir.keepParts !== null) || doubt.oldDirs.length > 0)
       this.moves.push({ kind: "settle", key: entry.key, doubt });
   }
@@ -249,12 +250,13 @@ export class LogRecovery {
 }
 
 function goneEntry(key: ObjectPath, found: FoundRecord, old: Entry | undefined): Entry {
+  const { sequence, segment, offset } = found;
   return {
     name: nameOf(key),
     key,
     stamp: old?.stamp ?? 0n,
     image: null,
-    placed: found,
+    placed: { sequence, segment, offset },
     doubt: null,
     isNew: false,
     arriving: null,

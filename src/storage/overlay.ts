@@ -9,17 +9,21 @@ import type { ObjectPath, Stamp } from "./drive.ts";
 import type { NewDirectory } from "./log-record.ts";
 import type { Segment } from "./log-segments.ts";
 
-/** One xl.meta in the log. */
-export interface Image {
+/** One xl.meta: in a segment of the log. */
+export interface SegmentImage {
+  readonly kind: "segment";
+  readonly segment: Segment;
+  readonly offset: number;
+  readonly sizeBytes: number;
   /** Null: only in the log (any more). */
   bytes: Uint8Array | null;
-  readonly sizeBytes: number;
-  readonly place:
-    | { readonly kind: "segment"; readonly segment: Segment; readonly offset: number }
-    | { readonly kind: "file"; readonly name: string }
-    /** Where the key's xl.meta is: it was brought there, or has been there since before the log. */
-    | { readonly kind: "tree"; readonly key: ObjectPath };
 }
+export type Image =
+  | SegmentImage
+  /** In a file beside the segments. */
+  | { readonly kind: "file"; readonly name: string }
+  /** Where the key's xl.meta is: it was brought there, or has been there since before the log. */
+  | { readonly kind: "tree"; readonly key: ObjectPath };
 export interface Doubt {
   /** Of the commit's record. */
   readonly sequence: number;
@@ -35,8 +39,8 @@ export interface Entry {
   readonly image: Image | null;
   /** The oldest record that this needs. */
   readonly placed: Placed;
-  /** Null: settled. */
-  readonly doubt: Doubt | null;
+  /** Null: settled. Only the overlay sets it. */
+  doubt: Doubt | null;
   /** The tree holds no xl.meta of the key. */
   readonly isNew: boolean;
   /** Set until its data directories are in place: readers wait for it. */
@@ -57,8 +61,8 @@ interface Node {
 /** Dead places in the list of kept images before it is made anew. */
 const COMPACT_FROM = 1024;
 
-export function nameOf(key: ObjectPath): string {
-  return `${key.bucket}/${key.path}`;
+export function nameOf({ name, bucket, path }: ObjectPath): string {
+  return name ?? `${bucket}/${path}`;
 }
 function isLive(entry: Entry): boolean {
   return entry.image !== null || (entry.doubt !== null && entry.doubt.prev.image !== null);
@@ -74,7 +78,7 @@ export class Overlay {
   private readonly doubtful = new Map<string, Entry>();
   private readonly root = newNode(null, "");
   /** Images with bytes, in the order in which they came, and some without; the first `keptFrom` are gone. */
-  private kept: Image[] = [];
+  private kept: SegmentImage[] = [];
   private keptFrom = 0;
   private keptCount = 0;
   private keptBytes = 0;
@@ -128,8 +132,19 @@ export class Overlay {
     node.entry = null;
     count(node, isLive(entry), null);
     prune(node);
-    for (const image of [entry.image, entry.doubt?.prev.image ?? null]) if (image !== null) this.forget(image);
+    this.forget(entry.image);
+    this.forget(entry.doubt?.prev.image ?? null);
     this.drops++;
+  }
+
+  /** The entry's doubt is over: it stands. */
+  settle(entry: Entry): void {
+    const node = this.nodes.get(entry.name);
+    if (node === undefined || node.entry !== entry) return;
+    const wasLive = isLive(entry);
+    entry.doubt = null;
+    this.doubtful.delete(entry.name);
+    count(node, wasLive, isLive(entry));
   }
 
   /** Names of a directory that the overlay shows; those of directories and keys alike. */
@@ -160,19 +175,19 @@ export class Overlay {
   }
 
   /** Keeps the bytes of an image in memory, at the cost of older ones. */
-  keep(image: Image, bytes: Uint8Array): void {
+  keep(image: SegmentImage, bytes: Uint8Array): void {
     if (image.bytes !== null) return;
     image.bytes = bytes;
     this.kept.push(image);
     this.keptCount++;
     this.keptBytes += image.sizeBytes;
-    while (this.keptBytes > this.cacheBytesMax) this.forget(this.kept[this.keptFrom++] as Image);
+    while (this.keptBytes > this.cacheBytesMax) this.forget(this.kept[this.keptFrom++] ?? null);
     if (this.kept.length < 2 * this.keptCount + COMPACT_FROM) return;
     this.kept = this.kept.filter((one, at) => at >= this.keptFrom && one.bytes !== null);
     this.keptFrom = 0;
   }
-  private forget(image: Image): void {
-    if (image.bytes === null) return;
+  private forget(image: Image | null): void {
+    if (image?.kind !== "segment" || image.bytes === null) return;
     image.bytes = null;
     this.keptCount--;
     this.keptBytes -= image.sizeBytes;

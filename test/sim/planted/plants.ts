@@ -113,7 +113,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "no-dedupe",
     file: LOG,
-    find: "if (memory.get(name)?.accepted.includes(terms.stamp) === true) return Promise.resolve(good({ accepted: true }));",
+    find: "if (memory.hasAccepted(name, terms.stamp)) return Promise.resolve(good({ accepted: true }));",
     replace: "",
     by: "test/contract/protocol.test.ts",
     test: "",
