@@ -11,7 +11,7 @@ export const SECRET = "cluster-admin-secret";
 const SOURCES = join(import.meta.dir, "../../src/main.ts");
 const LISTENING_MS = 20_000;
 /** Chosen here, so that a server does not start twice to choose it (sys/process-life.ts). */
-const ENGINE = { BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: "1000000" };
+const ENGINE = { BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: "1000000", BUN_JSC_heapGrowthMaxIncrease: "0.5" };
 
 export interface LogLine {
   readonly event: string;
