@@ -161,7 +161,7 @@ export class Upkeep {
   private async objectsOf(set: ErasureSet): Promise<number | null> {
     let objects = 0;
     for (const { name } of await this.options.listBuckets()) {
-      const usage = await bucketUsage([set], name);
+      const usage = await bucketUsage([set], name, null);
       if (usage === null) return null;
       objects += usage.objects;
     }

@@ -1,43 +1,99 @@
 /**
- * What a bucket holds over all sets, from the drives' key indexes. Each drive's sums are exact for what it holds; where drives
- * of a set differ, because one missed a write or a write is under way, what most of them say counts.
+ * What a bucket holds over all sets, from the drives' key indexes. Each drive's sums are exact for what it holds. Where the drives of
+ * a set differ, because each missed another write or a write is under way, no drive's sums are the bucket's: a bucket that is not
+ * large is counted key by key then; of a large one, what most drives say of each number is told until they are healed.
  */
-import { addUsage, type BucketUsage } from "../storage/usage.ts";
+import { addUsage, type BucketUsage, countsOf, usageOf } from "../storage/usage.ts";
+import { NULL_VERSION_ID } from "../storage/uuid.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import type { BucketUsageFacts } from "../observe/usage-families.ts";
 import type { ErasureSet } from "./erasure-set.ts";
-import type { Store } from "./store.ts";
+import type { ListPage, Store } from "./store.ts";
 
-/** null = a set has too few drives with a complete index. */
-export async function bucketUsage(sets: readonly ErasureSet[], bucket: string): Promise<BucketUsage | null> {
+/** A page of all versions of the bucket's keys, strictly after a key. */
+type PageAfter = (key: string) => Promise<ListPage>;
+
+/** Versions that are counted one by one. */
+const COUNTED_MAX = 20_000;
+
+/** null = a set has too few drives with a complete index. Without `page` nothing is counted. */
+export async function bucketUsage(
+  sets: readonly ErasureSet[],
+  bucket: string,
+  page: PageAfter | null,
+): Promise<BucketUsage | null> {
   const parts = await Promise.all(sets.map((set) => usageOnSet(set, bucket)));
   const known = parts.filter((part) => part !== null);
-  return known.length === parts.length ? addUsage(known) : null;
+  if (known.length < parts.length) return null;
+  const said = addUsage(known.map(({ usage }) => usage));
+  const isSure = known.every(({ isAgreed }) => isAgreed);
+  if (isSure || page === null || said.versions + said.deleteMarkers > COUNTED_MAX) return said;
+  try {
+    return await countKeys(page);
+  } catch (error) {
+    if (error instanceof QuorumError) return said;
+    throw error;
+  }
 }
 
-async function usageOnSet(set: ErasureSet, bucket: string): Promise<BucketUsage | null> {
-  const outcomes = await set.each((drive) => drive.usage(bucket));
-  const votes = new Map<string, { readonly usage: BucketUsage; count: number }>();
-  let answers = 0;
-  for (const [i, outcome] of outcomes.entries()) {
-    if (!outcome.ok || outcome.value === null || set.rebuilding.has(i)) continue;
-    answers++;
-    const { objects, versions, deleteMarkers, bytes, sizes } = outcome.value;
-    const vote = [objects, versions, deleteMarkers, bytes, ...sizes.values()].join(" ");
-    const known = votes.get(vote);
-    if (known === undefined) votes.set(vote, { usage: outcome.value, count: 1 });
-    else known.count++;
+async function countKeys(page: PageAfter): Promise<BucketUsage> {
+  const sums = new Map<number, number>();
+  for (let after = ""; ; ) {
+    const { entries, isTruncated, next } = await page(after);
+    for (const { versions } of entries) {
+      const counts = countsOf(versions.map((v) => ({ ...v, isNull: v.versionId === NULL_VERSION_ID })));
+      for (let i = 0; i + 1 < counts.length; i += 2) {
+        const [sum, amount] = [counts[i] as number, counts[i + 1] as number];
+        sums.set(sum, (sums.get(sum) ?? 0) + amount);
+      }
+    }
+    if (!isTruncated) return usageOf(sums);
+    after = next;
   }
-  if (answers < set.size - Math.floor(set.size / 2)) return null;
-  let best: { readonly usage: BucketUsage; count: number } | null = null;
-  for (const vote of votes.values())
-    if (
-      best === null ||
-      vote.count > best.count ||
-      (vote.count === best.count && vote.usage.versions > best.usage.versions)
-    )
-      best = vote;
-  return best?.usage ?? null;
+}
+
+/** `isAgreed`: all drives that answer say the same. */
+async function usageOnSet(
+  set: ErasureSet,
+  bucket: string,
+): Promise<{ readonly usage: BucketUsage; readonly isAgreed: boolean } | null> {
+  const outcomes = await set.each((drive) => drive.usage(bucket));
+  const answers: BucketUsage[] = [];
+  for (const [i, outcome] of outcomes.entries())
+    if (outcome.ok && outcome.value !== null && !set.rebuilding.has(i)) answers.push(outcome.value);
+  const [first] = answers;
+  if (first === undefined || answers.length < set.size - Math.floor(set.size / 2)) return null;
+  if (answers.every((usage) => isSame(usage, first))) return { usage: first, isAgreed: true };
+  const agreed = (of: (usage: BucketUsage) => number): number => mostSaid(answers.map(of));
+  const each = (of: (usage: BucketUsage) => ReadonlyMap<string, number>): ReadonlyMap<string, number> =>
+    new Map([...of(first).keys()].map((name) => [name, agreed((usage) => of(usage).get(name) ?? 0)]));
+  const usage = {
+    objects: agreed(({ objects }) => objects),
+    versions: agreed(({ versions }) => versions),
+    deleteMarkers: agreed(({ deleteMarkers }) => deleteMarkers),
+    bytes: agreed(({ bytes }) => bytes),
+    sizes: each(({ sizes }) => sizes),
+    versionCounts: each(({ versionCounts }) => versionCounts),
+  };
+  return { usage, isAgreed: false };
+}
+
+function isSame(a: BucketUsage, b: BucketUsage): boolean {
+  const text = ({ objects, versions, deleteMarkers, bytes, sizes, versionCounts }: BucketUsage): string =>
+    [objects, versions, deleteMarkers, bytes, ...sizes.values(), ...versionCounts.values()].join(" ");
+  return text(a) === text(b);
+}
+
+/** Of two as common ones the larger: k copies are enough. */
+function mostSaid(numbers: readonly number[]): number {
+  const votes = new Map<number, number>();
+  for (const number of numbers) votes.set(number, (votes.get(number) ?? 0) + 1);
+  let best = numbers[0] ?? 0;
+  for (const [number, count] of votes) {
+    const most = votes.get(best) ?? 0;
+    if (count > most || (count === most && number > best)) best = number;
+  }
+  return best;
 }
 
 /** Buckets whose usage is known; none while the drives cannot tell. */

@@ -45,6 +45,7 @@ import { type StagedShards, stageShards } from "./write-shards.ts";
 /** How long the removal of a bucket waits for deletes to be settled. */
 const SETTLED_MS = 5000;
 const NO_SIGNAL = new AbortController().signal;
+const USAGE_KEYS_A_PAGE = 1000;
 const MD5 = 1;
 const DOCUMENTS_A_PAGE = 1000;
 
@@ -481,7 +482,8 @@ export class Pools implements Store {
   }
 
   usage(bucket: string): Promise<StoredUsage | null> {
-    return bucketUsage(this.allSets, bucket);
+    const asked = { bucket, prefix: "", delimiter: "", inclusive: false, limit: USAGE_KEYS_A_PAGE, signal: NO_SIGNAL };
+    return bucketUsage(this.allSets, bucket, (after) => this.list({ ...asked, after, allVersions: true }));
   }
 
   // ---- uploads: uploads.ts
