@@ -40,6 +40,7 @@ export interface ApplyParts {
   readonly groupSync: GroupSync;
   readonly note: NoteFile;
   readonly session: string;
+  readonly mark: number;
   readonly clock: Clock;
   readonly health: LogHealth;
   readonly changes: CommitSink | null;
@@ -345,7 +346,7 @@ export class ApplyLog {
   }
 
   private async checkpoint(): Promise<DriveError | null> {
-    const { overlay, log, groupSync, note, memory, images, files, session } = this.parts;
+    const { overlay, log, groupSync, note, memory, images, files, session, mark } = this.parts;
     const oldest = overlay.oldest();
     const sequence = oldest === undefined ? log.durableSequence : oldest.placed.sequence - 1;
     if (sequence <= this.checkpointSequence) return null;
@@ -354,7 +355,7 @@ export class ApplyLog {
     await this.keptElsewhere(sequence);
     const synced = await groupSync.sync();
     if (synced !== 0) return files.error("sync", synced);
-    const next: CheckpointNote = { sequence, floor: memory.highest, isClean: false, session, ...place };
+    const next: CheckpointNote = { sequence, floor: memory.highest, isClean: false, session, mark, ...place };
     const noted = await note.write(next);
     if (noted !== 0) return files.error("note the checkpoint", noted);
     this.checkpointSequence = sequence;

@@ -1,7 +1,7 @@
 /**
  * The checkpoint note of a commit log (docs/format.md §9): everything up to `sequence` is in the tree. Two slots are written
  * in turn, so that one is whole at any time. Slot, 64 bytes at 0 and 4096: magic, CRC32C of the rest, u64 counter,
- * u64 sequence, u64 floor, u32 flags (1 = clean: the log is empty), 16 bytes session, u32 segment, u32 offset.
+ * u64 sequence, u64 floor, u32 flags (1 = clean: the log is empty), 16 bytes session, u32 segment, u32 offset, u32 mark.
  */
 import { type Disk, Errno, step } from "../sys/disk.ts";
 import type { Stamp } from "./drive.ts";
@@ -25,6 +25,8 @@ export interface CheckpointNote {
   /** Where the record after `sequence` stands, or the segment and offset that would be written next; -1 = none yet. */
   readonly segment: number;
   readonly offset: number;
+  /** Secret of the log, in each of its records; 0 = a log from before there were marks. */
+  readonly mark: number;
 }
 
 export class NoteFile {
@@ -74,6 +76,7 @@ function writeSlot(counter: number, note: CheckpointNote): Uint8Array {
   bytes.set(uuidBytes(note.session), 36);
   view.setInt32(52, note.segment, true);
   view.setUint32(56, note.offset, true);
+  view.setUint32(60, note.mark, true);
   view.setUint32(4, crc32c(bytes.subarray(8)), true);
   return bytes;
 }
@@ -90,6 +93,7 @@ function parseSlot(bytes: Uint8Array): { readonly counter: number; readonly note
       session: uuidText(bytes.subarray(36, 52)),
       segment: view.getInt32(52, true),
       offset: view.getUint32(56, true),
+      mark: view.getUint32(60, true),
     },
   };
 }

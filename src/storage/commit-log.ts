@@ -52,6 +52,7 @@ export interface CommitLogOptions {
   readonly health: LogHealth;
   /** The next record's. */
   readonly nextSequence: number;
+  readonly mark: number;
   /** Called when space is needed to go on. */
   readonly hurry: () => void;
 }
@@ -176,7 +177,7 @@ export class CommitLog {
     const spare = this.spare.pop();
     if (spare !== undefined) return spare;
     const bytes = new Uint8Array(new ArrayBuffer(this.batchBytes));
-    return { bytes, writer: new RecordWriter(bytes), fill: 0, waiting: [] };
+    return { bytes, writer: new RecordWriter(bytes, this.options.mark), fill: 0, waiting: [] };
   }
 
   private start(): void {

@@ -65,10 +65,10 @@ export class DriveLog {
 
   private constructor(
     private readonly options: DriveLogOptions,
-    private readonly at: Opened & { readonly end: LogEnd; readonly session: string },
+    private readonly at: Opened & { readonly end: LogEnd; readonly session: string; readonly mark: number },
   ) {
     const { files, disk, clock, groupSync, changes, warn } = options;
-    const { overlay, memory, images, segments, note, noteFile, end, session } = at;
+    const { overlay, memory, images, segments, note, noteFile, end, session, mark } = at;
     this.overlay = overlay;
     this.memory = memory;
     this.images = images;
@@ -81,6 +81,7 @@ export class DriveLog {
       segments,
       health: this.health,
       nextSequence: end.sequence + 1,
+      mark,
       hurry: () => this.apply.hurry(),
     });
     this.log = log;
@@ -93,6 +94,7 @@ export class DriveLog {
       groupSync,
       note: noteFile,
       session,
+      mark,
       clock,
       health: this.health,
       changes,
@@ -122,7 +124,9 @@ export class DriveLog {
     const end = await replay(options, opened.value);
     if (!end.ok) return end;
     const session = options.rng.uuid();
-    const drive = new DriveLog(options, { ...opened.value, end: end.value, session });
+    // A log that is empty begins anew, with a secret that it never had.
+    const mark = end.value.segment === null ? newMark(options.rng) : opened.value.note.mark;
+    const drive = new DriveLog(options, { ...opened.value, end: end.value, session, mark });
     if (end.value.damage === null) {
       const begun = await drive.begin();
       return begun === null ? good(drive) : bad(begun);
@@ -140,7 +144,7 @@ export class DriveLog {
   /** From here on records are written: what a torn batch left is wiped, the session is noted, all of it durably. */
   private async begin(): Promise<DriveError | null> {
     const { files, groupSync } = this.options;
-    const { end, segments, note, noteFile, session, memory, images } = this.at;
+    const { end, segments, note, noteFile, session, mark, memory, images } = this.at;
     for (const segment of end.torn) {
       const error = await segments.wipe(segment, segment.fill, segment.sizeBytes);
       if (error !== 0) return files.error("wipe the torn end of the commit log", error);
@@ -160,6 +164,7 @@ export class DriveLog {
       session,
       segment: isEmpty ? -1 : note.segment,
       offset: isEmpty ? 0 : note.offset,
+      mark,
     };
     const noted = await noteFile.write(next);
     if (noted !== 0) return files.error("note the start", noted);
@@ -184,15 +189,21 @@ export class DriveLog {
     const isEmpty = (await this.health.refusal()) === null && (await this.apply.drain());
     await this.apply.close();
     await this.health.close();
-    const { noteFile, segments, memory, session } = this.at;
+    const { noteFile, segments, memory, session, mark } = this.at;
     const { files, disk } = this.options;
     if (isEmpty) {
       const sequence = this.log.durableSequence;
-      await noteFile.write({ sequence, floor: memory.highest, isClean: true, session, segment: -1, offset: 0 });
+      await noteFile.write({ sequence, floor: memory.highest, isClean: true, session, segment: -1, offset: 0, mark });
       await disk.run([step.unlink(markerOf(files.root, session), Ignore.any)]); // a log that is clean needs none
     }
     await segments.close();
   }
+}
+
+/** Never 0: that is a log without. */
+function newMark(rng: Rng): number {
+  const word = rng.fill(new Uint8Array(4));
+  return new DataView(word.buffer).getUint32(0, true) || 1;
 }
 
 interface Opened {
@@ -224,7 +235,15 @@ async function openFiles(options: DriveLogOptions): Promise<DriveOutcome<Opened>
   const overlay = new Overlay(size.cacheBytes);
   const inRecordBytesMax = Math.min(IMAGE_BYTES_MAX, size.segmentBytes / 8);
   const images = new LogImages({ disk, rng, drive: files, overlay, directory, inRecordBytesMax });
-  const fresh: CheckpointNote = { sequence: 0, floor: 0n, isClean: true, session: rng.uuid(), segment: -1, offset: 0 };
+  const fresh: CheckpointNote = {
+    sequence: 0,
+    floor: 0n,
+    isClean: true,
+    session: rng.uuid(),
+    segment: -1,
+    offset: 0,
+    mark: 0,
+  };
   const isLost = found === "damaged" || (found === null && segments.all.length > 0);
   const note = found === null || found === "damaged" ? fresh : found;
   const damage = isLost ? "its checkpoint note cannot be read" : null;

@@ -1,8 +1,9 @@
 /**
  * Records of the commit log (docs/format.md §9): bytes in, bytes out, no I/O. Little-endian.
  * Header, 24 bytes: u32 length of header and body (0 = the segment ends), u32 CRC32C of everything after it, u64 sequence,
- * u32 position in its batch, u8 type, three zero bytes. Records start at multiples of 8. The sequence, the position and
- * the checksum are filled by `sealRecords` when the batch is written; on real disks the native pool does the same.
+ * u24 position in its batch, u8 of the mark, u8 type, u24 of the mark. Records start at multiples of 8. The sequence, the position
+ * and the checksum are filled by `sealRecords` when the batch is written; on real disks the native pool does the same.
+ * The mark is the log's secret: bytes that a client had stored look like a record to nobody who reads the log.
  */
 import type { ObjectPath, Stamp } from "./drive.ts";
 
@@ -115,7 +116,11 @@ export class RecordWriter {
   private readonly buffer: Buffer;
   private at = 0;
 
-  constructor(readonly bytes: Uint8Array) {
+  /** `mark`: the log's, a u32; 0 in logs from before there were any. */
+  constructor(
+    readonly bytes: Uint8Array,
+    private readonly mark: number,
+  ) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
@@ -130,8 +135,8 @@ export class RecordWriter {
     view.setUint32(offset + 4, 0, true);
     view.setUint32(offset + 8, 0, true);
     view.setUint32(offset + 12, 0, true);
-    view.setUint32(offset + 16, 0, true);
-    view.setUint32(offset + 20, TYPE[record.type], true);
+    view.setUint32(offset + 16, (this.mark & 255) << 24, true);
+    view.setUint32(offset + 20, (this.mark & ~255) | TYPE[record.type], true);
     const padded = paddedLength(end - offset);
     this.bytes.fill(0, end, offset + padded);
     return { padded, images };
@@ -235,26 +240,37 @@ export function sealRecords(bytes: Uint8Array, first: number): void {
     const sequence = first + position;
     view.setUint32(at + 8, (sequence % 2 ** 32) >>> 0, true);
     view.setUint32(at + 12, Math.floor(sequence / 2 ** 32), true);
-    view.setUint32(at + 16, position, true);
+    view.setUint32(at + 16, (view.getUint32(at + 16, true) & 0xff00_0000) | position, true);
     view.setUint32(at + 4, crc32c(bytes.subarray(at + 8, at + length)), true);
     at += paddedLength(length);
   }
 }
 
-/** The record at `at` if a whole one with the right checksum stands there. */
-export function readHeader(bytes: Uint8Array, at: number): RecordHeader | null {
+/** The record at `at` if a whole one of this log, with the right checksum, stands there. */
+export function readHeader(bytes: Uint8Array, at: number, mark: number): RecordHeader | null {
   if (at + HEADER_BYTES > bytes.length) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = view.getUint32(at, true);
   if (length < HEADER_BYTES || at + length > bytes.length) return null;
   const high = view.getUint32(at + 12, true);
-  const typeWord = view.getUint32(at + 20, true);
-  if (high >= 2 ** 21 || typeWord === 0 || typeWord > TYPE_MAX) return null;
+  const type = view.getUint8(at + 20);
+  if (high >= 2 ** 21 || type === 0 || type > TYPE_MAX || markAt(view, at) !== mark) return null;
   const sequence = high * 2 ** 32 + view.getUint32(at + 8, true);
-  const position = view.getUint32(at + 16, true);
+  const position = view.getUint32(at + 16, true) & 0x00ff_ffff;
   if (position > sequence) return null;
   if (crc32c(bytes.subarray(at + 8, at + length)) !== view.getUint32(at + 4, true)) return null;
   return { length, sequence, batchStart: sequence - position };
+}
+
+function markAt(view: DataView, at: number): number {
+  return ((view.getUint32(at + 20, true) & ~255) | view.getUint8(at + 19)) >>> 0;
+}
+
+/** What a whole record at `at` says is its log's mark, unproved; null = there is no such record. */
+export function claimedMark(bytes: Uint8Array, at: number): number | null {
+  if (at + HEADER_BYTES > bytes.length) return null;
+  const mark = markAt(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), at);
+  return readHeader(bytes, at, mark) === null ? null : mark;
 }
 
 export interface DecodedRecord {
@@ -263,8 +279,8 @@ export interface DecodedRecord {
 }
 
 /** The body of a record whose header was read; null = it says what no writer writes. Images are views. */
-export function decodeRecord(bytes: Uint8Array, at: number): DecodedRecord | null {
-  const header = readHeader(bytes, at);
+export function decodeRecord(bytes: Uint8Array, at: number, mark: number): DecodedRecord | null {
+  const header = readHeader(bytes, at, mark);
   if (header === null) return null;
   return new RecordReader(bytes.subarray(at, at + header.length)).read();
 }
@@ -290,7 +306,7 @@ class RecordReader {
   }
 
   read(): DecodedRecord | null {
-    const type = this.view.getUint32(20, true);
+    const type = this.view.getUint8(20);
     if (type === TYPE.commit) return this.commit();
     const record = this.small(type);
     return record === null || this.isShort || this.at !== this.bytes.length

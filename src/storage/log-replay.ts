@@ -40,6 +40,7 @@ export async function readLog(
 
 class LogReader {
   private expected = 0;
+  private mark = 0;
   private readonly visited = new Set<Segment>();
   private damage: string | null = null;
 
@@ -51,6 +52,7 @@ class LogReader {
 
   async read(note: CheckpointNote): Promise<LogEnd | number> {
     this.expected = note.sequence + 1;
+    this.mark = note.mark;
     let last: Segment | null = null;
     let at = this.segments.all.find((s) => s.index === note.segment) ?? null;
     let offset = note.offset;
@@ -82,9 +84,9 @@ class LogReader {
   private async run(segment: Segment, bytes: Uint8Array, offset: number): Promise<number> {
     let at = offset;
     for (;;) {
-      const header = readHeader(bytes, at);
+      const header = readHeader(bytes, at, this.mark);
       if (header === null || header.sequence !== this.expected) return at;
-      const decoded = decodeRecord(bytes, at);
+      const decoded = decodeRecord(bytes, at, this.mark);
       if (decoded === null) {
         this.damage = `the record ${header.sequence} in segment-${segment.index} is of a kind that this version does not know`;
         return at;
@@ -107,7 +109,7 @@ class LogReader {
       if (view.getUint32(8, true) + view.getUint32(12, true) * 2 ** 32 !== sequence) continue;
       const bytes = await this.load(segment);
       if (typeof bytes === "number") return bytes;
-      if (readHeader(bytes, 0) !== null) return segment;
+      if (readHeader(bytes, 0, this.mark) !== null) return segment;
     }
     return null;
   }
@@ -136,7 +138,7 @@ class LogReader {
       if (length < HEADER_BYTES) continue;
       const sequence = view.getUint32(at + 8, true) + view.getUint32(at + 12, true) * 2 ** 32;
       if (sequence < this.expected || sequence > this.expected + AHEAD_MAX) continue;
-      const header = readHeader(bytes, at);
+      const header = readHeader(bytes, at, this.mark);
       if (header === null) continue;
       if (header.batchStart > this.expected) return "later";
       rest = "torn";

@@ -5,7 +5,15 @@
  */
 import { type Disk, step } from "../sys/disk.ts";
 import type { CheckpointNote } from "./checkpoint-note.ts";
-import { decodeRecord, guessKey, HEADER_BYTES, paddedLength, readHeader } from "./log-record.ts";
+import {
+  claimedMark,
+  decodeRecord,
+  guessKey,
+  HEADER_BYTES,
+  paddedLength,
+  readHeader,
+  type RecordHeader,
+} from "./log-record.ts";
 import type { LogSegments, Segment } from "./log-segments.ts";
 
 const PIECE_BYTES = 4096;
@@ -40,6 +48,8 @@ export interface Salvage {
   readonly kept: number;
   /** Bytes of the log that the drive could not read. */
   readonly unreadableBytes: number;
+  /** Of every record that counts. */
+  readonly mark: number;
 }
 
 /** `note` null: it is lost. */
@@ -47,10 +57,11 @@ export async function salvage(disk: Disk, segments: LogSegments, note: Checkpoin
   const parts: SalvagedPart[] = [];
   let highest = note?.sequence ?? 0;
   let unreadableBytes = 0;
+  const mark = note?.mark ?? (await presentMark(disk, segments));
   for (const segment of segments.all) {
     const { bytes, unreadable } = await readSegment(disk, segment);
     unreadableBytes += unreadable;
-    const part = wholeRecords(segment, bytes, note?.sequence ?? 0);
+    const part = wholeRecords(segment, bytes, note?.sequence ?? 0, mark);
     if (part.sequences.length === 0) continue;
     highest = Math.max(highest, part.sequences.at(-1) as number);
     parts.push(part);
@@ -59,7 +70,27 @@ export async function salvage(disk: Disk, segments: LogSegments, note: Checkpoin
   const present = note === null ? latestEra(parts) : parts;
   const lost = missing(present, note);
   const kept = present.reduce((sum, part) => sum + part.sequences.length, 0);
-  return { parts: present, lost, highest, kept, unreadableBytes };
+  return { parts: present, lost, highest, kept, unreadableBytes, mark };
+}
+
+/**
+ * Without the note: what the newest record at the head of a segment says, for nothing that a client stored stands there. If all heads
+ * are damaged, the newest of what is first in a segment.
+ */
+async function presentMark(disk: Disk, segments: LogSegments): Promise<number> {
+  let best = { mark: 0, sequence: -1, isHead: false };
+  for (const segment of segments.all) {
+    const { bytes } = await readSegment(disk, segment);
+    let at = 0;
+    let mark = claimedMark(bytes, at);
+    while (mark === null && at + HEADER_BYTES < bytes.length) mark = claimedMark(bytes, (at += 8));
+    if (mark === null) continue;
+    const { sequence } = readHeader(bytes, at, mark) as RecordHeader;
+    const isHead = at === 0;
+    const isBetter = isHead === best.isHead ? sequence > best.sequence : isHead;
+    if (isBetter) best = { mark, sequence, isHead };
+  }
+  return best.mark;
 }
 
 /** The bytes; what cannot be read is zeros, and counted. */
@@ -82,16 +113,16 @@ export async function readSegment(
 }
 
 /** Until the first one that is older than the one before it: an earlier use of the segment left that. */
-function wholeRecords(segment: Segment, bytes: Uint8Array, after: number): SalvagedPart {
+function wholeRecords(segment: Segment, bytes: Uint8Array, after: number, mark: number): SalvagedPart {
   const part: SalvagedPart = { segment, sequences: [], offsets: [], ends: [], perhaps: new Map() };
   let last = after;
   let isHole = false;
   for (let at = 0; at + HEADER_BYTES <= bytes.length; ) {
-    const header = readHeader(bytes, at);
-    if (header === null || decodeRecord(bytes, at) === null) {
+    const header = readHeader(bytes, at, mark);
+    if (header === null || decodeRecord(bytes, at, mark) === null) {
       if (!isHole) part.perhaps.set(at, guessKey(bytes, at));
       isHole = true;
-      at = behindHole(bytes, at, last);
+      at = behindHole(bytes, at, last, mark);
       continue;
     }
     isHole = false;
@@ -109,11 +140,11 @@ function wholeRecords(segment: Segment, bytes: Uint8Array, after: number): Salva
 }
 
 /** Where to look next: behind the damaged record if its length is good, else eight bytes on. */
-function behindHole(bytes: Uint8Array, at: number, last: number): number {
+function behindHole(bytes: Uint8Array, at: number, last: number, mark: number): number {
   const length = new DataView(bytes.buffer, bytes.byteOffset + at, 4).getUint32(0, true);
   const next = at + paddedLength(length);
   if (length >= HEADER_BYTES && next < bytes.length) {
-    const header = readHeader(bytes, next);
+    const header = readHeader(bytes, next, mark);
     if (header !== null && header.sequence > last) return next;
   }
   return at + 8;

@@ -120,7 +120,7 @@ class Repair {
     for (const { segment, offsets, ends, sequences } of found.parts) {
       const { bytes } = await readSegment(this.options.disk, segment);
       for (const [i, offset] of offsets.entries()) {
-        const decoded = decodeRecord(bytes, offset);
+        const decoded = decodeRecord(bytes, offset, found.mark);
         if (decoded === null) fail(this.options.root, "the log changes while it is repaired: is a server running?", 0);
         await each(bytes.subarray(offset, ends[i]), decoded.record, sequences[i] as number);
       }
@@ -166,6 +166,7 @@ class Repair {
       session: rng.uuid(),
       segment: first,
       offset: 0,
+      mark: found.mark,
     });
     if (noted !== 0) fail(root, "the checkpoint note cannot be written", noted);
     await this.must("sync", [step.syncfs(root)]);
@@ -194,12 +195,18 @@ class Repair {
       fill += raw.length;
     };
     // A log without any record would not look damaged while the old segments are moved.
-    if (sequences.length === 0) await put(settleRecord([]), found.highest + 1);
+    if (sequences.length === 0) await put(settleRecord([], found.mark), found.highest + 1);
     await this.eachRecord(found, async (raw, record, sequence) => {
       const place = places.get(sequence) as number;
       if (record.type === "settle")
-        await put(settleRecord(record.sequences.flatMap((s) => places.get(s) ?? [])), place);
-      else await put(this.unusable.has(sequence) ? settleRecord([]) : raw, place);
+        await put(
+          settleRecord(
+            record.sequences.flatMap((s) => places.get(s) ?? []),
+            found.mark,
+          ),
+          place,
+        );
+      else await put(this.unusable.has(sequence) ? settleRecord([], found.mark) : raw, place);
     });
     await write();
     await this.must("sync", [step.syncfs(root)]);
@@ -238,9 +245,9 @@ class Repair {
   }
 }
 
-function settleRecord(sequences: readonly number[]): Uint8Array {
+function settleRecord(sequences: readonly number[], mark: number): Uint8Array {
   const bytes = new Uint8Array(new ArrayBuffer(paddedLength(64 + 8 * sequences.length)));
-  const { padded } = new RecordWriter(bytes).write({ type: "settle", sequences }, 0);
+  const { padded } = new RecordWriter(bytes, mark).write({ type: "settle", sequences }, 0);
   return bytes.subarray(0, padded);
 }
 

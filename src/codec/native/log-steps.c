@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Header of a log record: u32 length, u32 CRC32C of what follows, u64 sequence, u32 position, u32 type. */
+/* Header of a log record: u32 length, u32 CRC32C of what follows, u64 sequence, u24 position, then 5 bytes that are there already. */
 #define RECORD_HEADER 24
 
 void seal_records(uint8_t *bytes, uint64_t size, uint64_t sequence) {
@@ -19,7 +19,7 @@ void seal_records(uint8_t *bytes, uint64_t size, uint64_t sequence) {
         memcpy(&length, bytes + at, 4);
         if (length < RECORD_HEADER || at + length > size) return;
         memcpy(bytes + at + 8, &sequence, 8);
-        memcpy(bytes + at + 16, &position, 4);
+        memcpy(bytes + at + 16, &position, 3);
         uint32_t crc = (uint32_t)crc_value(&CRC32C, crc_update(&CRC32C, crc_start(&CRC32C), bytes + at + 8, length - 8));
         memcpy(bytes + at + 4, &crc, 4);
     }

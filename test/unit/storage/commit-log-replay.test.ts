@@ -1,6 +1,7 @@
 /** What a start makes of the log that a crash left: torn ends, damage, other programs on the drive, a full log. */
 import { expect, test } from "bun:test";
-import { HEADER_BYTES, paddedLength } from "../../../src/storage/log-record.ts";
+import { claimedMark, HEADER_BYTES, paddedLength, RecordWriter, sealRecords } from "../../../src/storage/log-record.ts";
+import type { Change } from "../../../src/storage/drive.ts";
 import type { LocalDrive } from "../../../src/storage/local-drive.ts";
 import { step } from "../../../src/sys/disk.ts";
 import {
@@ -109,6 +110,44 @@ test("damage in the middle stops writes and says what to do; reads and the log i
   expect(await tagAt(again, "key1")).toBe("t1");
   await again.close();
   expect(await bytesOf(damaged, SEGMENT)).toEqual(before);
+});
+
+/** Whole records of a batch to come, without this log's mark, at every alignment. */
+function craftedRecords(sequence: number): Uint8Array<ArrayBuffer> {
+  const crafted = new Uint8Array(new ArrayBuffer(8 * (HEADER_BYTES + 9)));
+  const record = new Uint8Array(new ArrayBuffer(HEADER_BYTES));
+  new RecordWriter(record, 0).write({ type: "settle", sequences: [] }, 0);
+  sealRecords(record, sequence);
+  for (let i = 0; i < 8; i++) crafted.set(record, i * (HEADER_BYTES + 9));
+  return crafted;
+}
+
+test("what a client stored is no record to a replay, though it looks like one and lies behind the log's end", async () => {
+  const { disk, drive } = await opened();
+  await write(drive, "before", 10n, "x", 400);
+  const plain = put(11n, "bait") as Extract<Change, { kind: "put" }>;
+  const bait: Change = { ...plain, data: { kind: "inline", bytes: craftedRecords(500) } };
+  must(await drive.commit(keyOf("bait"), bait, terms(11n)));
+  must(await drive.settle(keyOf("bait"), 11n));
+  expect(await drive.flush()).toBe(true); // the log begins anew in the same segment
+  await write(drive, "after", 12n, "y");
+  const again = await openDrive(disk.fork(2)); // throws at a warning
+  expect(again.writeFailure).toBeNull();
+  expect(await tagAt(again, "after")).toBe("y");
+  await write(again, "more", 13n, "z");
+});
+
+test("a log that was stopped clean gets a new mark, and one that crashed keeps its own", async () => {
+  const markOf = async (disk: SimulatedDisk): Promise<number> => claimedMark(await bytesOf(disk, SEGMENT), 0) ?? 0;
+  const { disk, drive } = await opened();
+  await write(drive, "key", 10n, "x");
+  const first = await markOf(disk);
+  const crashed = disk.fork(2);
+  await openDrive(crashed);
+  expect([await markOf(crashed), first === 0]).toEqual([first, false]);
+  await drive.close();
+  await write(await openDrive(disk), "key", 11n, "y");
+  expect(await markOf(disk)).not.toBe(first);
 });
 
 test("doubts, promises and fences are there after a crash, and what was restored is not", async () => {

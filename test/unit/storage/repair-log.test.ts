@@ -48,8 +48,7 @@ async function startOf(disk: SimulatedDisk, key: string): Promise<number> {
   for (let at = 0; at + HEADER_BYTES < segment.length; ) {
     const length = view.getUint32(at, true);
     if (length === 0) break;
-    if (view.getUint32(at + 20, true) === 1 && Buffer.from(segment.subarray(at, at + length)).includes(`t-${key}`))
-      return at;
+    if (view.getUint8(at + 20) === 1 && Buffer.from(segment.subarray(at, at + length)).includes(`t-${key}`)) return at;
     at += paddedLength(length);
   }
   throw new Error(`no record of ${key}`);
