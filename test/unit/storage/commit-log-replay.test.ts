@@ -1,6 +1,7 @@
 /** What a start makes of the log that a crash left: torn ends, damage, other programs on the drive, a full log. */
 import { expect, test } from "bun:test";
 import { claimedMark, HEADER_BYTES, paddedLength, RecordWriter, sealRecords } from "../../../src/storage/log-record.ts";
+import { type CheckpointNote, NoteFile } from "../../../src/storage/checkpoint-note.ts";
 import type { Change } from "../../../src/storage/drive.ts";
 import type { LocalDrive } from "../../../src/storage/local-drive.ts";
 import { step } from "../../../src/sys/disk.ts";
@@ -148,6 +149,32 @@ test("a log that was stopped clean gets a new mark, and one that crashed keeps i
   await drive.close();
   await write(await openDrive(disk), "key", 11n, "y");
   expect(await markOf(disk)).not.toBe(first);
+});
+
+test("a log from before there were marks is read, and gets one when it is stopped clean", async () => {
+  const { disk, drive } = await opened();
+  await write(drive, "key", 10n, "x");
+  const old = disk.fork(2);
+  const log = await bytesOf(old, SEGMENT);
+  for (const at of startsOf(log).slice(0, -1)) {
+    log.fill(0, at + 16, at + 20);
+    log.fill(0, at + 21, at + 24);
+  }
+  const note = new NoteFile(old, `${LOG_FOLDER}/checkpoint`);
+  const known = (await note.read()) as CheckpointNote;
+  sealRecords(log, known.sequence + 1);
+  await old.run([step.openAppend(SEGMENT), step.pwrite(log, 0)]);
+  for (let slot = 0; slot < 2; slot++) await note.write({ ...known, mark: 0 });
+
+  const again = await openDrive(old);
+  expect(await tagAt(again, "key")).toBe("x");
+  must(await again.settle(keyOf("key"), 10n));
+  await write(again, "more", 11n, "y");
+  const crashed = await openDrive(old.fork(3));
+  expect([await tagAt(crashed, "key"), await tagAt(crashed, "more")]).toEqual(["x", "y"]);
+  await again.close();
+  await write(await openDrive(old), "key", 12n, "z");
+  expect(claimedMark(await bytesOf(old, SEGMENT), 0)).toBeGreaterThan(0);
 });
 
 test("doubts, promises and fences are there after a crash, and what was restored is not", async () => {
