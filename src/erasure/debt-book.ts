@@ -58,7 +58,8 @@ export class DebtBook implements DebtSink {
 
   behind(key: ObjectPath): ReadonlySet<number> | null {
     let found: Set<number> | null = null;
-    for (const [position, account] of this.accounts.entries()) {
+    for (let position = 0; position < this.accounts.length; position++) {
+      const account = this.accounts[position] as DebtAccount;
       if (!account.isIncomplete && (account.keys === 0 || !account.has(nameOf(key)))) continue;
       found ??= new Set();
       found.add(position);

@@ -24,17 +24,41 @@ export interface LocatedKey {
   readonly versions: readonly PlacedVersion[];
 }
 
-export async function locateKey(sets: readonly ErasureSet[], key: ObjectPath, all = false): Promise<LocatedKey> {
+export function locateKey(sets: readonly ErasureSet[], key: ObjectPath, all = false): Promise<LocatedKey> {
   const [only] = sets;
-  if (only !== undefined && sets.length === 1) return combine(sets, [await readKey(only, key, all)]);
+  return only !== undefined && sets.length === 1 ? locateIn(only, sets, key, all) : locateInEach(sets, key, all);
+}
+
+async function locateIn(
+  only: ErasureSet,
+  sets: readonly ErasureSet[],
+  key: ObjectPath,
+  all: boolean,
+): Promise<LocatedKey> {
+  return combine(sets, [await readKey(only, key, all)]);
+}
+
+async function locateInEach(sets: readonly ErasureSet[], key: ObjectPath, all: boolean): Promise<LocatedKey> {
   return combine(sets, await Promise.all(sets.map((set) => readKey(set, key, all))));
 }
 
 export function combine(sets: readonly ErasureSet[], readings: readonly KeyReading[]): LocatedKey {
+  const [set] = sets;
+  const [reading] = readings;
+  const isUsual = set !== undefined && reading !== undefined && sets.length === 1;
+  return isUsual && reading.merged.versions.length <= 1 ? located(set, reading) : combineAll(sets, readings);
+}
+
+/** The usual case: one pool with one version, or none. */
+function located(set: ErasureSet, reading: KeyReading): LocatedKey {
+  const [merged] = reading.merged.versions;
+  if (merged === undefined || isFree(merged)) return { pools: [{ set, reading }], versions: [] };
+  const placed = { set, reading, merged };
+  return { pools: [placed], versions: [placed] };
+}
+
+function combineAll(sets: readonly ErasureSet[], readings: readonly KeyReading[]): LocatedKey {
   const pools = sets.map((set, i) => ({ set, reading: readings[i] as KeyReading }));
-  const [only] = pools;
-  if (pools.length === 1 && only !== undefined && only.reading.merged.versions.length <= 1)
-    return { pools, versions: placed(only) };
   const byId = new Map<string, PlacedVersion>();
   for (const pool of pools) {
     for (const merged of pool.reading.merged.versions) {
@@ -49,12 +73,6 @@ export function combine(sets: readonly ErasureSet[], readings: readonly KeyReadi
   return { pools, versions };
 }
 
-/** The usual case: one pool with one version, or none. */
-function placed({ set, reading }: PoolReading): PlacedVersion[] {
-  const [merged] = reading.merged.versions;
-  return merged === undefined || isFree(merged) ? [] : [{ set, reading, merged }];
-}
-
 /** The highest stamp or promise that any pool shows: a newer write of the key must be above it, whichever pool takes it. */
 export function highestOf({ pools }: LocatedKey): Stamp {
   return pools.reduce((most, { reading }) => later(most, reading.highest), 0n);
@@ -67,8 +85,7 @@ export interface Found extends PlacedVersion {
 /** The version asked for, or the latest; undefined = none. Throws when it may exist but too few drives tell. */
 export function findVersion(located: LocatedKey, versionId: string | undefined): Found | undefined {
   const latest = located.versions[0];
-  const found =
-    versionId === undefined ? latest : located.versions.find((v) => v.merged.header.versionId === versionId);
+  const found = versionId === undefined ? latest : withId(located.versions, versionId);
   for (const { reading } of located.pools) {
     for (const header of reading.merged.undecided) {
       const asked = versionId === undefined || header.versionId === versionId;
@@ -84,4 +101,8 @@ export function findVersion(located: LocatedKey, versionId: string | undefined):
   if (found === undefined) return undefined;
   const { set, reading, merged } = found;
   return { set, reading, merged, isLatest: found === latest };
+}
+
+function withId(versions: readonly PlacedVersion[], versionId: string): PlacedVersion | undefined {
+  return versions.find((version) => version.merged.header.versionId === versionId);
 }

@@ -6,6 +6,8 @@ import type { Drive, DriveOutcome, KeyState, ObjectPath } from "../storage/drive
 import { FormatError } from "../core/format-error.ts";
 import { SYSTEM_BUCKET } from "../storage/paths.ts";
 import { XlMeta } from "../storage/xl-meta.ts";
+import type { XlVersion } from "../storage/xl-meta-container.ts";
+import type { XlHeader } from "../storage/xl-meta-header.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import {
@@ -37,40 +39,63 @@ export interface KeyReading {
 const OWN_DOCUMENT = /(^|\/)\.sherd-[^/]*$/;
 const LOOKS_MAX = 16;
 const NONE: ReadonlySet<bigint> = new Set();
+const NOBODY: ReadonlySet<number> = new Set();
+const NO_HEADERS: readonly XlHeader[] = [];
+const NO_POSITIONS: readonly number[] = [];
 
 /** How a drive is asked: by `read`, or by what brings more with it. */
 export type Ask = (drive: Drive, key: ObjectPath) => Promise<DriveOutcome<KeyState>>;
 const plainRead: Ask = (drive, key) => drive.read(key);
 
 /** Reads a key. `all`: ask every drive (writers that pass `prior`, heal). */
-export async function readKey(
-  set: ErasureSet,
-  key: ObjectPath,
-  all = false,
-  how: Ask = plainRead,
-): Promise<KeyReading> {
+export function readKey(set: ErasureSet, key: ObjectPath, all = false, how: Ask = plainRead): Promise<KeyReading> {
+  return all ? readAll(set, key, how) : readFew(set, key, how);
+}
+
+/** Asks the first few, and the others only if these do not settle it. */
+async function readFew(set: ErasureSet, key: ObjectPath, how: Ask): Promise<KeyReading> {
   const order = readOrder(set, key);
-  const states: (KeyState | undefined)[] = new Array<KeyState | undefined>(set.size).fill(undefined);
   const few = Math.max(set.dataShards, set.size - Math.floor(set.size / 2));
-  if (!all) {
-    const first = order.slice(0, few);
-    await ask(set, key, first, states, how);
-    const behind = behindOf(set, key);
-    const isWitnessed = first.every((i) => !set.rebuilding.has(i) && behind?.has(i) !== true);
-    const quick = isWitnessed ? agreeing(set, key, states, few) : null;
-    // That a key is absent is believed when all say so: drives may have lost it without knowing.
-    if (quick !== null && (quick.merged.versions.length > 0 || how !== plainRead)) return quick;
+  const states = silence(set);
+  const asked = new Asked(set, key, order.slice(0, few), how);
+  for (let n = 0; n < few; n++) asked.note(n, await asked.answers[n], states);
+  const quick = isWitnessed(set, key, order, few) ? agreeing(set, key, states, few) : null;
+  // That a key is absent is believed when all say so: drives may have lost it without knowing.
+  if (quick !== null && (quick.merged.versions.length > 0 || how !== plainRead)) return quick;
+  await ask(set, key, order.slice(few), states, how);
+  return await settled(set, judge(set, key, states), how);
+}
+
+async function readAll(set: ErasureSet, key: ObjectPath, how: Ask): Promise<KeyReading> {
+  const states = silence(set);
+  await ask(set, key, readOrder(set, key), states, how);
+  return await settled(set, judge(set, key, states), how);
+}
+
+function settled(set: ErasureSet, reading: KeyReading, how: Ask): Promise<KeyReading> | KeyReading {
+  return reading.merged.hasTraces ? lookAgain(set, reading, how) : reading;
+}
+
+/** No drive has answered yet. */
+function silence(set: ErasureSet): (KeyState | undefined)[] {
+  return new Array<KeyState | undefined>(set.size).fill(undefined);
+}
+
+/** Can each of the `few` that were asked first be believed? */
+function isWitnessed(set: ErasureSet, key: ObjectPath, order: readonly number[], few: number): boolean {
+  const behind = behindOf(set, key);
+  for (let n = 0; n < few; n++) {
+    const position = order[n] as number;
+    if (set.rebuilding.has(position) || behind?.has(position) === true) return false;
   }
-  await ask(set, key, all ? order : order.slice(few), states, how);
-  const reading = judge(set, key, states);
-  return reading.merged.hasTraces ? await lookAgain(set, reading, how) : reading;
+  return true;
 }
 
 /** Answers of different moments look like a version that too few drives have: only what is seen twice is a trace. */
 async function lookAgain(set: ErasureSet, first: KeyReading, how: Ask): Promise<KeyReading> {
   let before = first;
   for (let look = 1; look <= LOOKS_MAX; look++) {
-    const states = new Array<KeyState | undefined>(set.size).fill(undefined);
+    const states = silence(set);
     await ask(set, before.key, [...states.keys()], states, how);
     const now = judge(set, before.key, states);
     const isSame = states.every((state, i) => state?.stamp === before.states[i]?.stamp);
@@ -84,28 +109,37 @@ async function lookAgain(set: ErasureSet, first: KeyReading, how: Ask): Promise<
 function readOrder(set: ErasureSet, key: ObjectPath): number[] {
   const dist = set.distribution(key);
   const behind = behindOf(set, key);
-  const hindrance = (i: number): number => {
-    const drive = set.drives[i];
-    if (drive == null) return 3;
-    if (drive.state !== "ok" || behind?.has(i) === true) return 2;
-    return set.rebuilding.has(i) ? 1 : 0;
-  };
   const order: number[] = new Array<number>(dist.length).fill(0);
   let isUsual = true;
   for (let i = 0; i < dist.length; i++) {
     order[(dist[i] as number) - 1] = i;
-    if (hindrance(i) > 0) isUsual = false;
+    if (hindrance(set, behind, i) > 0) isUsual = false;
   }
-  return isUsual ? order : order.sort((a, b) => hindrance(a) - hindrance(b)); // a stable sort
+  return isUsual ? order : leastHindered(set, behind, order);
+}
+
+/** A stable sort. */
+function leastHindered(set: ErasureSet, behind: ReadonlySet<number> | null, order: number[]): number[] {
+  return order.sort((a, b) => hindrance(set, behind, a) - hindrance(set, behind, b));
+}
+
+/** What keeps a drive from being asked among the first, the more the higher; 0 = nothing. */
+function hindrance(set: ErasureSet, behind: ReadonlySet<number> | null, position: number): number {
+  const drive = set.drives[position];
+  if (drive == null) return 3;
+  if (drive.state !== "ok" || behind?.has(position) === true) return 2;
+  return set.rebuilding.has(position) ? 1 : 0;
 }
 
 /** Positions that are owed something of the key; null = none, or all that know more were replaced: what is left is all there is. */
 function behindOf(set: ErasureSet, key: ObjectPath): ReadonlySet<number> | null {
   const behind = set.debt?.behind(key) ?? null;
   if (behind === null) return null;
-  return set.drives.some((_, i) => !behind.has(i) && !set.rebuilding.has(i)) ? behind : null;
+  for (let i = 0; i < set.drives.length; i++) if (!behind.has(i) && !set.rebuilding.has(i)) return behind;
+  return null;
 }
 
+/** Asks all at once, waits for all. */
 async function ask(
   set: ErasureSet,
   key: ObjectPath,
@@ -113,15 +147,41 @@ async function ask(
   into: (KeyState | undefined)[],
   how: Ask,
 ): Promise<void> {
-  await Promise.all(
-    positions.map((i) => {
-      const drive = set.drives[i];
-      if (drive == null) return null;
-      return how(drive, key).then((answer) => {
-        if (answer.ok && !(answer.value.meta === null && set.rebuilding.has(i))) into[i] = answer.value;
-      });
-    }),
-  );
+  const asked = new Asked(set, key, positions, how);
+  for (let n = 0; n < positions.length; n++) asked.note(n, await asked.answers[n], into);
+}
+
+type Answer = DriveOutcome<KeyState>;
+
+/** Drives that were asked at the same time. */
+class Asked {
+  /** One for each position; null = there is no drive. */
+  readonly answers: readonly (Promise<Answer> | null)[];
+  /** What is rebuilt while others are waited for may have answered before it was. */
+  private readonly rebuilding: ReadonlySet<number>;
+
+  constructor(
+    private readonly set: ErasureSet,
+    key: ObjectPath,
+    private readonly positions: readonly number[],
+    how: Ask,
+  ) {
+    this.rebuilding = set.rebuilding.size === 0 ? NOBODY : new Set(set.rebuilding);
+    const answers: (Promise<Answer> | null)[] = [];
+    for (const position of positions) {
+      const drive = set.drives[position];
+      answers.push(drive == null ? null : how(drive, key));
+    }
+    this.answers = answers;
+  }
+
+  /** What the drive at `positions[n]` said. */
+  note(n: number, answer: Answer | null | undefined, into: (KeyState | undefined)[]): void {
+    if (answer == null || !answer.ok) return;
+    const position = this.positions[n] as number;
+    const isEmpty = this.rebuilding.has(position) || this.set.rebuilding.has(position);
+    if (answer.value.meta !== null || !isEmpty) into[position] = answer.value;
+  }
 }
 
 /** The quick verdict: `few` settled answers that say exactly the same. */
@@ -158,7 +218,7 @@ function agreeing(
     key,
     states,
     metas,
-    merged: { versions, undecided: [], differing: [], hasTraces: false },
+    merged: { versions, undecided: NO_HEADERS, differing: NO_POSITIONS, hasTraces: false },
     highest,
     rolledBack: NONE,
     partial: true,
@@ -168,15 +228,13 @@ function agreeing(
 function sameVersions(a: XlMeta | null, b: XlMeta | null): boolean {
   if (a === null || b === null) return a === b;
   if (a.versions.length !== b.versions.length) return false;
-  return a.versions.every(({ header }, i) => {
-    const other = (b.versions[i] as { header: typeof header }).header;
-    return (
-      header.signature === other.signature &&
-      header.modTime === other.modTime &&
-      header.versionId === other.versionId &&
-      header.type === other.type
-    );
-  });
+  for (let i = 0; i < a.versions.length; i++)
+    if (!isSame((a.versions[i] as XlVersion).header, (b.versions[i] as XlVersion).header)) return false;
+  return true;
+}
+
+function isSame(a: XlHeader, b: XlHeader): boolean {
+  return a.signature === b.signature && a.modTime === b.modTime && a.versionId === b.versionId && a.type === b.type;
 }
 
 function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[]): KeyReading {
