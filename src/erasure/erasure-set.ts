@@ -83,22 +83,27 @@ export class ErasureSet {
   }
 
   /** Marks a key as being read until disposed. */
-  pin(key: ObjectPath): Disposable {
-    const name = `${key.bucket}/${key.path}`;
+  pin(key: ObjectPath): ReadPin {
+    return new ReadPin([this], key);
+  }
+
+  /** For ReadPin. */
+  beginReading(name: string): void {
     this.readers.set(name, (this.readers.get(name) ?? 0) + 1);
-    return {
-      [Symbol.dispose]: () => {
-        const left = (this.readers.get(name) ?? 1) - 1;
-        if (left > 0) {
-          this.readers.set(name, left);
-          return;
-        }
-        this.readers.delete(name);
-        const waiting = this.whenUnread.get(name) ?? [];
-        this.whenUnread.delete(name);
-        for (const resume of waiting) resume();
-      },
-    };
+  }
+
+  /** For ReadPin. */
+  endReading(name: string): void {
+    const left = (this.readers.get(name) ?? 1) - 1;
+    if (left > 0) {
+      this.readers.set(name, left);
+      return;
+    }
+    this.readers.delete(name);
+    const waiting = this.whenUnread.get(name);
+    if (waiting === undefined) return;
+    this.whenUnread.delete(name);
+    for (const resume of waiting) resume();
   }
 
   isRead(key: ObjectPath): boolean {
@@ -123,5 +128,25 @@ export class ErasureSet {
       this.whenUnread.delete(name);
       for (const resume of waiting) resume();
     }
+  }
+}
+
+/** A key that is being read in these sets until it is disposed: what a commit replaces meanwhile stays. */
+export class ReadPin implements Disposable {
+  private isHeld = true;
+  private readonly name: string;
+
+  constructor(
+    private readonly sets: readonly ErasureSet[],
+    key: ObjectPath,
+  ) {
+    this.name = `${key.bucket}/${key.path}`;
+    for (const set of sets) set.beginReading(this.name);
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.isHeld) return;
+    this.isHeld = false;
+    for (const set of this.sets) set.endReading(this.name);
   }
 }

@@ -9,11 +9,15 @@ import { streamShards } from "./read-shards.ts";
 import { type KeyReading, pickVersion, readKey } from "./read-version.ts";
 import { type ShardSources, shardSources } from "./stored-version.ts";
 import type { MergedVersion } from "./quorum.ts";
+import type { StoredVersion, VersionReader } from "./store.ts";
 
 export interface OpenedData {
   readonly inline: Uint8Array | null;
   stream(sink: ByteSink, offset: number, length: number): Promise<void>;
 }
+
+/** Of a version that has none. */
+export const NO_DATA: OpenedData = { inline: null, stream: () => Promise.resolve() };
 
 /** Null: the version is not there any more. A promise only where more drives must be asked. */
 export function openData(
@@ -22,15 +26,54 @@ export function openData(
   merged: MergedVersion,
 ): OpenedData | Promise<OpenedData | null> {
   const sources = shardSources(reading, merged);
-  if (sources.sizeBytes === 0) return { inline: new Uint8Array(0), stream: () => Promise.resolve() };
+  if (sources.sizeBytes === 0) return new DataInMemory(new Uint8Array(0));
   const content = inlineContent(set, sources);
-  if (content !== null) return fromMemory(content);
-  if (!isInline(sources))
-    return {
-      inline: null,
-      stream: (sink, offset, length) => streamFiles(set, reading, merged, sink, { offset, length }),
-    };
-  return openMixed(set, reading, merged);
+  if (content !== null) return new DataInMemory(content);
+  return isInline(sources) ? openMixed(set, reading, merged) : new DataInFiles(set, reading, merged);
+}
+
+class DataInMemory implements OpenedData {
+  constructor(readonly inline: Uint8Array) {}
+
+  stream(sink: ByteSink, offset: number, length: number): Promise<void> {
+    return length === 0 ? Promise.resolve() : sink.write(this.inline.subarray(offset, offset + length));
+  }
+}
+
+class DataInFiles implements OpenedData {
+  readonly inline = null;
+
+  constructor(
+    private readonly set: ErasureSet,
+    private readonly reading: KeyReading,
+    private readonly merged: MergedVersion,
+  ) {}
+
+  stream(sink: ByteSink, offset: number, length: number): Promise<void> {
+    return streamFiles(this.set, this.reading, this.merged, sink, { offset, length });
+  }
+}
+
+/** A version whose files stay until it is disposed. */
+export class PinnedVersion implements VersionReader {
+  constructor(
+    readonly version: StoredVersion,
+    private readonly data: OpenedData,
+    private readonly pin: Disposable,
+  ) {}
+
+  get inline(): Uint8Array | null {
+    return this.data.inline;
+  }
+
+  stream(sink: ByteSink, offset: number, length: number): Promise<void> {
+    return this.data.stream(sink, offset, length);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.pin[Symbol.dispose]();
+    return Promise.resolve();
+  }
 }
 
 /** Some shards are inline, but too few good ones among the drives asked so far: all are asked, then mixed with files. */
@@ -40,15 +83,11 @@ async function openMixed(set: ErasureSet, reading: KeyReading, merged: MergedVer
   if (again?.header.modTime !== merged.header.modTime) return null;
   const fuller = shardSources(all, again);
   const whole = inlineContent(set, fuller) ?? (await mixedContent(set, fuller));
-  return fromMemory(whole);
+  return new DataInMemory(whole);
 }
 
 function isInline(sources: ShardSources): boolean {
   return sources.inline.some((data) => data !== undefined);
-}
-
-function fromMemory(content: Uint8Array): OpenedData {
-  return { inline: content, stream: (sink, offset, length) => sink.write(content.subarray(offset, offset + length)) };
 }
 
 function inlineContent(set: ErasureSet, sources: ShardSources): Uint8Array | null {

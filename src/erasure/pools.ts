@@ -10,11 +10,11 @@ import { NULL_VERSION_ID } from "../storage/uuid.ts";
 import type { BackgroundWork } from "./background-work.ts";
 import { bucketUsage } from "./bucket-usage.ts";
 import { commitChange } from "./commit-version.ts";
-import type { ErasureSet } from "./erasure-set.ts";
+import { type ErasureSet, ReadPin } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import { listPage } from "./list-page.ts";
 import { highestOf, findVersion, type Found, type LocatedKey, locateKey, type PlacedVersion } from "./locate.ts";
-import { openData } from "./open-version.ts";
+import { NO_DATA, openData, PinnedVersion } from "./open-version.ts";
 import { SetChooser } from "./placement.ts";
 import { PoolChooser } from "./pool-choice.ts";
 import { deleteQuorum, writeQuorum } from "./quorum.ts";
@@ -71,6 +71,10 @@ export class Pools implements Store {
 
   /** The set of an encoded path in each pool. */
   setsOf(path: string): readonly ErasureSet[] {
+    return this.allSets.length === 1 ? this.allSets : this.chosenFor(path);
+  }
+
+  private chosenFor(path: string): readonly ErasureSet[] {
     return this.options.pools.map(
       (pool, i) => pool.sets[(this.setChoosers[i] as SetChooser).choose(path)] as ErasureSet,
     );
@@ -269,39 +273,22 @@ export class Pools implements Store {
   async openVersion(bucket: string, key: string, versionId?: string): Promise<VersionReader | null> {
     const path = pathOf(bucket, key);
     const sets = this.setsOf(path.path);
-    const pins = sets.map((set) => set.pin(path)); // before reading: what is found stays readable
-    let isPinned = true;
-    const unpin = (): void => {
-      if (isPinned) for (const pin of pins) pin[Symbol.dispose]();
-      isPinned = false;
-    };
+    const pin = new ReadPin(sets, path); // before reading: what is found stays readable
     try {
       const located = await locateKey(sets, path);
       const found = findVersion(located, versionId);
       if (found === undefined) {
-        unpin();
+        pin[Symbol.dispose]();
         return null;
       }
       const version = this.stored(located, found);
-      const data = version.isDeleteMarker
-        ? { inline: null, stream: () => Promise.resolve() }
-        : await openData(found.set, found.reading, found.merged);
-      if (data === null) {
-        unpin();
-        return await this.openVersion(bucket, key, versionId); // it was replaced meanwhile: what replaced it is the answer
-      }
-      const dispose = (): Promise<void> => {
-        unpin();
-        return Promise.resolve();
-      };
-      return {
-        version,
-        inline: data.inline,
-        stream: (sink, offset, length) => data.stream(sink, offset, length),
-        [Symbol.asyncDispose]: dispose,
-      };
+      const opening = version.isDeleteMarker ? NO_DATA : openData(found.set, found.reading, found.merged);
+      const data = opening instanceof Promise ? await opening : opening;
+      if (data !== null) return new PinnedVersion(version, data, pin);
+      pin[Symbol.dispose]();
+      return await this.openVersion(bucket, key, versionId); // it was replaced meanwhile: what replaced it is the answer
     } catch (error) {
-      unpin();
+      pin[Symbol.dispose]();
       throw error;
     }
   }

@@ -22,6 +22,14 @@ export interface XlVersion {
   readonly header: XlHeader;
   /** msgpack; see decodeVersion. */
   readonly body: Uint8Array;
+  /** Of `body`, once somebody asked decodedVersion. */
+  decoded?: AnyVersion | null;
+}
+
+/** The fields of `version.body`, decoded once: a read needs them for its headers and for its data. Not to be changed. */
+export function decodedVersion(version: XlVersion): AnyVersion {
+  version.decoded ??= decodeVersion(version.body);
+  return version.decoded;
 }
 
 export interface Container {
@@ -105,7 +113,7 @@ function readIndexed(reader: MsgpackReader): XlVersion[] {
   const versions: XlVersion[] = [];
   for (let index = 0; index < count; index++) {
     const header = readHeader(reader.binReader(), headerVersion);
-    const version = { header, body: reader.bin() };
+    const version: XlVersion = { header, body: reader.bin(), decoded: null };
     versions.push(metaVersion < META_VERSION ? corrected(version, metaVersion) : version);
   }
   return versions;
