@@ -17,6 +17,7 @@ import {
   KMS_CONTEXT,
   KMS_KEY_ID,
   keyMd5,
+  opaqueEtag,
   openObjectKey,
   openSide,
   partKey,
@@ -50,13 +51,7 @@ export function contentOf(
   const isCompressed = version.metaSys.has(COMPRESSION_KEY);
   if (kind === null && customerKey !== undefined && !version.isDeleteMarker)
     throw new ObjectError("InvalidRequest", "The encryption parameters are not applicable to this object.");
-  if (kind === null && !isCompressed)
-    return {
-      info: versionInfo(place.bucket, place.key, version),
-      inline: reader.inline,
-      stream: (sink, offset, length) => reader.stream(sink, offset, length),
-      close: noKey,
-    };
+  if (kind === null && !isCompressed) return new PlainContent(versionInfo(place.bucket, place.key, version), reader);
   return codedContent(ctx, place, reader, { kind, isCompressed, customerKey });
 }
 
@@ -83,8 +78,23 @@ async function codedContent(
   };
 }
 
-function noKey(): void {
-  /* deliberately nothing: it is not encrypted */
+class PlainContent implements Content {
+  constructor(
+    readonly info: VersionInfo,
+    private readonly reader: VersionReader,
+  ) {}
+
+  get inline(): Uint8Array | null {
+    return this.reader.inline;
+  }
+
+  stream(sink: ByteSink, offset: number, length: number): Promise<void> {
+    return this.reader.stream(sink, offset, length);
+  }
+
+  close(): void {
+    /* deliberately nothing: it is not encrypted */
+  }
 }
 
 /** As responses say; `customerKey` for SSE-C. */
@@ -110,15 +120,13 @@ function infoWithKey(
   objectKey: Uint8Array,
   customerKey: Uint8Array | undefined,
 ): VersionInfo {
-  const open = (sealed: Uint8Array): Uint8Array | null =>
-    openSide(transforms.codec, objectKey, "object-checksum", sealed);
-  const info = versionInfo(place.bucket, place.key, version, open);
   const encryption = encryptionInfo(version.metaSys, customerKey);
-  const etag =
-    encryption === null
-      ? info.etag
-      : shownEtag(transforms.codec, encryption.kind, objectKey, version.metaUsr.get("etag") ?? "");
-  return { ...info, etag, encryption };
+  const stored = version.metaUsr.get("etag") ?? "";
+  return versionInfo(place.bucket, place.key, version, {
+    etag: encryption === null ? opaqueEtag(stored) : shownEtag(transforms.codec, encryption.kind, objectKey, stored),
+    encryption,
+    open: (sealed) => openSide(transforms.codec, objectKey, "object-checksum", sealed),
+  });
 }
 
 interface Coding {

@@ -3,7 +3,7 @@ import { type ChecksumRecord, checksumToBase64, decodeChecksumRecords } from "..
 import type { StoredVersion } from "../erasure/store.ts";
 import { ObjectError } from "./errors.ts";
 import { opaqueEtag } from "./object-key.ts";
-import type { Checksum, VersionInfo } from "./types.ts";
+import type { Checksum, EncryptionInfo, VersionInfo } from "./types.ts";
 
 export const ACTUAL_SIZE_KEY = "X-Minio-Internal-actual-size";
 export const CRC_KEY = "x-minio-internal-crc";
@@ -15,39 +15,88 @@ const STORAGE_CLASS_KEY = "x-amz-storage-class";
 export const COMPRESSION_KEY = "X-Minio-Internal-compression";
 const ENCRYPTION_MARK = "x-minio-internal-server-side-encryption-";
 
-/** `open`: opens the stored checksums of an encrypted version; without it they are not shown, nor what its sealed ETag holds. */
+/** What only the key of an encrypted version shows. */
+export interface Unsealed {
+  readonly etag: string;
+  readonly encryption: EncryptionInfo | null;
+  /** Opens the stored checksums. */
+  readonly open: (sealed: Uint8Array) => Uint8Array | null;
+}
+
+/** `unsealed`: of an encrypted version; without it its checksums are not shown, nor what its sealed ETag holds. */
 export function versionInfo(
   bucket: string,
   key: string,
   version: StoredVersion,
-  open: ((sealed: Uint8Array) => Uint8Array | null) | null = null,
+  unsealed: Unsealed | null = null,
 ): VersionInfo {
-  const { metaUsr, metaSys } = version;
-  const etag = opaqueEtag(metaUsr.get("etag") ?? "");
-  const record = checksumRecord(version, open);
-  const isMultipart = metaSys.has(ACTUAL_SIZE_KEY) && etag.includes("-");
-  return {
-    bucket,
-    key,
-    versionId: version.versionId,
-    isLatest: version.isLatest,
-    isDeleteMarker: version.isDeleteMarker,
-    modTimeNs: version.modTimeNs,
-    sizeBytes: actualSize(version),
-    etag,
-    storageClass: metaUsr.get(STORAGE_CLASS_KEY) ?? "STANDARD",
-    metadata: metaUsr,
-    internal: metaSys,
-    tagging: metaUsr.get(TAGGING_KEY) ?? "",
-    parts: version.parts.map((p) => ({
+  return new StoredInfo(bucket, key, version, unsealed);
+}
+
+/** What few ask for is found when it is asked for. */
+class StoredInfo implements VersionInfo {
+  readonly versionId: string;
+  readonly isLatest: boolean;
+  readonly isDeleteMarker: boolean;
+  readonly modTimeNs: bigint;
+  readonly sizeBytes: number;
+  readonly etag: string;
+  readonly storageClass: string;
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly internal: ReadonlyMap<string, Uint8Array>;
+  readonly tagging: string;
+  readonly isMultipart: boolean;
+  readonly encryption: EncryptionInfo | null;
+  private knownParts: VersionInfo["parts"] | null = null;
+  private knownPartChecksums: readonly string[] | null = null;
+  /** undefined = not looked at yet. */
+  private record: ChecksumRecord | null | undefined;
+
+  constructor(
+    readonly bucket: string,
+    readonly key: string,
+    private readonly version: StoredVersion,
+    unsealed: Unsealed | null,
+  ) {
+    const { metaUsr, metaSys } = version;
+    const etag = opaqueEtag(metaUsr.get("etag") ?? "");
+    this.versionId = version.versionId;
+    this.isLatest = version.isLatest;
+    this.isDeleteMarker = version.isDeleteMarker;
+    this.modTimeNs = version.modTimeNs;
+    this.sizeBytes = actualSize(version);
+    this.etag = unsealed?.etag ?? etag;
+    this.storageClass = metaUsr.get(STORAGE_CLASS_KEY) ?? "STANDARD";
+    this.metadata = metaUsr;
+    this.internal = metaSys;
+    this.tagging = metaUsr.get(TAGGING_KEY) ?? "";
+    this.isMultipart = metaSys.has(ACTUAL_SIZE_KEY) && etag.includes("-");
+    this.encryption = unsealed?.encryption ?? null;
+    this.record = unsealed === null ? undefined : checksumRecord(version, unsealed.open); // as long as there is the key
+  }
+
+  get parts(): VersionInfo["parts"] {
+    this.knownParts ??= this.version.parts.map((p) => ({
       number: p.number,
       sizeBytes: p.actualBytes >= 0 ? p.actualBytes : p.sizeBytes,
-    })),
-    isMultipart,
-    checksum: record === null ? null : shown(record),
-    encryption: null,
-    partChecksums: record === null ? [] : record.partValues.map(checksumToBase64),
-  };
+    }));
+    return this.knownParts;
+  }
+
+  get checksum(): Checksum | null {
+    const record = this.checksums;
+    return record === null ? null : shown(record);
+  }
+
+  get partChecksums(): readonly string[] {
+    this.knownPartChecksums ??= this.checksums?.partValues.map(checksumToBase64) ?? [];
+    return this.knownPartChecksums;
+  }
+
+  private get checksums(): ChecksumRecord | null {
+    if (this.record === undefined) this.record = checksumRecord(this.version, null);
+    return this.record;
+  }
 }
 
 function shown(record: ChecksumRecord): Checksum {
