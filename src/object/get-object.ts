@@ -1,44 +1,89 @@
 /** GetObject and HeadObject: find the version, judge the conditions, open it. Headers are known before bytes move. */
-import type { StoredVersion } from "../erasure/store.ts";
-import { contentOf } from "./content.ts";
+import { assert } from "../core/assert.ts";
+import type { ByteSink } from "../core/byte-stream.ts";
+import type { Due } from "../bucket/lifecycle.ts";
+import type { StoredVersion, VersionReader } from "../erasure/store.ts";
+import { type Content, contentOf } from "./content.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { notFound, ObjectError } from "./errors.ts";
 import { demandAlive, expiryOfVersion } from "./expiry.ts";
 import { checkKey } from "./names.ts";
 import { judgeRead } from "./precondition.ts";
-import type { OpenedObject, OpenObjectRequest } from "./types.ts";
+import type { OpenedObject, OpenObjectRequest, VersionInfo } from "./types.ts";
 import { modTimeMs } from "./version-info.ts";
 
 export async function openObject(ctx: ObjectContext, request: OpenObjectRequest): Promise<OpenedObject> {
   checkKey(request.key);
   const bucket = await bucketOf(ctx, request.bucket);
-  const reader = await ctx.store.openVersion(request.bucket, request.key, request.versionId);
+  const reader = await (request.withoutContent === true
+    ? versionAlone(ctx, request)
+    : ctx.store.openVersion(request.bucket, request.key, request.versionId));
   if (reader === null) throw notFound(request.versionId);
   try {
     demandVisible(reader.version, request.versionId);
     const expiry = expiryOfVersion(ctx, bucket, request.key, reader.version);
     demandAlive(ctx, expiry, request.versionId);
-    const content = await contentOf(ctx, request, reader, request.customerKey);
-    const { info, inline, stream } = content;
-    const verdict = judgeRead(request.conditions, { etag: info.etag, modTimeMs: modTimeMs(reader.version) });
-    if (verdict === "failed")
-      throw new ObjectError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.", {
-        info,
-      });
-    if (verdict === "not-modified") throw new ObjectError("NotModified", "Not Modified", { info });
-    return {
-      info,
-      expiry,
-      inline,
-      stream,
-      [Symbol.asyncDispose]() {
-        content.close();
-        return reader[Symbol.asyncDispose]();
-      },
-    };
+    const opening = contentOf(ctx, request, reader, request.customerKey);
+    const content = opening instanceof Promise ? await opening : opening;
+    demandConditions(request, content.info, reader.version);
+    return new Opened(content, expiry, reader);
   } catch (error) {
     await reader[Symbol.asyncDispose]();
     throw error;
+  }
+}
+
+function demandConditions({ conditions }: OpenObjectRequest, info: VersionInfo, version: StoredVersion): void {
+  const verdict = judgeRead(conditions, { etag: info.etag, modTimeMs: modTimeMs(version) });
+  if (verdict === "failed")
+    throw new ObjectError("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.", {
+      info,
+    });
+  if (verdict === "not-modified") throw new ObjectError("NotModified", "Not Modified", { info });
+}
+
+class Opened implements OpenedObject {
+  constructor(
+    private readonly content: Content,
+    readonly expiry: Due | null,
+    private readonly reader: VersionReader,
+  ) {}
+
+  get info(): VersionInfo {
+    return this.content.info;
+  }
+
+  get inline(): Uint8Array | null {
+    return this.content.inline;
+  }
+
+  stream(sink: ByteSink, offset: number, length: number): Promise<void> {
+    return this.content.stream(sink, offset, length);
+  }
+
+  [Symbol.asyncDispose](): PromiseLike<void> {
+    this.content.close();
+    return this.reader[Symbol.asyncDispose]();
+  }
+}
+
+/** As if it had been opened, without a look at its data. */
+async function versionAlone(ctx: ObjectContext, request: OpenObjectRequest): Promise<VersionReader | null> {
+  const version = await ctx.store.readVersion(request.bucket, request.key, request.versionId);
+  return version === null ? null : new VersionAlone(version);
+}
+
+class VersionAlone implements VersionReader {
+  readonly inline = null;
+
+  constructor(readonly version: StoredVersion) {}
+
+  stream(): Promise<void> {
+    assert(false, "the content was not asked for");
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
   }
 }
 

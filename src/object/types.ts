@@ -163,6 +163,8 @@ export interface OpenObjectRequest extends Pick<ObjectTarget, "bucket" | "key"> 
   /** The client's key, if it sent one. */
   readonly customerKey?: Uint8Array | undefined;
   readonly conditions: Conditions;
+  /** Nothing will be streamed: the data are not looked at. */
+  readonly withoutContent?: boolean;
 }
 export interface OpenedObject extends AsyncDisposable {
   readonly info: VersionInfo;

@@ -104,6 +104,7 @@ async function serveObject(call: Call, withBody: boolean): Promise<Reply | null>
     versionId: versionIdFrom(call.query.get("versionId")),
     customerKey: readingKeyFrom(call),
     conditions: conditionsFrom(call),
+    withoutContent: !withBody,
   });
   const { info } = opened;
   const headers = objectHeaders(info);
