@@ -69,8 +69,8 @@ type Query = readonly (readonly [string, string])[];
 /** `hostBucket`: of a virtual-host request, else "". */
 export function authenticate(request: HttpRequest, query: Query, options: AuthOptions, hostBucket = ""): Identity {
   const authorization = request.headers.get("authorization");
-  const presigned = query.some(([k]) => k === "X-Amz-Credential" || k === "X-Amz-Signature");
-  const v2 = query.some(([k]) => k === "AWSAccessKeyId");
+  const presigned = query.length > 0 && query.some(([k]) => k === "X-Amz-Credential" || k === "X-Amz-Signature");
+  const v2 = query.length > 0 && query.some(([k]) => k === "AWSAccessKeyId");
   if (Number(authorization !== undefined) + Number(presigned) + Number(v2) > 1)
     throw new WireError("InvalidRequest", "Only one authentication mechanism is allowed.");
   if (v2 || authorization?.startsWith("AWS ")) return authenticateV2(request, query, options, hostBucket);
@@ -90,49 +90,57 @@ function anonymousIdentity(request: HttpRequest, query: Query): Identity {
 
 function anonymousPayload(request: HttpRequest): PayloadMode {
   const hash = request.headers.get("x-amz-content-sha256") ?? UNSIGNED_PAYLOAD;
-  if (hash.startsWith("STREAMING-AWS4-")) throw new WireError("InvalidRequest", "Signed chunks need a signed request.");
+  if (isSignedStream(hash)) throw new WireError("InvalidRequest", "Signed chunks need a signed request.");
   return payloadMode(hash, null);
 }
 
 function authenticateHeader(request: HttpRequest, query: Query, authorization: string, options: AuthOptions): Identity {
-  const auth = options.signingKeys.authorization(authorization);
-  const date = requestDate(request, (text) => options.signingKeys.dateMs(text));
+  const { signingKeys } = options;
+  const { signer, signature } = signingKeys.authorization(authorization);
+  const date = requestDate(request, signingKeys);
   if (Math.abs(options.nowMs() - date.ms) > SKEW_MS)
     throw new WireError(
       "RequestTimeTooSkewed",
       "The difference between the request time and the server's time is too large.",
       skewOf(date.ms, options.nowMs()),
     );
-  if (!date.text.startsWith(auth.day))
+  if (!date.text.startsWith(signer.day))
     throw malformedCredential(
       "AuthorizationHeaderMalformed",
       "Invalid credential date. Date is not the same as X-Amz-Date.",
     );
-  const found = identityOf(auth, options, "AuthorizationHeaderMalformed");
-  demandSigned(request, auth.signedHeaders);
+  const found = identityOf(signer, options, "AuthorizationHeaderMalformed");
+  demandSigned(request, signer.signedHeaders);
   const hash = request.headers.get("x-amz-content-sha256") ?? EMPTY_SHA256;
-  const key = options.signingKeys.get(auth, found.secretKey);
+  const key = signer.keyOf(found.secretKey, signingKeys);
   const parts = {
     method: request.method,
     rawPath: request.rawPath,
     query,
     headers: request.headers,
-    signedHeaders: auth.signedHeaders,
+    signedHeaders: signer.signedHeaders,
+    signedNames: signer.signedNames,
     payloadHash: hash,
   };
-  const wanted = signRequest(parts, auth, date.text, key);
-  if (!sameSignature(wanted, auth.signature)) throw mismatch(explained(parts, auth, date.text, auth.signature));
+  const wanted = signRequest(parts, signer, date.text, key);
+  if (!sameSignature(wanted, signature)) throw mismatch(explained(parts, signer, date.text, signature));
   demandSessionToken(found, sessionTokenOf(request, query));
-  const signer: ChunkSigner = { key, date: date.text, scope: scopeText(auth), seed: wanted };
   return {
     principal: found.principal,
     authType: "REST-HEADER",
     signatureVersion: "AWS4-HMAC-SHA256",
     signedAtMs: date.ms,
-    accessKey: auth.accessKey,
+    accessKey: signer.accessKey,
     isPresigned: false,
-    payload: payloadMode(hash, signer),
+    payload: isSignedStream(hash)
+      ? payloadMode(hash, { key, date: date.text, scope: signer.text, seed: wanted })
+      : payloadMode(hash, null),
   };
+}
+
+/** Is each chunk of the body signed? */
+function isSignedStream(hash: string): boolean {
+  return hash.startsWith("STREAMING-AWS4-");
 }
 
 function skewOf(requestMs: number, nowMs: number): Record<string, string | number> {
@@ -166,7 +174,7 @@ function payloadMode(hash: string, signer: ChunkSigner | null): PayloadMode {
 function authenticatePresigned(request: HttpRequest, query: Query, options: AuthOptions): Identity {
   const code = "AuthorizationQueryParametersError";
   const of = (name: string): string => {
-    const value = query.find(([k]) => k === name)?.[1];
+    const value = valueIn(query, name);
     if (value === undefined || value === "")
       throw new WireError(
         code,
@@ -200,9 +208,7 @@ function authenticatePresigned(request: HttpRequest, query: Query, options: Auth
     });
   demandSigned(request, signedHeaders);
   const hash =
-    query.find(([k]) => k === "X-Amz-Content-Sha256")?.[1] ??
-    request.headers.get("x-amz-content-sha256") ??
-    UNSIGNED_PAYLOAD;
+    valueIn(query, "X-Amz-Content-Sha256") ?? request.headers.get("x-amz-content-sha256") ?? UNSIGNED_PAYLOAD;
   const rest = query.filter(([k]) => k !== "X-Amz-Signature");
   const key = options.signingKeys.get(scope, found.secretKey);
   const parts = {
@@ -254,8 +260,7 @@ function authenticateV2(request: HttpRequest, query: Query, options: AuthOptions
   if (!wanted.some((signature) => sameSignature(signature, claim.signature))) throw mismatch();
   demandSessionToken(found, headers.get("x-amz-security-token"));
   const hash = headers.get("x-amz-content-sha256") ?? UNSIGNED_PAYLOAD;
-  if (hash.startsWith("STREAMING-AWS4-"))
-    throw new WireError("XAmzContentSHA256Mismatch", "Signed chunks need Signature Version 4.");
+  if (isSignedStream(hash)) throw new WireError("XAmzContentSHA256Mismatch", "Signed chunks need Signature Version 4.");
   return {
     principal: found.principal,
     authType: claim.expires === null ? "REST-HEADER" : "REST-QUERY-STRING",
@@ -278,7 +283,7 @@ function dateOfV2(
       throw new WireError("AccessDenied", "Request has expired.");
     return { text: expires, signedAtMs: null };
   }
-  const { ms } = requestDate(request, parseIsoBasic);
+  const { ms } = requestDate(request, { dateMs: parseIsoBasic });
   if (Math.abs(now - ms) > SKEW_MS)
     throw new WireError(
       "RequestTimeTooSkewed",
@@ -400,19 +405,25 @@ function identityOfKey(accessKey: string, options: AuthOptions): FoundIdentity {
 
 /** `host` and every `x-amz-*` header must be covered by the signature. */
 function demandSigned(request: HttpRequest, signedHeaders: readonly string[]): void {
-  const missing = signedHeaders.includes("host") ? [] : ["host"];
+  let missing = signedHeaders.includes("host") ? "" : "host";
   for (const name of request.headers.keys()) {
+    if (!name.startsWith("x-amz-") || signedHeaders.includes(name)) continue;
     if (name === "x-amz-content-sha256" || name === "x-amz-date") continue; // part of what is signed anyway
-    if (name.startsWith("x-amz-") && !signedHeaders.includes(name)) missing.push(name);
+    missing += missing === "" ? name : `, ${name}`;
   }
-  if (missing.length > 0)
+  if (missing !== "")
     throw new WireError("AccessDenied", "There were headers present in the request which were not signed", {
-      headersNotSigned: missing.join(", "),
+      headersNotSigned: missing,
     });
 }
 
 function sessionTokenOf(request: HttpRequest, query: Query): string | undefined {
-  return request.headers.get("x-amz-security-token") ?? query.find(([k]) => k === "X-Amz-Security-Token")?.[1];
+  const token = request.headers.get("x-amz-security-token");
+  return token === undefined && query.length > 0 ? valueIn(query, "X-Amz-Security-Token") : token;
+}
+
+function valueIn(query: Query, name: string): string | undefined {
+  return query.find(([k]) => k === name)?.[1];
 }
 
 /** A temporary key comes with its token, any other with none. */
@@ -434,11 +445,11 @@ function identityOf(scope: Scope, options: AuthOptions, code: CredentialError): 
 
 function requestDate(
   request: HttpRequest,
-  isoMs: typeof parseIsoBasic,
+  dates: Pick<SigningKeys, "dateMs">,
 ): { readonly text: string; readonly ms: number } {
   const amz = request.headers.get("x-amz-date") || undefined;
   if (amz !== undefined) {
-    const ms = isoMs(amz);
+    const ms = dates.dateMs(amz);
     if (ms !== null) return { text: amz, ms };
   }
   const text = amz ?? request.headers.get("date");

@@ -17,6 +17,8 @@ export interface Scope {
   readonly day: string;
   readonly region: string;
   readonly service: string;
+  /** scopeText; absent = not known yet. */
+  readonly text?: string;
 }
 export interface Authorization extends Scope {
   readonly signedHeaders: readonly string[];
@@ -30,6 +32,8 @@ export interface SignedParts {
   readonly query: readonly (readonly [string, string])[];
   readonly headers: ReadonlyMap<string, string>;
   readonly signedHeaders: readonly string[];
+  /** The same, joined by ";"; absent = not known yet. */
+  readonly signedNames?: string;
   readonly payloadHash: string;
 }
 
@@ -98,24 +102,53 @@ export function parseCredential(text: string, code: CredentialError): Scope {
   return { accessKey: parts.slice(0, -4).join("/"), day, region, service };
 }
 
+/** What a client's header says again and again: all but the signature. */
+export class KnownSigner implements Scope {
+  readonly accessKey: string;
+  readonly day: string;
+  readonly region: string;
+  readonly service: string;
+  readonly signedHeaders: readonly string[];
+  readonly signedNames: string;
+  readonly text: string;
+  private key: Buffer | null = null;
+  private secretKey = "";
+
+  constructor({ accessKey, day, region, service, signedHeaders }: Omit<Authorization, "signature">) {
+    this.accessKey = accessKey;
+    this.day = day;
+    this.region = region;
+    this.service = service;
+    this.signedHeaders = signedHeaders;
+    this.signedNames = signedHeaders.join(";");
+    this.text = scopeText({ accessKey, day, region, service });
+  }
+
+  /** The signing key of `secretKey`, by `keys` where it is another one than before. */
+  keyOf(secretKey: string, keys: SigningKeys): Buffer {
+    if (this.key !== null && this.secretKey === secretKey) return this.key;
+    this.key = keys.get(this, secretKey);
+    this.secretKey = secretKey;
+    return this.key;
+  }
+}
+
 /** What a client sends again and again, worked out once: signing keys, which cost four HMACs, and the header but its signature. */
 export class SigningKeys {
   private readonly keys = new Generations<Buffer>(KEYS_CACHED);
-  private readonly parsed = new Generations<Omit<Authorization, "signature">>(KEYS_CACHED);
+  private readonly signers = new Generations<KnownSigner>(KEYS_CACHED);
   private latest: { readonly text: string; readonly ms: number | null } = { text: "", ms: null };
 
   /** parseAuthorization. */
-  authorization(value: string): Authorization {
+  authorization(value: string): { readonly signer: KnownSigner; readonly signature: string } {
     const at = value.lastIndexOf(SIGNATURE) + SIGNATURE.length;
     const before = value.slice(0, at);
-    const known = this.parsed.get(before);
-    if (known !== undefined) {
-      const { accessKey, day, region, service, signedHeaders } = known;
-      return { accessKey, day, region, service, signedHeaders, signature: value.slice(at).trim() };
-    }
+    const known = this.signers.get(before);
+    if (known !== undefined) return { signer: known, signature: value.slice(at).trim() };
     const fresh = parseAuthorization(value);
-    this.parsed.set(before, { ...fresh });
-    return fresh;
+    const signer = new KnownSigner(fresh);
+    this.signers.set(before, signer);
+    return { signer, signature: fresh.signature };
   }
 
   /** parseIsoBasic: many requests come in the same second. */
@@ -137,7 +170,7 @@ export class SigningKeys {
 }
 
 export function scopeText(scope: Scope): string {
-  return `${scope.day}/${scope.region}/${scope.service}/aws4_request`;
+  return scope.text ?? `${scope.day}/${scope.region}/${scope.service}/aws4_request`;
 }
 
 /** Hex signature of a request at an ISO basic date. */
@@ -151,20 +184,25 @@ export function stringToSign(canonical: string, scope: Scope, date: string): str
 }
 
 export function canonicalRequest(parts: SignedParts): string {
-  let headers = "";
-  for (const name of parts.signedHeaders) headers += `${name}:${canonicalValue(parts, name)}\n`;
-  return `${parts.method}\n${canonicalPath(parts.rawPath)}\n${canonicalQuery(parts.query)}\n${headers}\n${parts.signedHeaders.join(";")}\n${parts.payloadHash}`;
+  let text = `${parts.method}\n${canonicalPath(parts.rawPath)}\n${canonicalQuery(parts.query)}\n`;
+  for (const name of parts.signedHeaders) text = `${text}${name}:${canonicalValue(parts, name)}\n`;
+  return `${text}\n${parts.signedNames ?? parts.signedHeaders.join(";")}\n${parts.payloadHash}`;
 }
 
 const NO_BLANKS = /^[\x21-\x7e]*$/;
 
 function canonicalValue(parts: SignedParts, name: string): string {
   const header = parts.headers.get(name);
+  if (header !== undefined && NO_BLANKS.test(header)) return header;
   const fromQuery = header === undefined;
-  const value = header ?? parts.query.find(([k]) => k.toLowerCase() === name)?.[1];
-  if (value !== undefined && NO_BLANKS.test(value)) return value;
+  const value = header ?? hoistedValue(parts, name);
   if (value !== undefined) return /^[\x20-\x7e]*$/.test(value) ? collapse(value) : collapseBytes(value, fromQuery);
   return name === "expect" ? "100-continue" : "";
+}
+
+/** Of a header that came as a query parameter. */
+function hoistedValue({ query }: SignedParts, name: string): string | undefined {
+  return query.find(([k]) => k.toLowerCase() === name)?.[1];
 }
 
 function collapse(value: string): string {
