@@ -41,7 +41,9 @@ export interface Bucket {
   readonly lifecycle: readonly LifecycleRule[];
 }
 interface Entry {
-  readonly bucket: Promise<Bucket | null>;
+  readonly loading: Promise<Bucket | null>;
+  /** What was loaded; null = not yet. */
+  bucket: Bucket | null;
   readonly untilMs: number;
 }
 
@@ -54,18 +56,24 @@ export class BucketCatalog {
     private readonly clock: Clock,
   ) {}
 
+  /** Of what was looked up a moment ago; null = ask `get`. */
+  known(name: string): Bucket | null {
+    const entry = this.cache.get(name);
+    return entry !== undefined && entry.untilMs > this.clock.elapsedMs() ? entry.bucket : null;
+  }
+
   /** null = no such bucket. */
   async get(name: string): Promise<Bucket | null> {
     const now = this.clock.elapsedMs();
     const known = this.cache.get(name);
-    if (known !== undefined && known.untilMs > now) return await known.bucket;
-    const bucket = this.load(name);
+    if (known !== undefined && known.untilMs > now) return await known.loading;
+    const entry: Entry = { loading: this.load(name), bucket: null, untilMs: now + FRESH_MS };
     if (this.cache.size >= CACHED_MAX) this.cache.delete(this.cache.keys().next().value as string);
-    this.cache.set(name, { bucket, untilMs: now + FRESH_MS });
+    this.cache.set(name, entry);
     try {
-      const found = await bucket;
-      if (found === null) this.cache.delete(name);
-      return found;
+      entry.bucket = await entry.loading;
+      if (entry.bucket === null) this.cache.delete(name);
+      return entry.bucket;
     } catch (error) {
       this.cache.delete(name);
       throw error;

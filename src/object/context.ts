@@ -61,3 +61,9 @@ export async function bucketOf(ctx: ObjectContext, name: string): Promise<Bucket
   if (bucket === null) throw new ObjectError("NoSuchBucket", "The specified bucket does not exist", { bucket: name });
   return bucket;
 }
+
+/** The same without waiting; null = it was not looked up a moment ago, or is not there. */
+export function knownBucket(ctx: ObjectContext, name: string): Bucket | null {
+  checkBucketName(name);
+  return ctx.buckets.known(name);
+}

@@ -4,7 +4,7 @@ import type { ByteSink } from "../core/byte-stream.ts";
 import type { Due } from "../bucket/lifecycle.ts";
 import type { StoredVersion, VersionReader } from "../erasure/store.ts";
 import { type Content, contentOf } from "./content.ts";
-import { bucketOf, type ObjectContext } from "./context.ts";
+import { bucketOf, knownBucket, type ObjectContext } from "./context.ts";
 import { notFound, ObjectError } from "./errors.ts";
 import { demandAlive, expiryOfVersion } from "./expiry.ts";
 import { checkKey } from "./names.ts";
@@ -14,7 +14,7 @@ import { modTimeMs } from "./version-info.ts";
 
 export async function openObject(ctx: ObjectContext, request: OpenObjectRequest): Promise<OpenedObject> {
   checkKey(request.key);
-  const bucket = await bucketOf(ctx, request.bucket);
+  const bucket = knownBucket(ctx, request.bucket) ?? (await bucketOf(ctx, request.bucket));
   const reader = await (request.withoutContent === true
     ? versionAlone(ctx, request)
     : ctx.store.openVersion(request.bucket, request.key, request.versionId));

@@ -89,7 +89,7 @@ export async function putObjectAcl(call: Call): Promise<Reply> {
 /** The list that a request to set one gives: by name, by headers or by document, and by one of these only. */
 async function aclAsked(call: Call, owners: AclOwners): Promise<Acl> {
   const document = await readDocument(call, DOCUMENT_BYTES_MAX);
-  const named = aclFromHeaders(call.parameter, call.access.identities, owners);
+  const named = aclFromHeaders((name) => call.parameter(name), call.access.identities, owners);
   if (named === null) {
     if (document.length === 0)
       throw new WireError("MissingSecurityHeader", "Your request was missing a required header");
@@ -119,7 +119,7 @@ export function ownOfNewBucket(call: Call): ReadonlyMap<OwnDocument, Uint8Array>
   const given = call.parameter("x-amz-object-ownership");
   const ownership = given === undefined ? null : ownershipFrom(given, "InvalidArgument");
   if (ownership !== null) own.set("ownershipControls", text.encode(ownership));
-  const acl = aclFromHeaders(call.parameter, identities, { owner, bucketOwner: owner });
+  const acl = aclFromHeaders((name) => call.parameter(name), identities, { owner, bucketOwner: owner });
   if (acl === null || isPrivate(acl)) return own;
   if (ownership === null ? !hasAccounts : ownership === "BucketOwnerEnforced")
     throw new WireError(
@@ -142,7 +142,7 @@ export async function demandOwnBucket(call: Call): Promise<void> {
  */
 export async function aclOfNewVersion(
   call: Call,
-  parameter: (name: string) => string | undefined = call.parameter,
+  parameter: (name: string) => string | undefined = (name) => call.parameter(name),
 ): Promise<ReadonlyMap<string, Uint8Array>> {
   const { settings, hasLists } = await bucketFound(call);
   const bucketOwner = settings.owner;

@@ -3,6 +3,7 @@
  * versions, and more where headers ask for more. Called once for every request; operations over many keys (DeleteObjects,
  * ListBuckets, archives) ask `Access` key by key themselves, with the functions of this file. Source: s3-api.md §1.2–1.4.
  */
+import { isUnrestricted } from "../iam/principal.ts";
 import { denied, type Wanted } from "./access.ts";
 import { askedArchive } from "./archive-key.ts";
 import type { Call } from "./call.ts";
@@ -23,10 +24,9 @@ const VERSION_ACTIONS: ReadonlyMap<string, string> = new Map([
 ]);
 
 export async function authorize(operation: Operation, call: Call): Promise<void> {
-  const expected = call.parameter("x-amz-expected-bucket-owner");
+  const expected = call.parameter(EXPECTED_OWNER);
   if (expected !== undefined) await demandExpectedOwner(call, expected, call.bucket);
-  const copies = operation.name === "CopyObject" || operation.name === "UploadPartCopy";
-  if (copies)
+  if (hasSource(operation))
     await demandExpectedOwner(
       call,
       call.parameter("x-amz-source-expected-bucket-owner"),
@@ -39,6 +39,19 @@ export async function authorize(operation: Operation, call: Call): Promise<void>
   }
 }
 
+const EXPECTED_OWNER = "x-amz-expected-bucket-owner";
+
+/** Is it known at once that `authorize` does not refuse? Nothing is to be looked up for who may do everything and expects nothing. */
+export function isAuthorized(operation: Operation, call: Call): boolean {
+  return (
+    isUnrestricted(call.identity.principal) && !hasSource(operation) && call.parameter(EXPECTED_OWNER) === undefined
+  );
+}
+
+function hasSource({ name }: Operation): boolean {
+  return name === "CopyObject" || name === "UploadPartCopy";
+}
+
 /** A client may insist on whose bucket it is. */
 async function demandExpectedOwner(call: Call, expected: string | undefined, bucket: string): Promise<void> {
   if (expected === undefined || bucket === "") return;
@@ -47,8 +60,8 @@ async function demandExpectedOwner(call: Call, expected: string | undefined, buc
 }
 
 /** What a handler's "there is no such key" is to this caller: on AWS only who may list the bucket is told. */
-export async function missingKeySeenBy(call: Call, operation: Operation): Promise<"told" | "denied"> {
-  return !READS_OBJECT.has(operation.name) || (await mayList(call)) ? "told" : "denied";
+export async function missingKeySeenBy(call: Call, operation: string): Promise<"told" | "denied"> {
+  return !READS_OBJECT.has(operation) || (await mayList(call)) ? "told" : "denied";
 }
 
 const READS_OBJECT: ReadonlySet<string> = new Set(["GetObject", "HeadObject", "GetObjectAttributes", "GetObjectAcl"]);

@@ -2,29 +2,26 @@
  * The spine of every request: find the operation, authenticate, authorize, handle, and one exit that writes the answer or
  * the error, the log line and the metrics. Nothing below logs a request's error, nothing above answers it.
  */
-import { Digest } from "../codec/checksum.ts";
 import type { Bucket } from "../bucket/catalog.ts";
 import type { CorsRule } from "../bucket/cors.ts";
-import type { Codec } from "../codec/native.ts";
 import { AssertionError } from "../core/assert.ts";
-import { bucketOf, type ObjectContext } from "../object/context.ts";
+import { bucketOf, knownBucket } from "../object/context.ts";
 import { ObjectError } from "../object/errors.ts";
 import { isBucketName } from "../object/names.ts";
 import type { VersionInfo } from "../object/types.ts";
 import type { Log } from "../observe/log.ts";
 import type { HeaderList, HttpExchange, HttpRequest } from "../sys/http.ts";
-import { Access, denied } from "./access.ts";
-import type { AccessFacts } from "./access-facts.ts";
-import { type AuthOptions, authenticate, authenticateForm, type Identity } from "./authenticate.ts";
-import { authorize, missingKeySeenBy } from "./authorize.ts";
+import { denied } from "./access.ts";
+import { authenticate, authenticateForm, type Identity } from "./authenticate.ts";
+import { authorize, isAuthorized, missingKeySeenBy } from "./authorize.ts";
 import type { Call } from "./call.ts";
 import { errorCodeOf, errorDocument, errorMessageOf, errorStatusOf } from "./error-reply.ts";
 import { S3_ERRORS } from "./errors.ts";
 import { corsHeaders, preflight } from "./cors.ts";
 import { validatorHeaders } from "./object-operations.ts";
 import { findOperation, type Operation, type Target } from "./operations.ts";
-import { asPut, demandPolicy, type PostedForm } from "./post-object.ts";
-import { RequestValues } from "./request-values.ts";
+import { asPut, demandPolicy } from "./post-object.ts";
+import { type CallMeans, RequestCall } from "./request-call.ts";
 import { decodePercent, parseQuery } from "./sigv4.ts";
 import { isStsRequest, serveSts, type StsOptions } from "./sts.ts";
 import { serveWebsite, siteOf, type Visit } from "./website.ts";
@@ -33,12 +30,9 @@ import { WireError } from "./wire-error.ts";
 const HEADER_BYTES_MAX = 8 * 1024;
 const PATH_BYTES_MAX = 32 * 1024;
 const NO_QUERY: ReadonlyMap<string, string> = new Map();
+const NOWHERE: Place = { bucket: "", key: "", hostBucket: "", isSite: false };
 
-export interface S3Options {
-  readonly objects: ObjectContext;
-  readonly codec: Codec;
-  readonly auth: AuthOptions;
-  readonly access: AccessFacts;
+export interface S3Options extends CallMeans {
   /** Virtual-host domains. */
   readonly domains: readonly string[];
   /** Domains below which a host names a bucket that is visited as a website. */
@@ -73,23 +67,31 @@ interface Place {
   readonly isSite: boolean;
 }
 
+/** Options, and what follows from them for every request. */
+interface Serving extends S3Options {
+  readonly fixedHeaders: { readonly plain: HeaderList; readonly tls: HeaderList };
+}
+
 export function createS3Handler(options: S3Options): (exchange: HttpExchange) => Promise<void> {
+  const fixedHeaders = { plain: fixedHeadersOf(options, false), tls: fixedHeadersOf(options, true) };
+  const serving: Serving = { ...options, fixedHeaders };
   const serve = (exchange: HttpExchange): Promise<void> =>
-    isStsRequest(exchange.request) ? serveSts(exchange, options.sts) : serveRequest(options, exchange);
+    isStsRequest(exchange.request) ? serveSts(exchange, options.sts) : serveRequest(serving, exchange);
   const serveOrAside = async (exchange: HttpExchange): Promise<void> => {
     if (!(await options.aside(exchange))) await serve(exchange);
   };
   return (exchange) => (exchange.request.rawPath.startsWith("/minio/") ? serveOrAside(exchange) : serve(exchange));
 }
 
-async function serveRequest(options: S3Options, exchange: HttpExchange): Promise<void> {
+async function serveRequest(options: Serving, exchange: HttpExchange): Promise<void> {
   const { request, response } = exchange;
   const started = options.elapsedMs();
   const requestId = options.newRequestId();
   let commonHeaders = commonHeadersOf(options, requestId, request.isTls);
-  let place: Place = { bucket: "", key: "", hostBucket: "", isSite: false };
+  let place = NOWHERE;
   let api = "Unknown";
   let status = 200;
+  let handled: Call | null = null; // once its handler has it
   try {
     place = placeOf(request.rawPath, request.headers.get("host") ?? "", options);
     checkRequest(exchange, place);
@@ -97,7 +99,7 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
     demandPlainQuery(pairs);
     const query = pairs.length === 0 ? NO_QUERY : new Map(pairs);
     const target: Target = place.bucket === "" ? "service" : place.key === "" ? "bucket" : "object";
-    const bucket = await bucketOfBrowser(options, request, place);
+    const bucket = request.headers.has("origin") ? await bucketOfBrowser(options, place) : null;
     if (request.method === "OPTIONS") {
       api = "Preflight";
       await response.send(200, [...commonHeaders, ...preflight(request, bucket, options.cors)], "");
@@ -125,17 +127,17 @@ async function serveRequest(options: S3Options, exchange: HttpExchange): Promise
     demandStreamingFits(api, identity);
     if (operation === null || operation === "not-implemented")
       throw noOperation(operation, request.method, target, query);
-    const call = makeCall(options, exchange, { place, query, identity, form, requestId, commonHeaders });
-    await admit(operation, call);
-    const answer = await operation.run(call).catch(async (error: unknown) => {
-      const isMissing = error instanceof ObjectError && error.code === "NoSuchKey";
-      throw isMissing && (await missingKeySeenBy(call, operation)) === "denied" ? denied() : error;
-    });
+    const facts = { response, place, query, identity, form, requestId, commonHeaders };
+    const call = new RequestCall(options, form?.request ?? request, facts);
+    if (!isAdmitted(operation, call)) await admit(operation, call);
+    handled = call;
+    const answer = await operation.run(call);
     if (answer !== null) {
       status = answer.status;
       await response.send(answer.status, [...answer.headers, ...commonHeaders], answer.body);
     }
-  } catch (error) {
+  } catch (cause) {
+    const error = handled === null ? cause : await errorSeenBy(handled, api, cause);
     status = await sendError(options, exchange, { error, place, api, requestId, commonHeaders });
   } finally {
     const seconds = (options.elapsedMs() - started) / 1000;
@@ -169,6 +171,22 @@ function noOperation(
   return new WireError("NotImplemented", "A sub-resource of this request is not known.");
 }
 
+/** What a handler's error is to this caller: who may not list the bucket is not told that a key is missing. */
+async function errorSeenBy(call: Call, api: string, error: unknown): Promise<unknown> {
+  if (!(error instanceof ObjectError) || error.code !== "NoSuchKey") return error;
+  try {
+    return (await missingKeySeenBy(call, api)) === "denied" ? denied() : error;
+  } catch (other) {
+    return other;
+  }
+}
+
+/** Is it known at once that `admit` does not refuse? */
+function isAdmitted(operation: Operation, call: Call): boolean {
+  if (!isAuthorized(operation, call) || call.bucket === "" || operation.name === "CreateBucket") return false;
+  return knownBucket(call.objects, call.bucket) !== null;
+}
+
 /** Who may, and whether there is a bucket: before a body is looked at. */
 async function admit(operation: Operation, call: Call): Promise<void> {
   await authorize(operation, call);
@@ -198,50 +216,10 @@ function visitOf(
     commonHeaders,
     objects: options.objects,
     async callFor(key) {
-      const call = makeCall(options, exchange, { ...facts, place: { ...place, key }, identity, form: null });
+      const here = { ...facts, response, place: { ...place, key }, identity, form: null };
+      const call = new RequestCall(options, request, here);
       if (operation !== null && operation !== "not-implemented") await authorize(operation, call);
       return call;
-    },
-  };
-}
-
-function makeCall(
-  options: S3Options,
-  exchange: HttpExchange,
-  facts: {
-    place: Place;
-    query: ReadonlyMap<string, string>;
-    identity: Identity;
-    form: PostedForm | null;
-    requestId: string;
-    commonHeaders: HeaderList;
-  },
-): Call {
-  const { response } = exchange;
-  const { place, query, identity, form } = facts;
-  const request = form?.request ?? exchange.request;
-  const hoisted = identity.isPresigned ? new Map([...query].map(([k, v]) => [k.toLowerCase(), v])) : null;
-  const parameter = (name: string): string | undefined => request.headers.get(name) ?? hoisted?.get(name);
-  const { region, nowMs } = options.auth;
-  const values = new RequestValues({ request, query, identity, region, nowMs, parameter });
-  return {
-    request,
-    response,
-    requestId: facts.requestId,
-    bucket: place.bucket,
-    key: place.key,
-    query,
-    identity,
-    form,
-    access: new Access(options.access, identity.principal, values),
-    objects: options.objects,
-    codec: options.codec,
-    commonHeaders: facts.commonHeaders,
-    parameter,
-    digest(bytes, flags) {
-      const digest = new Digest(options.codec, flags);
-      if (bytes.length > 0) digest.update(bytes);
-      return digest.final();
     },
   };
 }
@@ -278,7 +256,7 @@ function checkRequest(exchange: HttpExchange, place: Place): void {
   const { request } = exchange;
   if (request.rawPath.length > PATH_BYTES_MAX) throw new WireError("KeyTooLongError", "Your key is too long.");
   let bytes = 0;
-  for (const [name, value] of request.headers) bytes += name.length + value.length;
+  for (const name of request.headers.keys()) bytes += name.length + (request.headers.get(name) as string).length;
   if (bytes > HEADER_BYTES_MAX)
     throw new WireError("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.");
   demandOnce(request);
@@ -402,21 +380,19 @@ const GUARDS: HeaderList = [
   ["X-XSS-Protection", "1; mode=block"],
 ];
 
-function commonHeadersOf(options: S3Options, requestId: string, isTls: boolean): HeaderList {
-  const headers: (readonly [string, string])[] = [
-    SERVER,
-    ["x-amz-request-id", requestId],
-    ["x-amz-id-2", options.hostId],
-    ...GUARDS,
-  ];
+/** Headers of every answer that are the same for all, but `Server`, which comes first. */
+function fixedHeadersOf(options: S3Options, isTls: boolean): HeaderList {
+  const headers: (readonly [string, string])[] = [["x-amz-id-2", options.hostId], ...GUARDS];
   if (isTls) headers.push(["Strict-Transport-Security", "max-age=31536000; includeSubDomains"]);
   if (options.auth.region !== "") headers.push(["x-amz-bucket-region", options.auth.region]);
   return headers;
 }
 
+function commonHeadersOf({ fixedHeaders }: Serving, requestId: string, isTls: boolean): HeaderList {
+  return [SERVER, ["x-amz-request-id", requestId], ...(isTls ? fixedHeaders.tls : fixedHeaders.plain)];
+}
+
 /** Its rules matter to browsers only, which say their origin. */
-async function bucketOfBrowser(options: S3Options, request: HttpRequest, place: Place): Promise<Bucket | null> {
-  return request.headers.has("origin") && isBucketName(place.bucket)
-    ? await options.objects.buckets.get(place.bucket)
-    : null;
+async function bucketOfBrowser(options: S3Options, place: Place): Promise<Bucket | null> {
+  return isBucketName(place.bucket) ? await options.objects.buckets.get(place.bucket) : null;
 }
