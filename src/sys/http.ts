@@ -45,7 +45,8 @@ export interface HttpResponder {
   readonly headSent: boolean;
   readonly bytesSent: number;
 }
-export type HeaderList = readonly (readonly [name: string, value: string])[];
+export type Header = readonly [name: string, value: string];
+export type HeaderList = readonly Header[];
 
 export interface HttpExchange {
   readonly request: HttpRequest;
@@ -81,7 +82,7 @@ export interface RunningServer {
 }
 
 export async function startHttpServer(options: HttpServerOptions): Promise<RunningServer> {
-  const running = new Set<Promise<void>>();
+  const running = new Set<NodeExchange>();
   let stopping = false;
   const onRequest = (message: IncomingMessage, reply: ServerResponse): void => {
     if (stopping) {
@@ -90,11 +91,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
     }
     const exchange = new NodeExchange(message, reply, options);
     if (options.tls !== null && exchange.request.body !== EMPTY) pauseSocketWithBody(message);
-    const tracked = serve(exchange, reply, options).then(() => {
-      running.delete(tracked);
-      exchange.finish();
-    });
-    running.add(tracked);
+    running.add(exchange);
+    exchange.served = serve(exchange, reply, options, running);
   };
   const server = createServer(
     {
@@ -160,10 +158,11 @@ function cannotListen({ host, port }: HttpServerOptions, error: unknown): HttpEr
 }
 
 /** True when all settled in time. */
-async function allWithin(work: ReadonlySet<Promise<void>>, timeoutMs: number): Promise<boolean> {
+async function allWithin(exchanges: ReadonlySet<NodeExchange>, timeoutMs: number): Promise<boolean> {
   const { promise: late, resolve } = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => resolve(false), timeoutMs);
-  const finished = await Promise.race([Promise.all(work).then(() => true), late]);
+  const all = Promise.all(Array.from(exchanges, ({ served }) => served));
+  const finished = await Promise.race([all.then(() => true), late]);
   clearTimeout(timer);
   return finished;
 }
@@ -173,16 +172,26 @@ function refuseWhileStopping(reply: ServerResponse): void {
   reply.end();
 }
 
-/** Resolves when the response is over: when its bytes left us, not when the handler returned. */
-async function serve(exchange: NodeExchange, reply: ServerResponse, options: HttpServerOptions): Promise<void> {
+/** Resolves when the response is over: when its bytes left us, not when the handler returned. Then it is not among `running` any more. */
+async function serve(
+  exchange: NodeExchange,
+  reply: ServerResponse,
+  options: HttpServerOptions,
+  running: Set<NodeExchange>,
+): Promise<void> {
   try {
     await options.handle(exchange);
   } catch (error) {
     exchange.response.destroy();
     options.failed(error);
   }
-  if (reply.writableFinished || reply.destroyed) return;
-  await new Promise<void>((resolve) => {
+  if (!reply.writableFinished && !reply.destroyed) await ended(reply);
+  running.delete(exchange);
+  exchange.request.finish();
+}
+
+function ended(reply: ServerResponse): Promise<void> {
+  return new Promise<void>((resolve) => {
     reply.on("finish", resolve);
     reply.on("close", resolve);
   });
@@ -193,14 +202,12 @@ const NO_ABORT = new AbortController().signal;
 class NodeExchange implements HttpExchange {
   readonly request: NodeRequest;
   readonly response: NodeResponder;
+  /** Until the response is over. */
+  served: Promise<void> | null = null;
 
   constructor(message: IncomingMessage, reply: ServerResponse, options: HttpServerOptions) {
     this.request = new NodeRequest(message, reply, options);
     this.response = new NodeResponder(message, reply, options.bodyIdleMs * STALLED);
-  }
-
-  finish(): void {
-    this.request.finish();
   }
 }
 
@@ -364,7 +371,7 @@ function giveBack(chunk: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.byteLength && !buffer.detached) buffer.transfer(0);
 }
 
-class NodeResponder implements HttpResponder {
+class NodeResponder implements HttpResponder, ByteSink {
   headSent = false;
   bytesSent = 0;
   private gone = false;
@@ -374,9 +381,7 @@ class NodeResponder implements HttpResponder {
     private readonly reply: ServerResponse,
     private readonly stallMs: number,
   ) {
-    reply.on("error", () => {
-      this.gone = true;
-    });
+    reply.on("error", ignored);
   }
 
   send(status: number, headers: HeaderList, body: Uint8Array | string): Promise<void> {
@@ -390,7 +395,14 @@ class NodeResponder implements HttpResponder {
 
   start(status: number, headers: HeaderList, length: number | null): ByteSink {
     this.head(status, headers, length);
-    return { write: (bytes) => this.write(bytes) };
+    if (this.message.method !== "HEAD") this.noteErrors();
+    return this;
+  }
+
+  private noteErrors(): void {
+    this.reply.on("error", () => {
+      this.gone = true;
+    });
   }
 
   end(): Promise<void> {
@@ -403,19 +415,24 @@ class NodeResponder implements HttpResponder {
     this.message.socket?.destroy();
   }
 
+  /** One by one, in their order: a flat list for `writeHead` costs more, which takes each name away first. */
   private head(status: number, headers: HeaderList, length: number | null): void {
     this.headSent = true;
-    const pairs = headers as [string, string][]; // a list of pairs spares what one flat list costs: taking each name away first
-    const hasLength = length !== null && status !== 204 && status !== 304;
-    this.reply.writeHead(status, hasLength ? [...pairs, ["Content-Length", String(length)]] : pairs);
+    for (const [name, value] of headers) this.reply.appendHeader(name, value);
+    if (length !== null && status !== 204 && status !== 304) this.reply.appendHeader("Content-Length", String(length));
+    this.reply.writeHead(status);
   }
 
-  private async write(bytes: Uint8Array): Promise<void> {
+  /** Of a body that was started. */
+  async write(bytes: Uint8Array): Promise<void> {
     if (this.gone || this.reply.destroyed) throw new HttpError("ClientGone", "the client went away");
     const room = this.reply.write(bytes);
     this.bytesSent += bytes.length;
-    if (room) return;
-    await new Promise<void>((resolve, reject) => {
+    if (!room) await this.drained();
+  }
+
+  private drained(): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
       // What is sent waits in memory that others want.
       const timer = setTimeout(() => {
         done();
@@ -439,4 +456,8 @@ class NodeResponder implements HttpResponder {
       this.reply.on("close", closed);
     });
   }
+}
+
+function ignored(): void {
+  /* deliberately nothing: who writes is told, and a response that nobody waits for is over */
 }
