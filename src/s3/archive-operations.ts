@@ -5,6 +5,7 @@ import { ObjectError } from "../object/errors.ts";
 import { openObject } from "../object/get-object.ts";
 import type { OpenedObject } from "../object/types.ts";
 import { findMember, type ListedMember, listMembers, openMember } from "../object/zip-archive.ts";
+import type { Header } from "../sys/http.ts";
 import type { AskedArchive } from "./archive-key.ts";
 import type { Call } from "./call.ts";
 import { contentTypeOf } from "./content-types.ts";
@@ -16,7 +17,7 @@ import { WireError } from "./wire-error.ts";
 export async function serveMember(
   call: Call,
   { archive, inner }: AskedArchive,
-  means: { readonly withBody: boolean; readonly overrideHeaders: (headers: [string, string][]) => void },
+  means: { readonly withBody: boolean; readonly overrideHeaders: (headers: Header[]) => void },
 ): Promise<null> {
   refuseUnsupported(call);
   if (call.query.has("partNumber"))
@@ -32,12 +33,12 @@ export async function serveMember(
   });
   const member = await findMember(opened, inner, call.objects.transforms.members);
   if (member === null) throw new ObjectError("NoSuchKey", "The specified key does not exist.");
-  const headers: [string, string][] = [
+  const headers: Header[] = [
     ["Last-Modified", httpDate(opened.info.modTimeNs)],
     ["Content-Type", contentTypeOf(inner)],
   ];
   means.overrideHeaders(headers);
-  headers.push(...(call.commonHeaders as [string, string][]));
+  headers.push(...call.commonHeaders);
   if (!means.withBody) {
     call.response.start(200, headers, member.sizeBytes);
     await call.response.end();

@@ -2,6 +2,7 @@
 import { checksumAlgorithmOf } from "../codec/checksum.ts";
 import type { ChecksumName, ChecksumType, Conditions, NewMetadata, VersionInfo } from "../object/types.ts";
 import { REDIRECT_LOCATION_KEY } from "../object/version-info.ts";
+import type { Header } from "../sys/http.ts";
 import type { Call } from "./call.ts";
 import { encryptionFrom, encryptionHeaders } from "./encryption-headers.ts";
 import { lockFrom } from "./lock-headers.ts";
@@ -211,11 +212,10 @@ export function decodeTags(tagging: string): [string, string][] {
 const NO_CONDITIONS: Conditions = {};
 
 export function conditionsFrom(call: Call, prefix = ""): Conditions {
-  const of = (name: string): string | undefined => call.parameter(prefix === "" ? name : prefix + name);
-  const ifMatch = of("if-match");
-  const ifNoneMatch = of("if-none-match");
-  const modified = dateOf(of("if-modified-since"));
-  const unmodified = dateOf(of("if-unmodified-since"));
+  const ifMatch = conditionOf(call, prefix, "if-match");
+  const ifNoneMatch = conditionOf(call, prefix, "if-none-match");
+  const modified = dateOf(conditionOf(call, prefix, "if-modified-since"));
+  const unmodified = dateOf(conditionOf(call, prefix, "if-unmodified-since"));
   if (ifMatch === undefined && ifNoneMatch === undefined && modified === null && unmodified === null)
     return NO_CONDITIONS;
   return {
@@ -224,6 +224,10 @@ export function conditionsFrom(call: Call, prefix = ""): Conditions {
     ...(modified === null ? {} : { ifModifiedSinceMs: modified }),
     ...(unmodified === null ? {} : { ifUnmodifiedSinceMs: unmodified }),
   };
+}
+
+function conditionOf(call: Call, prefix: string, name: string): string | undefined {
+  return call.parameter(prefix === "" ? name : prefix + name);
 }
 
 function etagList(value: string): string[] {
@@ -291,20 +295,18 @@ export function versionIdHeader(info: Pick<VersionInfo, "versionId">): string | 
   return info.versionId === "null" ? null : info.versionId;
 }
 
+const ACCEPT_RANGES: Header = ["Accept-Ranges", "bytes"];
+
 /** Headers of GET and HEAD but length and range. */
-export function objectHeaders(info: VersionInfo): [string, string][] {
-  const headers: [string, string][] = [
-    ["ETag", quoted(info.etag)],
-    ["Last-Modified", httpDate(info.modTimeNs)],
-    ["Accept-Ranges", "bytes"],
-  ];
+export function objectHeaders(info: VersionInfo): Header[] {
+  const headers: Header[] = [["ETag", quoted(info.etag)], ["Last-Modified", httpDate(info.modTimeNs)], ACCEPT_RANGES];
   const id = versionIdHeader(info);
   if (id !== null) headers.push(["x-amz-version-id", id]);
   if (info.storageClass !== "STANDARD") headers.push(["x-amz-storage-class", info.storageClass]);
   if (info.tagging !== "") headers.push(["x-amz-tagging-count", String(decodeTags(info.tagging).length)]);
-  for (const [name, value] of info.metadata) {
+  for (const name of info.metadata.keys()) {
     const shown = shownAs(name.toLowerCase());
-    if (shown !== null) headers.push([shown, toWire(value)]);
+    if (shown !== null) headers.push([shown, toWire(info.metadata.get(name) as string)]);
   }
   if (info.encryption !== null) headers.push(...Object.entries(encryptionHeaders(info.encryption)));
   return headers;

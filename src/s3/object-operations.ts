@@ -10,6 +10,7 @@ import { openObject } from "../object/get-object.ts";
 import { hasObjectLock } from "../object/object-lock.ts";
 import { putObject as put } from "../object/put-object.ts";
 import type { Conditions, CopySource, OpenedObject, PutObjectResult, VersionInfo } from "../object/types.ts";
+import type { Header, HeaderList } from "../sys/http.ts";
 import { aclOfNewVersion } from "./acl-operations.ts";
 import { askedArchive } from "./archive-key.ts";
 import { serveMember } from "./archive-operations.ts";
@@ -118,24 +119,19 @@ async function serveObject(call: Call, withBody: boolean): Promise<Reply | null>
   if (part !== null && info.isMultipart) headers.push(["x-amz-mp-parts-count", String(info.parts.length)]);
   addChecksum(call, info, headers, part);
   overrideHeaders(call, headers);
+  for (const header of call.commonHeaders) headers.push(header);
   const status = range === null ? 200 : 206;
-  if (!withBody) {
-    call.response.start(status, headers.concat(call.commonHeaders as [string, string][]), length);
+  if (withBody) await sendContent(call, opened, { status, headers, offset: range?.first ?? 0, length });
+  else {
+    call.response.start(status, headers, length);
     await call.response.end();
-    return null;
   }
-  await sendContent(call, opened, {
-    status,
-    headers: headers.concat(call.commonHeaders as [string, string][]),
-    offset: range?.first ?? 0,
-    length,
-  });
   return null;
 }
 
 interface ContentToSend {
   readonly status: number;
-  readonly headers: [string, string][];
+  readonly headers: HeaderList;
   readonly offset: number;
   readonly length: number;
 }
@@ -178,7 +174,7 @@ function partOf(info: VersionInfo, number: number): { first: number; last: numbe
   throw new WireError("InvalidPartNumber", "The requested partnumber is not satisfiable.");
 }
 
-function addChecksum(call: Call, info: VersionInfo, headers: [string, string][], part: { index: number } | null): void {
+function addChecksum(call: Call, info: VersionInfo, headers: Header[], part: { index: number } | null): void {
   if (
     call.parameter("x-amz-checksum-mode")?.toUpperCase() !== "ENABLED" ||
     info.checksum === null ||
@@ -212,7 +208,7 @@ function refuseOverridesOfAnonymous(call: Call): void {
     );
 }
 
-function overrideHeaders(call: Call, headers: [string, string][]): void {
+function overrideHeaders(call: Call, headers: Header[]): void {
   if (call.query.size === 0) return;
   for (const [parameter, name] of Object.entries(OVERRIDES)) {
     const value = call.query.get(parameter);

@@ -304,13 +304,10 @@ export function findOperation(
 ): Operation | "not-implemented" | null {
   const rows = ROWS[target].get(method);
   if (rows === undefined) return null;
-  // Presigned URLs may carry headers in the query.
-  const hasHeader = (name: string): boolean =>
-    headers.has(name) || (query.size > 0 && [...query.keys()].some((key) => key.toLowerCase() === name));
   for (const row of rows) {
     if (query.size === 0 && row.query.length > 0) continue;
-    if (!row.query.every((wanted) => hasKey(query, wanted)) || (row.header !== null && !hasHeader(row.header)))
-      continue;
+    if (row.header !== null && !headers.has(row.header) && !isHoisted(query, row.header)) continue;
+    if (!hasKeys(query, row.query)) continue;
     if (row.query.length === 0 && query.size > 0) {
       const isWrite = method === "PUT" || method === "DELETE";
       for (const key of query.keys())
@@ -319,6 +316,17 @@ export function findOperation(
     return row;
   }
   return null;
+}
+
+/** Presigned URLs may carry headers in the query. */
+function isHoisted(query: ReadonlyMap<string, string>, header: string): boolean {
+  for (const key of query.keys()) if (key.toLowerCase() === header) return true;
+  return false;
+}
+
+function hasKeys(query: ReadonlyMap<string, string>, all: readonly string[]): boolean {
+  for (const wanted of all) if (!hasKey(query, wanted)) return false;
+  return true;
 }
 
 function hasKey(query: ReadonlyMap<string, string>, wanted: string): boolean {
