@@ -358,6 +358,13 @@ export class MsgpackReader {
     return new MsgpackReader(this.bytes, at, at + length);
   }
 
+  /** The same as lower-case hexadecimal text. */
+  binHex(): string {
+    const length = this.#binLength();
+    const at = this.#take(length);
+    return this.#buffer().toString("hex", at, at + length);
+  }
+
   #binLength(): number {
     const tag = this.#u8();
     if (tag === 0xc4) return this.#u8();
@@ -374,20 +381,12 @@ export class MsgpackReader {
   str(): string {
     const length = this.#strLength();
     const at = this.#take(length);
-    if (length <= 24) {
-      // Short ASCII keys: building them is faster than a call into the decoder.
-      const bytes = this.bytes;
-      let text = "";
-      let index = at;
-      for (; index < at + length; index++) {
-        const code = bytes[index] as number;
-        if (code > 0x7f) break;
-        text += String.fromCharCode(code);
-      }
-      if (index === at + length) return text;
-    }
+    return this.#buffer().toString("utf8", at, at + length);
+  }
+
+  #buffer(): Buffer {
     this.#text ??= Buffer.from(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
-    return this.#text.toString("utf8", at, at + length);
+    return this.#text;
   }
 
   #strLength(): number {
@@ -534,6 +533,13 @@ export interface KnownKey {
 
 export function knownKeys(...names: readonly string[]): KnownKey[] {
   return names.map((name) => ({ name, encoded: encodedKey(name) }));
+}
+
+/** Bytes as the writer emits them, for `takeKey`. */
+export function encodedBytes(bytes: Uint8Array): Uint8Array {
+  const writer = new MsgpackWriter(bytes.length + 5);
+  writer.bin(bytes);
+  return writer.finish();
 }
 
 /** A key as the writer emits it, for `takeKey`. */

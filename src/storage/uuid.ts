@@ -14,7 +14,11 @@ export function isUuidText(text: string): boolean {
 
 /** Of exactly 16 bytes. */
 export function uuidText(raw: Uint8Array): string {
-  const hex = raw.toHex();
+  return uuidOfHex(raw.toHex());
+}
+
+/** Of 32 hexadecimal digits in lower case. */
+export function uuidOfHex(hex: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 

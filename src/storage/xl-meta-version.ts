@@ -5,8 +5,8 @@
  */
 import { assert } from "../core/assert.ts";
 import { FormatError } from "../core/format-error.ts";
-import { encodedKey, knownKeys, MsgpackReader, MsgpackWriter } from "../core/msgpack.ts";
-import { UUID_BYTES, uuidBytes, uuidText, versionIdBytes, versionIdText } from "./uuid.ts";
+import { encodedBytes, encodedKey, knownKeys, MsgpackReader, MsgpackWriter } from "../core/msgpack.ts";
+import { NULL_VERSION_ID, UUID_BYTES, uuidBytes, uuidOfHex, uuidText, versionIdBytes } from "./uuid.ts";
 import { type LegacyVersion, readLegacy, writeLegacy } from "./xl-meta-legacy.ts";
 
 export const VERSION_TYPE = { object: 1, deleteMarker: 2, legacy: 3 } as const;
@@ -108,6 +108,12 @@ const WRAPPER_KEYS = knownKeys("Type", "V2Obj", "v");
 /** Those of nearly every version. */
 const SYSTEM_NAMES = knownKeys("x-minio-internal-inline-data", "x-minio-internal-crc");
 const USER_NAMES = knownKeys("etag", "content-type");
+/** Content types that clients send who know nothing of the content. */
+const USER_VALUES = knownKeys("binary/octet-stream", "application/octet-stream");
+const NO_NAMES: ReadonlyMap<string, never> = new Map<string, never>();
+const NO_INTS: readonly number[] = [];
+const NO_UUID = uuidText(new Uint8Array(UUID_BYTES));
+const NO_UUID_ENCODED = encodedBytes(new Uint8Array(UUID_BYTES));
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -119,26 +125,43 @@ export function decodeVersion(body: Uint8Array): AnyVersion {
   let object: Mutable<ObjectVersion> | undefined;
   let marker: Mutable<DeleteMarkerVersion> | undefined;
   let legacy: LegacyVersion | undefined;
-  const unknown = new Map<string, Uint8Array>();
-  const unknownInside = new Map<string, Uint8Array>();
+  const unknown = new Unknown();
   for (let index = 0; index < count; index++) {
     const key = reader.strOf(WRAPPER_KEYS);
     if (key === "Type") type = reader.uint();
     else if (key === "v") release = reader.uint();
-    else if (key === "V2Obj") object = reader.takeNil() ? undefined : readObject(reader, unknownInside);
-    else if (key === "DelObj") marker = reader.takeNil() ? undefined : readMarker(reader, unknownInside);
+    else if (key === "V2Obj") object = reader.takeNil() ? undefined : readObject(reader, unknown);
+    else if (key === "DelObj") marker = reader.takeNil() ? undefined : readMarker(reader, unknown);
     else if (key === "V1Obj") legacy = reader.takeNil() ? undefined : readLegacy(reader);
-    else unknown.set(key, reader.skip());
+    else unknown.inWrapper(key, reader.skip());
   }
   const version = type === 1 ? object : type === 2 ? marker : type === 3 ? legacy : undefined;
   if (version === undefined) throw new FormatError(`xl.meta: version of type ${type} without its body`);
   if (version.type === VERSION_TYPE.legacy) return { ...version, writerRelease: release };
   version.writerRelease = release;
-  if (unknown.size + unknownInside.size > 0) version.unknownKeys = { wrapper: unknown, body: unknownInside };
+  if (unknown.keys !== null) version.unknownKeys = unknown.keys;
   return version;
 }
 
-function readObject(reader: MsgpackReader, unknown: Map<string, Uint8Array>): Mutable<ObjectVersion> {
+/** Collects what this version of the format does not know. */
+class Unknown {
+  keys: { readonly wrapper: Map<string, Uint8Array>; readonly body: Map<string, Uint8Array> } | null = null;
+
+  inWrapper(key: string, value: Uint8Array): void {
+    this.found().wrapper.set(key, value);
+  }
+
+  inBody(key: string, value: Uint8Array): void {
+    this.found().body.set(key, value);
+  }
+
+  private found(): NonNullable<Unknown["keys"]> {
+    this.keys ??= { wrapper: new Map(), body: new Map() };
+    return this.keys;
+  }
+}
+
+function readObject(reader: MsgpackReader, unknown: Unknown): Mutable<ObjectVersion> {
   const out: Mutable<ObjectVersion> = {
     type: 1,
     versionId: "null",
@@ -147,16 +170,16 @@ function readObject(reader: MsgpackReader, unknown: Map<string, Uint8Array>): Mu
     parityShards: 0,
     blockSizeBytes: 0,
     erasureIndex: 0,
-    distribution: [],
-    partNumbers: [],
+    distribution: NO_INTS,
+    partNumbers: NO_INTS,
     partEtags: null,
-    partSizes: [],
-    partActualSizes: [],
+    partSizes: NO_INTS,
+    partActualSizes: NO_INTS,
     partIndices: null,
     sizeBytes: 0,
     modTime: 0n,
-    metaSys: new Map(),
-    metaUsr: new Map(),
+    metaSys: NO_NAMES,
+    metaUsr: NO_NAMES,
     writerRelease: null,
   };
   const count = reader.mapHeader();
@@ -171,7 +194,7 @@ function readObject(reader: MsgpackReader, unknown: Map<string, Uint8Array>): Mu
       const name = reader.str();
       position = OBJECT_KEYS.indexOf(name as ObjectKey);
       if (position < 0) {
-        unknown.set(name, reader.skip());
+        unknown.inBody(name, reader.skip());
         continue;
       }
     }
@@ -189,10 +212,10 @@ function takeObjectKey(reader: MsgpackReader, position: number): boolean {
 function readObjectKey(reader: MsgpackReader, out: Mutable<ObjectVersion>, key: ObjectKey): void {
   switch (key) {
     case "ID":
-      out.versionId = versionIdText(readUuid(reader));
+      out.versionId = readVersionId(reader);
       return;
     case "DDir":
-      out.dataDir = uuidText(readUuid(reader));
+      out.dataDir = readUuid(reader);
       return;
     case "EcAlgo":
     case "CSumAlgo":
@@ -217,7 +240,7 @@ function readObjectKey(reader: MsgpackReader, out: Mutable<ObjectVersion>, key: 
       out.partNumbers = readInts(reader);
       return;
     case "PartETags":
-      out.partEtags = reader.takeNil() ? null : readList(reader, () => reader.str());
+      out.partEtags = reader.takeNil() ? null : readTexts(reader);
       return;
     case "PartSizes":
       out.partSizes = readInts(reader);
@@ -226,7 +249,7 @@ function readObjectKey(reader: MsgpackReader, out: Mutable<ObjectVersion>, key: 
       out.partActualSizes = readInts(reader);
       return;
     case "PartIdx":
-      out.partIndices = reader.takeNil() ? null : readList(reader, () => reader.bin());
+      out.partIndices = reader.takeNil() ? null : readBytes(reader);
       return;
     case "Size":
       out.sizeBytes = reader.int();
@@ -243,35 +266,48 @@ function readObjectKey(reader: MsgpackReader, out: Mutable<ObjectVersion>, key: 
   }
 }
 
-function readMarker(reader: MsgpackReader, unknown: Map<string, Uint8Array>): Mutable<DeleteMarkerVersion> {
+function readMarker(reader: MsgpackReader, unknown: Unknown): Mutable<DeleteMarkerVersion> {
   const out: Mutable<DeleteMarkerVersion> = {
     type: 2,
     versionId: "null",
     modTime: 0n,
-    metaSys: new Map(),
+    metaSys: NO_NAMES,
     writerRelease: null,
   };
   const count = reader.mapHeader();
   for (let index = 0; index < count; index++) {
     const key = reader.str();
-    if (key === "ID") out.versionId = versionIdText(readUuid(reader));
+    if (key === "ID") out.versionId = readVersionId(reader);
     else if (key === "MTime") out.modTime = reader.int64();
     else if (key === "MetaSys") out.metaSys = readMetaSys(reader);
-    else unknown.set(key, reader.skip());
+    else unknown.inBody(key, reader.skip());
   }
   return out;
 }
 
-function readUuid(reader: MsgpackReader): Uint8Array {
-  const raw = reader.bin();
-  if (raw.length !== UUID_BYTES) throw new FormatError(`xl.meta: UUID of ${raw.length} bytes`);
-  return raw;
+function readVersionId(reader: MsgpackReader): string {
+  if (reader.takeKey(NO_UUID_ENCODED)) return NULL_VERSION_ID; // nearly always, and then no text is made
+  const id = readUuid(reader);
+  return id === NO_UUID ? NULL_VERSION_ID : id;
 }
 
-function readList<T>(reader: MsgpackReader, item: () => T): T[] {
+function readUuid(reader: MsgpackReader): string {
+  const hex = reader.binHex();
+  if (hex.length !== 2 * UUID_BYTES) throw new FormatError(`xl.meta: UUID of ${hex.length / 2} bytes`);
+  return uuidOfHex(hex);
+}
+
+function readTexts(reader: MsgpackReader): string[] {
   const count = reader.arrayHeader();
-  const out: T[] = [];
-  for (let index = 0; index < count; index++) out.push(item());
+  const out: string[] = [];
+  for (let index = 0; index < count; index++) out.push(reader.str());
+  return out;
+}
+
+function readBytes(reader: MsgpackReader): Uint8Array[] {
+  const count = reader.arrayHeader();
+  const out: Uint8Array[] = [];
+  for (let index = 0; index < count; index++) out.push(reader.bin());
   return out;
 }
 
@@ -295,7 +331,7 @@ function readMetaUsr(reader: MsgpackReader): Map<string, string> {
   const out = new Map<string, string>();
   if (reader.takeNil()) return out;
   const count = reader.mapHeader();
-  for (let index = 0; index < count; index++) out.set(reader.strOf(USER_NAMES), reader.str());
+  for (let index = 0; index < count; index++) out.set(reader.strOf(USER_NAMES), reader.strOf(USER_VALUES));
   return out;
 }
 
@@ -315,7 +351,7 @@ export function dataDirOf(body: Uint8Array): string {
     const fields = reader.mapHeader();
     for (let field = 0; field < fields; field++) {
       const name = reader.str();
-      if (name === "DDir") return uuidText(readUuid(reader));
+      if (name === "DDir") return readUuid(reader);
       if (name === "DataDir") return reader.str();
       reader.skip();
     }
