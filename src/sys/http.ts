@@ -97,6 +97,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
   const server = createServer(
     {
       maxHeaderSize: options.headerBytesMax,
+      optimizeEmptyRequests: true, // nobody reads a body that is not there
       requestTimeout: 0,
       headersTimeout: options.headerMs,
       keepAliveTimeout: options.idleMs,
@@ -248,7 +249,7 @@ class NodeRequest implements HttpRequest {
   get signal(): AbortSignal {
     if (this.aborter !== null) return this.aborter.signal;
     const { message, reply } = this;
-    if (message.destroyed && !message.complete) return NO_ABORT;
+    if (this.body !== EMPTY && message.destroyed && !message.complete) return NO_ABORT;
     const aborter = new AbortController();
     this.aborter = aborter;
     const gone = (): void => {
