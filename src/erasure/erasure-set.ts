@@ -10,6 +10,7 @@ import type { Rng } from "../sys/rng.ts";
 import { assert } from "../core/assert.ts";
 import { bad, fanOut } from "../core/fan-out.ts";
 import { type Drive, DriveError, type DriveOutcome, type ObjectPath, type Stamp } from "../storage/drive.ts";
+import { nameOf } from "../storage/overlay.ts";
 import type { DamageSink, DebtSink } from "./damage.ts";
 import type { DigestLanes } from "./digest-lanes.ts";
 import { distribution } from "./placement.ts";
@@ -70,7 +71,7 @@ export class ErasureSet {
 
   /** dist[i] = 1-based shard number of the drive at position i. */
   distribution(key: ObjectPath): readonly number[] {
-    return distribution(`${key.bucket}/${key.path}`, this.size);
+    return distribution(nameOf(key), this.size);
   }
 
   /** The same on every drive at once, all awaited; a position without a drive answers "Faulty". */
@@ -107,12 +108,12 @@ export class ErasureSet {
   }
 
   isRead(key: ObjectPath): boolean {
-    return this.readers.has(`${key.bucket}/${key.path}`);
+    return this.readers.has(nameOf(key));
   }
 
   /** Resolves when nobody reads the key. */
   unread(key: ObjectPath): Promise<void> {
-    const name = `${key.bucket}/${key.path}`;
+    const name = nameOf(key);
     if (!this.readers.has(name)) return Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();
     const waiting = this.whenUnread.get(name);
@@ -140,7 +141,7 @@ export class ReadPin implements Disposable {
     private readonly sets: readonly ErasureSet[],
     key: ObjectPath,
   ) {
-    this.name = `${key.bucket}/${key.path}`;
+    this.name = nameOf(key);
     for (const set of sets) set.beginReading(this.name);
   }
 
