@@ -15,6 +15,7 @@ import {
   PERMISSIONS,
 } from "../bucket/acl.ts";
 import { type Identities, ROOT_ACCOUNT_ID, ROOT_DISPLAY_NAME } from "../iam/principal.ts";
+import type { Call } from "./call.ts";
 import { WireError } from "./wire-error.ts";
 import { child, childrenOf, childText, parseXml, type XmlElement } from "./xml.ts";
 
@@ -33,22 +34,33 @@ export interface AclOwners {
 
 /** What headers (or a form's fields) ask for; null = nothing. */
 export function aclFromHeaders(
-  parameter: (name: string) => string | undefined,
+  call: Pick<Call, "parameter">,
   identities: Identities,
   { owner, bucketOwner }: AclOwners,
 ): Acl | null {
-  const canned = parameter("x-amz-acl");
-  const grants = GRANT_HEADERS.flatMap(([header, permission]) => {
-    const value = parameter(header);
-    return value === undefined ? [] : granteesOf(value, identities).map((grantee): Grant => ({ grantee, permission }));
-  });
+  const canned = call.parameter("x-amz-acl");
+  const grants = grantsFrom(call, identities);
   if (canned === undefined || canned === "") return grants.length === 0 ? null : { owner, grants: bounded(grants) };
   if (grants.length > 0)
     throw new WireError("InvalidRequest", "Specifying both Canned ACLs and Header Grants is not allowed");
+  return cannedAcl(cannedName(canned), owner, bucketOwner);
+}
+
+function grantsFrom(call: Pick<Call, "parameter">, identities: Identities): Grant[] {
+  const grants: Grant[] = [];
+  for (const [header, permission] of GRANT_HEADERS) {
+    const value = call.parameter(header);
+    if (value === undefined) continue;
+    for (const grantee of granteesOf(value, identities)) grants.push({ grantee, permission });
+  }
+  return grants;
+}
+
+function cannedName(canned: string): (typeof CANNED)[number] {
   const name = CANNED.find((known) => known === canned);
   if (name === undefined)
     throw new WireError("InvalidArgument", "", { argumentName: "x-amz-acl", argumentValue: canned.slice(0, 128) });
-  return cannedAcl(name, owner, bucketOwner);
+  return name;
 }
 
 /** `id="…", uri="…", emailAddress="…"` */

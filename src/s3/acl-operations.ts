@@ -8,7 +8,7 @@ import type { Bucket } from "../bucket/catalog.ts";
 import type { OwnDocument } from "../bucket/metadata-format.ts";
 import { ROOT_ACCOUNT_ID } from "../iam/principal.ts";
 import { getObjectAcl as readAcl, putObjectAcl as writeAcl, storedAcl } from "../object/acl.ts";
-import { bucketOf } from "../object/context.ts";
+import { bucketOf, knownBucket } from "../object/context.ts";
 import { aclDocument, aclFromDocument, aclFromHeaders, type AclOwners } from "./acl-document.ts";
 import { denied } from "./access.ts";
 import { type Call, type Reply, reply, xmlReply } from "./call.ts";
@@ -19,6 +19,7 @@ import { readDocument } from "./request-body.ts";
 import { WireError } from "./wire-error.ts";
 
 const DOCUMENT_BYTES_MAX = 256 * 1024;
+const NO_ENTRIES: ReadonlyMap<string, Uint8Array> = new Map();
 
 interface Found {
   readonly bucket: Bucket;
@@ -28,7 +29,10 @@ interface Found {
 }
 
 async function bucketFound(call: Call): Promise<Found> {
-  const bucket = await bucketOf(call.objects, call.bucket);
+  return foundIn(call, await bucketOf(call.objects, call.bucket));
+}
+
+function foundIn(call: Call, bucket: Bucket): Found {
   const settings = call.access.settings(bucket);
   return { bucket, settings, hasLists: call.access.ownershipOf(settings) !== "BucketOwnerEnforced" };
 }
@@ -89,7 +93,7 @@ export async function putObjectAcl(call: Call): Promise<Reply> {
 /** The list that a request to set one gives: by name, by headers or by document, and by one of these only. */
 async function aclAsked(call: Call, owners: AclOwners): Promise<Acl> {
   const document = await readDocument(call, DOCUMENT_BYTES_MAX);
-  const named = aclFromHeaders((name) => call.parameter(name), call.access.identities, owners);
+  const named = aclFromHeaders(call, call.access.identities, owners);
   if (named === null) {
     if (document.length === 0)
       throw new WireError("MissingSecurityHeader", "Your request was missing a required header");
@@ -119,7 +123,7 @@ export function ownOfNewBucket(call: Call): ReadonlyMap<OwnDocument, Uint8Array>
   const given = call.parameter("x-amz-object-ownership");
   const ownership = given === undefined ? null : ownershipFrom(given, "InvalidArgument");
   if (ownership !== null) own.set("ownershipControls", text.encode(ownership));
-  const acl = aclFromHeaders((name) => call.parameter(name), identities, { owner, bucketOwner: owner });
+  const acl = aclFromHeaders(call, identities, { owner, bucketOwner: owner });
   if (acl === null || isPrivate(acl)) return own;
   if (ownership === null ? !hasAccounts : ownership === "BucketOwnerEnforced")
     throw new WireError(
@@ -137,23 +141,21 @@ export async function demandOwnBucket(call: Call): Promise<void> {
 }
 
 /**
- * Entries of MetaSys that record who owns a new version and what it grants, from the request's headers (or a form's fields).
+ * Entries of MetaSys that record who owns a new version and what it grants, from the request's headers.
  * Nothing where the bucket's owner owns it alone. Throws what AWS answers to a list that the bucket does not take.
  */
-export async function aclOfNewVersion(
-  call: Call,
-  parameter: (name: string) => string | undefined = (name) => call.parameter(name),
-): Promise<ReadonlyMap<string, Uint8Array>> {
-  const { settings, hasLists } = await bucketFound(call);
+export async function aclOfNewVersion(call: Call): Promise<ReadonlyMap<string, Uint8Array>> {
+  const bucket = knownBucket(call.objects, call.bucket) ?? (await bucketOf(call.objects, call.bucket));
+  const { settings, hasLists } = foundIn(call, bucket);
   const bucketOwner = settings.owner;
   const { principal, identities } = call.access;
   const writer = principal.canonicalId === "" ? ANONYMOUS_ID : principal.canonicalId;
   const isGiven =
     call.access.ownershipOf(settings) === "BucketOwnerPreferred" &&
-    parameter("x-amz-acl") === "bucket-owner-full-control";
+    call.parameter("x-amz-acl") === "bucket-owner-full-control";
   const owner = !hasLists || isGiven ? bucketOwner : writer;
-  const acl = aclFromHeaders(parameter, identities, { owner, bucketOwner }) ?? privateAcl(owner);
-  demandAccepted(acl, { settings, hasLists, isNew: parameter("x-amz-acl") !== "private" });
+  const acl = aclFromHeaders(call, identities, { owner, bucketOwner }) ?? privateAcl(owner);
+  demandAccepted(acl, { settings, hasLists, isNew: call.parameter("x-amz-acl") !== "private" });
   const stored = hasLists ? storedAcl(acl, bucketOwner) : null;
-  return stored === null ? new Map() : new Map([[ACL_KEY, stored]]);
+  return stored === null ? NO_ENTRIES : new Map([[ACL_KEY, stored]]);
 }

@@ -2,7 +2,7 @@
 import type { Codec } from "../codec/native.ts";
 import type { ObjectContext } from "../object/context.ts";
 import type { Digests } from "../object/types.ts";
-import type { HeaderList, HttpRequest, HttpResponder } from "../sys/http.ts";
+import type { Header, HeaderList, HttpRequest, HttpResponder } from "../sys/http.ts";
 import type { Access } from "./access.ts";
 import type { Identity } from "./authenticate.ts";
 import type { PostedForm } from "./post-object.ts";
@@ -41,9 +41,11 @@ export function reply(
   headers: Readonly<Record<string, string | null | undefined>> = {},
   body: string | Uint8Array = "",
 ): Reply {
-  const list: (readonly [string, string])[] = [];
-  for (const [name, value] of Object.entries(headers))
+  const list: Header[] = [];
+  for (const name of Object.keys(headers)) {
+    const value = headers[name];
     if (value !== null && value !== undefined) list.push([name, value]);
+  }
   return { status, headers: list, body };
 }
 

@@ -66,19 +66,27 @@ export function metadataFrom(call: Call): Map<string, string> {
   const redirect = redirectLocationFrom(call);
   if (redirect !== null) metadata.set(REDIRECT_LOCATION_KEY, redirect);
   let bytes = 0;
-  const add = (name: string, value: string): void => {
-    if (!name.startsWith("x-amz-meta-") && !name.startsWith("x-minio-meta-")) return;
-    if (!/^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name))
-      throw new WireError("InvalidArgument", "A metadata name holds characters that a header name cannot.");
-    const text = fromWire(value);
-    bytes += name.length + Buffer.byteLength(text);
-    metadata.set(canonicalHeader(name), text);
-  };
-  for (const [name, value] of headers) add(name, value);
-  if (call.identity.isPresigned) for (const [name, value] of call.query) add(name.toLowerCase(), value);
+  for (const name of headers.keys())
+    if (isUserMetadata(name)) bytes += addUserMetadata(metadata, name, headers.get(name) as string);
+  if (call.identity.isPresigned)
+    for (const [name, value] of call.query)
+      if (isUserMetadata(name.toLowerCase())) bytes += addUserMetadata(metadata, name.toLowerCase(), value);
   if (bytes > METADATA_BYTES_MAX)
     throw new WireError("MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.");
   return metadata;
+}
+
+function isUserMetadata(name: string): boolean {
+  return name.startsWith("x-amz-meta-") || name.startsWith("x-minio-meta-");
+}
+
+/** Bytes of name and value. */
+function addUserMetadata(metadata: Map<string, string>, name: string, value: string): number {
+  if (!/^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name))
+    throw new WireError("InvalidArgument", "A metadata name holds characters that a header name cannot.");
+  const text = fromWire(value);
+  metadata.set(canonicalHeader(name), text);
+  return name.length + Buffer.byteLength(text);
 }
 
 /** `x-amz-website-redirect-location`: where a visitor of the bucket's website is sent instead of the content. */

@@ -134,7 +134,7 @@ async function serveRequest(options: Serving, exchange: HttpExchange): Promise<v
     const answer = await operation.run(call);
     if (answer !== null) {
       status = answer.status;
-      await response.send(answer.status, [...answer.headers, ...commonHeaders], answer.body);
+      await response.send(answer.status, answer.headers.concat(commonHeaders), answer.body);
     }
   } catch (cause) {
     const error = handled === null ? cause : await errorSeenBy(handled, api, cause);

@@ -79,8 +79,8 @@ fuzz("grants in headers", {
   run(input) {
     const text = latin1(input);
     const owners = { owner: ROOT_ACCOUNT_ID, bucketOwner: ROOT_ACCOUNT_ID };
-    aclFromHeaders((name) => (name === "x-amz-grant-read" ? text : undefined), IDENTITIES, owners);
-    aclFromHeaders((name) => (name === "x-amz-acl" ? text : undefined), IDENTITIES, owners);
+    aclFromHeaders({ parameter: (name) => (name === "x-amz-grant-read" ? text : undefined) }, IDENTITIES, owners);
+    aclFromHeaders({ parameter: (name) => (name === "x-amz-acl" ? text : undefined) }, IDENTITIES, owners);
   },
 });
 
