@@ -15,14 +15,16 @@ import { modTimeMs } from "./version-info.ts";
 export async function openObject(ctx: ObjectContext, request: OpenObjectRequest): Promise<OpenedObject> {
   checkKey(request.key);
   const bucket = knownBucket(ctx, request.bucket) ?? (await bucketOf(ctx, request.bucket));
-  const reader = await (request.withoutContent === true
-    ? versionAlone(ctx, request)
-    : ctx.store.openVersion(request.bucket, request.key, request.versionId));
-  if (reader === null) throw notFound(request.versionId);
+  const { key, versionId } = request;
+  const reader =
+    request.withoutContent === true
+      ? withoutData(await ctx.store.readVersion(request.bucket, key, versionId))
+      : await ctx.store.openVersion(request.bucket, key, versionId);
+  if (reader === null) throw notFound(versionId);
   try {
-    demandVisible(reader.version, request.versionId);
-    const expiry = expiryOfVersion(ctx, bucket, request.key, reader.version);
-    demandAlive(ctx, expiry, request.versionId);
+    demandVisible(reader.version, versionId);
+    const expiry = expiryOfVersion(ctx, bucket, key, reader.version);
+    demandAlive(ctx, expiry, versionId);
     const opening = contentOf(ctx, request, reader, request.customerKey);
     const content = opening instanceof Promise ? await opening : opening;
     demandConditions(request, content.info, reader.version);
@@ -67,9 +69,8 @@ class Opened implements OpenedObject {
   }
 }
 
-/** As if it had been opened, without a look at its data. */
-async function versionAlone(ctx: ObjectContext, request: OpenObjectRequest): Promise<VersionReader | null> {
-  const version = await ctx.store.readVersion(request.bucket, request.key, request.versionId);
+/** As if it had been opened. */
+function withoutData(version: StoredVersion | null): VersionReader | null {
   return version === null ? null : new VersionAlone(version);
 }
 
