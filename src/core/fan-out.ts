@@ -10,9 +10,9 @@ export const good = <T>(value: T): { readonly ok: true; readonly value: T } => (
 export const bad = <E extends Error>(error: E): { readonly ok: false; readonly error: E } => ({ ok: false, error });
 
 /** Runs `work` on every item at once and waits for all. `work` must answer with an Outcome, not throw. */
-export async function fanOut<I, T, E extends Error>(
+export function fanOut<I, T, E extends Error>(
   items: readonly I[],
   work: (item: I, index: number) => Promise<Outcome<T, E>>,
 ): Promise<Outcome<T, E>[]> {
-  return await Promise.all(items.map(work));
+  return Promise.all(items.map(work));
 }

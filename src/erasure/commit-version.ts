@@ -31,20 +31,19 @@ export interface CommitPlan {
 
 /** Returns the stamp that the change was committed at. */
 export async function commitChange(set: ErasureSet, plan: CommitPlan, background: BackgroundWork): Promise<Stamp> {
+  const name = nameOf(plan.key);
   let floor = later(plan.reading?.highest ?? 0n, plan.above ?? 0n);
   for (let attempt = 1; ; attempt++) {
     const now = set.resources.clock.nowNs();
     const stamp = now > floor ? now : floor + 1n;
-    const ask = asker(set, plan, stamp);
-    const first = await set.each((drive, i) => ask(drive, i, false));
+    const at = { stamp, settles: committedStamps(plan.reading, set.unsettled.get(name)), overDamage: false };
+    const first = await set.each((drive, i) => ask(drive, i, plan, at));
     const anew = damagedNeeded(plan, first);
-    const again = (drive: Drive, i: number): Promise<Answer> =>
-      anew.has(i) ? ask(drive, i, true) : Promise.resolve(first[i] as Answer);
-    const outcomes = anew.size === 0 ? first : await set.each(again);
+    const outcomes = anew.size === 0 ? first : await askAnew(set, plan, { ...at, anew, first });
     const votes = votesOf(plan, outcomes);
     const verdict = judgeCommit(votes, plan.quorum);
     if (verdict === "committed") {
-      set.unsettled.set(nameOf(plan.key), stamp);
+      set.unsettled.set(name, stamp);
       oweMissed(set, plan, { stamp, votes, anew });
       background.track(settle(set, plan.key, stamp, votes), plan.key.bucket);
       return stamp;
@@ -72,17 +71,26 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
 type Answer = DriveOutcome<CommitAnswer | null>;
 
 /** COMMIT to one drive; null = it has nothing to commit. */
-function asker(
+function ask(
+  drive: Drive,
+  position: number,
+  plan: CommitPlan,
+  { stamp, settles, overDamage }: { stamp: Stamp; settles: readonly Stamp[]; overDamage: boolean },
+): Promise<Answer> {
+  const change = plan.changeFor(position, stamp);
+  if (change === null) return Promise.resolve(good(null));
+  return drive.commit(plan.key, change, { stamp, prior: priorOf(plan.reading, position), settles, overDamage });
+}
+
+/** The same again to those that are to begin anew. */
+function askAnew(
   set: ErasureSet,
   plan: CommitPlan,
-  stamp: Stamp,
-): (drive: Drive, position: number, overDamage: boolean) => Promise<Answer> {
-  const settles = committedStamps(set, plan);
-  return async (drive, i, overDamage) => {
-    const change = plan.changeFor(i, stamp);
-    if (change === null) return good(null);
-    return await drive.commit(plan.key, change, { stamp, prior: priorOf(plan.reading, i), settles, overDamage });
-  };
+  at: { stamp: Stamp; settles: readonly Stamp[]; anew: ReadonlySet<number>; first: readonly Answer[] },
+): Promise<readonly Answer[]> {
+  return set.each((drive, i) =>
+    at.anew.has(i) ? ask(drive, i, plan, { ...at, overDamage: true }) : Promise.resolve(at.first[i] as Answer),
+  );
 }
 
 /**
@@ -101,12 +109,21 @@ function isDamaged(outcome: Answer | undefined): boolean {
 }
 
 function votesOf(plan: CommitPlan, outcomes: readonly Answer[]): readonly CommitVote[] {
-  return outcomes.map((o) => {
-    if (!o.ok) return voteOfError(o.error);
-    if (o.value === null) return "untouched";
-    if (o.value.accepted) return "accepted";
-    return o.value.reason === "missing" && plan.removes ? "missing" : "refused";
-  });
+  const votes: CommitVote[] = [];
+  for (const outcome of outcomes) votes.push(voteOf(plan, outcome));
+  return votes;
+}
+
+function voteOf(plan: CommitPlan, outcome: Answer): CommitVote {
+  if (!outcome.ok) return voteOfError(outcome.error);
+  if (outcome.value === null) return "untouched";
+  if (outcome.value.accepted) return "accepted";
+  return outcome.value.reason === "missing" && plan.removes ? "missing" : "refused";
+}
+
+/** It has what the write brought, or lacks what it removed. */
+function isDone(vote: CommitVote | undefined): boolean {
+  return vote === "accepted" || vote === "missing";
 }
 
 /** Before the answer, so that a clean stop cannot forget it. A drive that began anew missed what it may have lost. */
@@ -115,9 +132,8 @@ function oweMissed(
   plan: CommitPlan,
   { stamp, votes, anew }: { stamp: Stamp; votes: readonly CommitVote[]; anew: ReadonlySet<number> },
 ): void {
-  const isWhole = (i: number): boolean => (votes[i] === "accepted" || votes[i] === "missing") && !anew.has(i);
-  const missed = [...votes.keys()].filter((i) => !isWhole(i));
-  if (missed.length === 0) return;
+  if (anew.size === 0 && votes.every(isDone)) return; // nearly always
+  const missed = [...votes.keys()].filter((i) => !isDone(votes[i]) || anew.has(i));
   if (anew.size > 0) set.resources.damage.report({ bucket: plan.key.bucket, path: plan.key.path, why: "missed-write" });
   const change = [...votes.keys()].map((i) => plan.changeFor(i, stamp)).find((found) => found !== null);
   // What a put replaces it replaces again when it is given.
@@ -125,16 +141,13 @@ function oweMissed(
   set.debt?.owe({ key: plan.key, stamp, removed }, missed);
 }
 
-/** Stamps that the read showed to be committed: a drive may still hold them in doubt. */
-function committedStamps(set: ErasureSet, plan: CommitPlan): Stamp[] {
-  const known = set.unsettled.get(nameOf(plan.key));
-  const seen =
-    plan.reading === null
-      ? []
-      : plan.reading.states.flatMap((s) =>
-          s !== undefined && s.prev !== null && !plan.reading?.rolledBack.has(s.stamp) ? [s.stamp] : [],
-        );
-  return known === undefined ? seen : [known, ...seen];
+/** Stamps that the read showed to be committed, or that are `known` to be: a drive may still hold them in doubt. */
+function committedStamps(reading: KeyReading | null, known: Stamp | undefined): readonly Stamp[] {
+  const stamps = known === undefined ? [] : [known];
+  if (reading === null) return stamps;
+  for (const state of reading.states)
+    if (state !== undefined && state.prev !== null && !reading.rolledBack.has(state.stamp)) stamps.push(state.stamp);
+  return stamps;
 }
 
 function nameOf(key: ObjectPath): string {
@@ -169,7 +182,7 @@ async function settle(
   removed: readonly string[] = [],
 ): Promise<void> {
   // Who keeps debts is told already (oweMissed).
-  if (votes === null || (set.debt === null && votes.some((vote) => vote !== "accepted" && vote !== "missing")))
+  if (votes === null || (set.debt === null && !votes.every(isDone)))
     set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "missed-write" });
   await set.unread(key); // what was replaced stays while somebody reads it
   // One whose answer is not known may have taken it.
@@ -181,7 +194,8 @@ async function settle(
   // Decided later: who does not answer now may lack it.
   const silent = votes === null ? [...settled.keys()].filter((i) => settled[i]?.ok === false) : [];
   if (silent.length > 0) set.debt?.owe({ key, stamp, removed }, silent);
-  if (set.unsettled.get(nameOf(key)) === stamp) set.unsettled.delete(nameOf(key));
+  const name = nameOf(key);
+  if (set.unsettled.get(name) === stamp) set.unsettled.delete(name);
 }
 
 /** True if no drive has it: each refused, was never touched, or confirmed its restore. */

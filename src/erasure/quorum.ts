@@ -230,9 +230,13 @@ export type CommitVerdict = "committed" | "refused" | "unknown";
 
 /** "untouched": the drive failed before anything changed there. */
 export function judgeCommit(votes: readonly CommitVote[], quorum: number): CommitVerdict {
-  const done = votes.filter((v) => v === "accepted" || v === "missing").length;
+  let done = 0;
+  let never = 0;
+  for (const vote of votes) {
+    if (vote === "accepted" || vote === "missing") done++;
+    else if (vote === "refused" || vote === "untouched") never++;
+  }
   if (done >= quorum) return "committed";
-  const never = votes.filter((v) => v === "refused" || v === "untouched").length;
   return never > votes.length - quorum ? "refused" : "unknown";
 }
 
