@@ -3,7 +3,7 @@
  * in the background, report drives that missed it; below the quorum take back what was accepted, and retry only a clean
  * attempt. Called under the key's lock, which is a courtesy: the drives' rules are the safety.
  */
-import { good } from "../core/fan-out.ts";
+import { good, isAnswered } from "../core/fan-out.ts";
 import type { Change, CommitAnswer, Drive, DriveOutcome, ObjectPath, Stamp } from "../storage/drive.ts";
 import { later } from "../storage/key-memory.ts";
 import type { BackgroundWork } from "./background-work.ts";
@@ -43,9 +43,8 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
     const votes = votesOf(plan, outcomes);
     const verdict = judgeCommit(votes, plan.quorum);
     if (verdict === "committed") {
-      set.unsettled.set(name, stamp);
       oweMissed(set, plan, { stamp, votes, anew });
-      background.track(settle(set, plan.key, stamp, votes), plan.key.bucket);
+      settle(set, { key: plan.key, name, stamp, votes }, background);
       return stamp;
     }
     const clean = verdict === "refused" && (await takeBack(set, plan.key, stamp, votes));
@@ -169,32 +168,70 @@ async function decideDoubt(set: ErasureSet, key: ObjectPath, background: Backgro
   const { kind, stamp, removed } = await decideNewest(set, key);
   if (kind !== "settled") return kind !== "waiting";
   set.unsettled.set(nameOf(key), stamp);
-  background.track(settle(set, key, stamp, null, removed), key.bucket);
+  background.track(settleDecided(set, key, stamp, removed), key.bucket);
   return true;
 }
 
-/** `votes` null: not known. A drive that never had the stamp has nothing to settle. */
-async function settle(
+interface Acknowledged {
+  readonly key: ObjectPath;
+  readonly name: string;
+  readonly stamp: Stamp;
+  readonly votes: readonly CommitVote[];
+}
+
+/** Of what was acknowledged. From memory, as nearly always, that is done at once; else it goes on after the answer. */
+function settle(set: ErasureSet, done: Acknowledged, background: BackgroundWork): void {
+  const { key, name, stamp, votes } = done;
+  // Who keeps debts is told already (oweMissed).
+  if (set.debt === null && !votes.every(isDone))
+    set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "missed-write" });
+  const told = set.isRead(key) ? null : tellSettled(set, done);
+  if (told?.every(isAnswered) === true) {
+    set.unsettled.delete(name); // nothing is left to tell of it, nor of what it replaced
+    return;
+  }
+  set.unsettled.set(name, stamp);
+  background.track(settleSlowly(set, done, told), key.bucket);
+}
+
+/** `told`: answers that are under way; null = what was replaced stays while somebody reads it. */
+async function settleSlowly(
+  set: ErasureSet,
+  done: Acknowledged,
+  told: readonly Promise<DriveOutcome<void>>[] | null,
+): Promise<void> {
+  if (told === null) await set.unread(done.key);
+  await Promise.all(told ?? tellSettled(set, done));
+  forgetUnsettled(set, done.name, done.stamp);
+}
+
+/** A drive that never had the stamp has nothing to settle; one whose answer is not known may have taken it. */
+function tellSettled(set: ErasureSet, { key, stamp, votes }: Acknowledged): readonly Promise<DriveOutcome<void>>[] {
+  const answers: Promise<DriveOutcome<void>>[] = [];
+  for (let i = 0; i < votes.length; i++)
+    if (votes[i] === "accepted" || votes[i] === "unknown") {
+      const answer = set.drives[i]?.settle(key, stamp);
+      if (answer !== undefined) answers.push(answer);
+    }
+  return answers;
+}
+
+/** Of what was decided later: who does not answer now may lack it. */
+async function settleDecided(
   set: ErasureSet,
   key: ObjectPath,
   stamp: Stamp,
-  votes: readonly CommitVote[] | null,
-  removed: readonly string[] = [],
+  removed: readonly string[],
 ): Promise<void> {
-  // Who keeps debts is told already (oweMissed).
-  if (votes === null || (set.debt === null && !votes.every(isDone)))
-    set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "missed-write" });
+  set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "missed-write" });
   await set.unread(key); // what was replaced stays while somebody reads it
-  // One whose answer is not known may have taken it.
-  const settled = await set.each((drive, i) =>
-    votes === null || votes[i] === "accepted" || votes[i] === "unknown"
-      ? drive.settle(key, stamp)
-      : Promise.resolve(good(undefined)),
-  );
-  // Decided later: who does not answer now may lack it.
-  const silent = votes === null ? [...settled.keys()].filter((i) => settled[i]?.ok === false) : [];
+  const settled = await set.each((drive) => drive.settle(key, stamp));
+  const silent = [...settled.keys()].filter((i) => settled[i]?.ok === false);
   if (silent.length > 0) set.debt?.owe({ key, stamp, removed }, silent);
-  const name = nameOf(key);
+  forgetUnsettled(set, nameOf(key), stamp);
+}
+
+function forgetUnsettled(set: ErasureSet, name: string, stamp: Stamp): void {
   if (set.unsettled.get(name) === stamp) set.unsettled.delete(name);
 }
 

@@ -5,7 +5,7 @@
  * Faulty at once; a probe brings it back. In-flight calls are capped, so that a slow drive cannot pile up work.
  */
 import { DeadlineWatch } from "../core/deadline-watch.ts";
-import { bad } from "../core/fan-out.ts";
+import { bad, isAnswered } from "../core/fan-out.ts";
 import type { Clock } from "../sys/clock.ts";
 import {
   type Change,
@@ -183,7 +183,7 @@ export class GuardedDrive implements Drive {
 
   /** A call without buffers of the caller's: it may be given up. What is answered at once, as from memory, needs no watch. */
   private timed<T>(what: string, answer: Promise<DriveOutcome<T>>): Promise<DriveOutcome<T>> {
-    if (Bun.peek.status(answer) === "fulfilled") {
+    if (isAnswered(answer)) {
       const outcome = Bun.peek(answer) as DriveOutcome<T>;
       this.judge(outcome.ok ? null : outcome.error);
       return answer;
