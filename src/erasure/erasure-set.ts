@@ -37,6 +37,8 @@ export class ErasureSet {
   private readonly readers = new Map<string, number>();
   private readonly whenUnread = new Map<string, (() => void)[]>();
 
+  /** Of all drives. */
+  readonly positions: ReadonlySet<number>;
   /** Positions whose drive came empty and is being rebuilt: what it lacks says nothing. */
   readonly rebuilding = new Set<number>();
   /** Told of writes that drives missed; null = nobody keeps them. */
@@ -53,6 +55,7 @@ export class ErasureSet {
     readonly reducedParity: number,
     readonly resources: SetResources,
   ) {
+    this.positions = new Set(drives.keys());
     assert(standardParity * 2 <= drives.length, "parity is at most half of the set");
   }
 

@@ -18,12 +18,14 @@ import { NO_DATA, openData, PinnedVersion } from "./open-version.ts";
 import { SetChooser } from "./placement.ts";
 import { PoolChooser } from "./pool-choice.ts";
 import { deleteQuorum, writeQuorum } from "./quorum.ts";
+import type { KeyReading } from "./read-version.ts";
 import type {
   CommitRequest,
   Committed,
   ListPage,
   ListRequest,
   Staged,
+  StagedDigests,
   StageRequest,
   Store,
   StoredUsage,
@@ -323,12 +325,7 @@ export class Pools implements Store {
       isPart: pinned !== null,
       signal: request.signal,
     });
-    return {
-      sizeBytes: shards.sizeBytes,
-      digests: shards.digests,
-      handle: shards,
-      [Symbol.asyncDispose]: () => shards.discard(),
-    };
+    return new StagedHandle(shards);
   }
 
   private async setForWrite(path: ObjectPath, sizeBytes: number): Promise<ErasureSet> {
@@ -343,7 +340,8 @@ export class Pools implements Store {
   async commit(request: CommitRequest): Promise<Committed | null> {
     const path = pathOf(request.bucket, request.key);
     const sets = this.setsOf(path.path);
-    using _ = await this.locks.acquire(`${path.bucket}/${path.path}`);
+    const name = `${path.bucket}/${path.path}`;
+    using _ = this.locks.take(name) ?? (await this.locks.acquire(name));
     request.signal.throwIfAborted();
     const located = request.reads === "none" ? null : await locateKey(sets, path, true);
     const found =
@@ -368,15 +366,18 @@ export class Pools implements Store {
 
   /** One pool orders its writes by itself; several only by stamps, and a clock that was set back gives them out again. */
   async newestStamp(path: ObjectPath): Promise<Stamp> {
-    const sets = this.setsOf(path.path);
-    return sets.length === 1 ? 0n : highestOf(await locateKey(sets, path));
+    return this.ordersByItself ? 0n : highestOf(await locateKey(this.setsOf(path.path), path));
+  }
+  private get ordersByItself(): boolean {
+    return this.options.pools.length === 1;
   }
 
   private async apply(path: ObjectPath, located: LocatedKey | null, change: VersionChange): Promise<Committed> {
-    const above = located === null ? await this.newestStamp(path) : highestOf(located);
+    const blind = this.ordersByItself ? 0n : null;
+    const above = located === null ? (blind ?? (await this.newestStamp(path))) : highestOf(located);
     if (change.kind === "put") {
       const staged = change.staged.handle as StagedShards;
-      const reading = located?.pools.find((p) => p.set === staged.set)?.reading ?? null;
+      const reading = readingOf(located, staged.set);
       const stamp = await commitChange(
         staged.set,
         {
@@ -397,7 +398,7 @@ export class Pools implements Store {
       ) ?? [];
     if (change.kind === "delete-marker") {
       const set = holders[0]?.set ?? (await this.setForWrite(path, 0));
-      const reading = located?.pools.find((p) => p.set === set)?.reading ?? null;
+      const reading = readingOf(located, set);
       const stamp = await commitChange(
         set,
         {
@@ -506,6 +507,25 @@ export class Pools implements Store {
     const found = findVersion(located, undefined);
     return { located, current: found === undefined ? null : this.stored(located, found) };
   }
+}
+
+class StagedHandle implements Staged {
+  readonly sizeBytes: number;
+  readonly digests: StagedDigests;
+
+  constructor(readonly handle: StagedShards) {
+    this.sizeBytes = handle.sizeBytes;
+    this.digests = handle.digests;
+  }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.handle.discard();
+  }
+}
+
+/** What was read of the key in the pool of this set. */
+function readingOf(located: LocatedKey | null, set: ErasureSet): KeyReading | null {
+  if (located !== null) for (const pool of located.pools) if (pool.set === set) return pool.reading;
+  return null;
 }
 
 /** on-disk-format.md §5.9: by the shard's size, an eighth of the limit in versioned buckets. */

@@ -94,7 +94,7 @@ export type VersionChange =
       readonly metaUsr: ReadonlyMap<string, string>;
       readonly metaSys: ReadonlyMap<string, Uint8Array>;
       /** Keep a source's time (replica, mover); else the commit's stamp. */
-      readonly modTimeNs?: bigint;
+      readonly modTimeNs?: bigint | undefined;
     }
   | { readonly kind: "delete-marker"; readonly versionId: string }
   | { readonly kind: "delete-version"; readonly versionId: string }

@@ -67,19 +67,11 @@ export async function stageShards(set: ErasureSet, options: StageOptions): Promi
   const k = set.size - options.parity;
   const op = set.resources.rng.uuid();
   const digest = new Digest(set.resources.codec, options.digests);
-  const base = {
-    set,
-    op,
-    dataDir: options.dataDir,
-    k,
-    m: options.parity,
-    dist: options.dist,
-  };
   if (options.inlineAllowed || (options.sizeBytes === 0 && !options.isPart)) {
     const content = await readWhole(options.body, options.sizeBytes, digest, set);
     const coding = { k, m: options.parity, blockBytes: BLOCK_BYTES };
     const inline = content.length === 0 ? emptyOnEach(set) : encodeInline(set.resources.codec, content, coding);
-    return inlineShards(sized(base, options, content.length), digest, inline);
+    return stagedShards(set, op, options, { sizeBytes: content.length, digest, inline });
   }
   const files = new ShardFiles(set, op, options);
   let sizeBytes = 0;
@@ -93,37 +85,41 @@ export async function stageShards(set: ErasureSet, options: StageOptions): Promi
     await files.discard();
     throw error;
   }
-  if (sizeBytes === 0 && !options.isPart) return inlineShards(sized(base, options, 0), digest, emptyOnEach(set));
+  if (sizeBytes === 0 && !options.isPart)
+    return stagedShards(set, op, options, { sizeBytes, digest, inline: emptyOnEach(set) });
+  return stagedShards(set, op, options, { sizeBytes, digest, inline: null }, files);
+}
+
+/** `files`: null = the shards stay in memory, and go into xl.meta. */
+function stagedShards(
+  set: ErasureSet,
+  op: string,
+  options: StageOptions,
+  content: { readonly sizeBytes: number; readonly digest: Digest; readonly inline: readonly Uint8Array[] | null },
+  files: ShardFiles | null = null,
+): StagedShards {
   return {
-    ...sized(base, options, sizeBytes),
-    digests: digest.final(),
-    inline: null,
-    holders: files.holders(),
-    discard: () => files.discard(),
+    set,
+    op,
+    dataDir: options.dataDir,
+    k: set.size - options.parity,
+    m: options.parity,
+    dist: options.dist,
+    sizeBytes: content.sizeBytes,
+    clientBytes: options.clientBytes?.() ?? content.sizeBytes,
+    digests: content.digest.final(),
+    inline: content.inline,
+    holders: files?.holders() ?? set.positions,
+    discard: files === null ? nothingToDiscard : () => files.discard(),
   };
+}
+
+function nothingToDiscard(): Promise<void> {
+  return Promise.resolve();
 }
 
 function emptyOnEach(set: ErasureSet): Uint8Array[] {
   return new Array<Uint8Array>(set.size).fill(EMPTY);
-}
-
-/** With the sizes, which are known at the body's end. */
-function sized<Base>(
-  base: Base,
-  { clientBytes }: StageOptions,
-  sizeBytes: number,
-): Base & { sizeBytes: number; clientBytes: number } {
-  return { ...base, sizeBytes, clientBytes: clientBytes?.() ?? sizeBytes };
-}
-
-/** Shards that stay in memory, and go into xl.meta. */
-function inlineShards(
-  base: Omit<StagedShards, "digests" | "inline" | "holders" | "discard">,
-  digest: Digest,
-  inline: readonly Uint8Array[],
-): StagedShards {
-  const holders = new Set(base.set.drives.keys());
-  return { ...base, digests: digest.final(), inline, holders, discard: () => Promise.resolve() };
 }
 
 async function readWhole(

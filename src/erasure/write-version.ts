@@ -17,7 +17,7 @@ export interface NewVersion {
   readonly parts: readonly StoredPart[];
   readonly metaUsr: ReadonlyMap<string, string>;
   readonly metaSys: ReadonlyMap<string, Uint8Array>;
-  readonly modTimeNs?: bigint;
+  readonly modTimeNs?: bigint | undefined;
 }
 
 /** A function for CommitPlan.changeFor: the put of `version`, with each drive's data from `dataFor`. */
@@ -71,14 +71,15 @@ export function putStaged(
     readonly versionId: string;
     readonly metaUsr: ReadonlyMap<string, string>;
     readonly metaSys: ReadonlyMap<string, Uint8Array>;
-    readonly modTimeNs?: bigint;
+    readonly modTimeNs?: bigint | undefined;
   },
 ): (position: number, stamp: Stamp) => Change | null {
-  const metaSys =
-    staged.inline === null ? version.metaSys : new Map([...version.metaSys, [INLINE_DATA_KEY, TRUE] as const]);
+  const metaSys = staged.inline === null ? version.metaSys : new Map(version.metaSys).set(INLINE_DATA_KEY, TRUE);
   const object: NewVersion = {
-    ...version,
+    versionId: version.versionId,
+    metaUsr: version.metaUsr,
     metaSys,
+    modTimeNs: version.modTimeNs,
     dataDir: staged.dataDir,
     k: staged.k,
     m: staged.m,

@@ -46,7 +46,9 @@ export class Coding implements Disposable {
       readonly record: ChecksumRecord | null;
     },
   ): Map<string, Uint8Array> {
-    const metaSys = new Map([...(version.internal ?? []), ...this.metaSys, ...this.crcEntry(ctx, version.record)]);
+    const metaSys = new Map(version.internal);
+    for (const [name, value] of this.metaSys) metaSys.set(name, value);
+    for (const [name, value] of this.crcEntry(ctx, version.record)) metaSys.set(name, value);
     if (this.isCompressed) metaSys.set(ACTUAL_SIZE_KEY, Buffer.from(String(version.sizeBytes)));
     return metaSys;
   }

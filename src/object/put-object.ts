@@ -23,6 +23,7 @@ export const OBJECT_BYTES_MAX = 5 * 2 ** 40;
 export const NULL_VERSION = "null";
 
 export async function putObject(ctx: ObjectContext, request: PutObjectRequest): Promise<PutObjectResult> {
+  const { tagging, storageClass } = request;
   checkKey(request.key);
   const bucket = await bucketOf(ctx, request.bucket);
   demandAdmissible(bucket, request);
@@ -45,7 +46,7 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
       sizeBytes: body.sizeBytes,
       sizeIsMax: body.sizeIsMax === true,
       digests: body.digests | DIGEST.md5,
-      storageClass: request.storageClass,
+      storageClass,
       inline: mode === "enabled" ? "versioned" : "unversioned",
       signal: request.signal,
     },
@@ -67,16 +68,13 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
       demandConditions(request.conditions, current, etagOf);
       request.demand?.(current);
       demandReplaceable(ctx, versionId, versionOf);
+      const lock = lockOfNewVersion(ctx, bucket, request.lock);
       return {
         kind: "put",
         versionId,
         staged: content.staged,
-        ...(request.modTimeNs === undefined ? {} : { modTimeNs: request.modTimeNs }),
-        metaUsr: userMetadata(new Map([...request.metadata, ...lockOfNewVersion(ctx, bucket, request.lock)]), {
-          etag: etag.stored,
-          tagging: request.tagging,
-          storageClass: request.storageClass,
-        }),
+        modTimeNs: request.modTimeNs,
+        metaUsr: userMetadata(request.metadata, { etag: etag.stored, tagging, storageClass, lock }),
         metaSys: coding.versionMeta(ctx, { internal: request.internal, sizeBytes: content.sizeBytes, record }),
       };
     },
@@ -89,7 +87,7 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
     checksum,
     modTimeNs,
     encryption: coding.encryption,
-    expiry: expiryOfNew(bucket, request.key, { sizeBytes: content.sizeBytes, tagging: request.tagging, modTimeNs }),
+    expiry: expiryOfNew(bucket, request.key, { sizeBytes: content.sizeBytes, tagging, modTimeNs }),
   };
 }
 

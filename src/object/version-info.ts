@@ -145,12 +145,18 @@ export function demandReachable(version: StoredVersion): void {
     throw new ObjectError("NotImplemented", "The object lies in a remote tier; this release cannot reach it.");
 }
 
-/** MetaUsr of a new version: the client's metadata, tags, class and ETag. */
+/** MetaUsr of a new version: the client's metadata, what locks it, tags, class and ETag. */
 export function userMetadata(
   metadata: ReadonlyMap<string, string>,
-  own: { readonly etag: string; readonly tagging: string; readonly storageClass: string },
+  own: {
+    readonly etag: string;
+    readonly tagging: string;
+    readonly storageClass: string;
+    readonly lock?: ReadonlyMap<string, string>;
+  },
 ): Map<string, string> {
   const out = new Map(metadata);
+  if (own.lock !== undefined) for (const [name, value] of own.lock) out.set(name, value);
   if (own.etag !== "") out.set("etag", own.etag);
   if (!out.has("content-type")) out.set("content-type", "binary/octet-stream");
   if (own.tagging !== "") out.set(TAGGING_KEY, own.tagging);
