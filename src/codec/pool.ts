@@ -3,7 +3,7 @@
  * completions per wake-up. A task's memory lives in a slot of an arena that does not move; buffers it names are held
  * here until the task is done, so a caller may drop them but must not reuse them.
  */
-import { assert } from "../core/assert.ts";
+import { assert, AssertionError } from "../core/assert.ts";
 import type { Codec } from "./native.ts";
 
 const HEADER_BYTES = 56;
@@ -32,11 +32,9 @@ interface Slot {
   readonly bytes: Uint8Array;
   readonly pointer: number;
   readonly large: boolean;
-}
-interface Pending {
-  readonly slot: Slot;
-  readonly steps: readonly PoolStep[];
-  readonly resolve: (result: PoolResult) => void;
+  /** Of the task in it. Held until it is done, and with them the memory that they name. */
+  steps: readonly PoolStep[];
+  resolve: (result: PoolResult) => void;
 }
 
 export interface PoolOptions {
@@ -49,11 +47,12 @@ export interface PoolOptions {
 export class NativePool {
   private readonly codec: Codec;
   private readonly free: Slot[] = [];
-  private readonly pending = new Map<number, Pending>();
+  private readonly pending = new Map<number, Slot>();
   private readonly queued: Slot[] = [];
   private readonly encoder = new TextEncoder();
-  private readonly drained = new BigUint64Array(new ArrayBuffer(DRAIN_MAX * 8));
-  private submitList = new BigUint64Array(new ArrayBuffer(1024 * 8));
+  /** 64-bit words as pairs, low before high: a BigInt for each would be an object. */
+  private readonly drained = new Uint32Array(new ArrayBuffer(DRAIN_MAX * 8));
+  private submitList = new Uint32Array(new ArrayBuffer(1024 * 8));
   private readonly pathBytes = new Uint8Array(new ArrayBuffer(PATH_BYTES_MAX + 1));
   private readonly pathPointer: number;
   private nextId = 1;
@@ -70,17 +69,19 @@ export class NativePool {
   /** Runs the steps in order on one worker until one fails. Never rejects. */
   run(steps: readonly PoolStep[], light = false): Promise<PoolResult> {
     const slot = this.encode(steps, light);
-    return new Promise((resolve) => {
-      this.pending.set(this.nextId, { slot, steps, resolve });
-      slot.words[2] = this.nextId;
-      slot.words[3] = 0;
-      this.nextId = this.nextId >= 0xffff_fff0 ? 1 : this.nextId + 1;
-      this.queued.push(slot);
-      if (!this.flushing) {
-        this.flushing = true;
-        queueMicrotask(() => this.flush());
-      }
-    });
+    const { promise, resolve } = Promise.withResolvers<PoolResult>();
+    slot.steps = steps;
+    slot.resolve = resolve;
+    this.pending.set(this.nextId, slot);
+    slot.words[2] = this.nextId;
+    slot.words[3] = 0;
+    this.nextId = this.nextId >= 0xffff_fff0 ? 1 : this.nextId + 1;
+    this.queued.push(slot);
+    if (!this.flushing) {
+      this.flushing = true;
+      queueMicrotask(this.flush);
+    }
+    return promise;
   }
 
   /**
@@ -112,29 +113,34 @@ export class NativePool {
     return { threads: at(0), idle: at(1), waiting: at(2) + at(3), submitted: at(4), completed: at(5) };
   }
 
-  private flush(): void {
+  private readonly flush = (): void => {
     this.flushing = false;
     const count = this.queued.length;
-    if (count > this.submitList.length) this.submitList = new BigUint64Array(new ArrayBuffer(count * 16));
-    for (let i = 0; i < count; i++) this.submitList[i] = BigInt((this.queued[i] as Slot).pointer);
+    if (count * 2 > this.submitList.length) this.submitList = new Uint32Array(new ArrayBuffer(count * 16));
+    for (let i = 0; i < count; i++) {
+      const { pointer } = this.queued[i] as Slot;
+      this.submitList[2 * i] = pointer >>> 0;
+      this.submitList[2 * i + 1] = Math.floor(pointer / 4294967296);
+    }
     this.queued.length = 0;
     this.codec.symbols.sherd_pool_submit(this.codec.ptr(this.submitList), count);
-  }
+  };
 
   private drain(): void {
     for (;;) {
       const count = this.codec.symbols.sherd_pool_drain(this.codec.ptr(this.drained), DRAIN_MAX);
-      for (let i = 0; i < count; i++) this.complete(Number(this.drained[i]));
+      for (let i = 0; i < count; i++) this.complete(this.drained[2 * i] as number); // ids have 32 bits
       if (count < DRAIN_MAX) return;
     }
   }
 
   private complete(id: number): void {
-    const pending = this.pending.get(id);
-    assert(pending !== undefined, `task ${id} came back twice`);
+    const slot = this.pending.get(id);
+    if (slot === undefined) throw new AssertionError(`task ${id} came back twice`);
     this.pending.delete(id);
-    const { slot, steps, resolve } = pending;
-    const words = slot.words;
+    const { words, steps, resolve } = slot;
+    slot.steps = NO_STEPS;
+    slot.resolve = notRunning;
     const results = new Array<number>(steps.length);
     for (let i = 0; i < steps.length; i++) {
       const at = (HEADER_BYTES + i * STEP_BYTES + 8) >> 2;
@@ -166,14 +172,27 @@ export class NativePool {
         if (typeof a === "number") value = a;
         else if (typeof a === "string") {
           value = slot.pointer + text;
-          text += this.encoder.encodeInto(a, slot.bytes.subarray(text)).written;
-          slot.bytes[text++] = 0;
+          text = this.writeText(a, slot.bytes, text);
         } else value = a.byteLength === 0 ? 0 : this.codec.ptr(a);
         words[at++] = value >>> 0;
         words[at++] = Math.floor(value / 4294967296);
       }
     }
     return slot;
+  }
+
+  /** As a C string, at an offset; returns where it ends. Nearly all are ASCII. */
+  private writeText(text: string, bytes: Uint8Array, offset: number): number {
+    const { length } = text;
+    let i = 0;
+    for (; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code >= 128) break;
+      bytes[offset + i] = code;
+    }
+    const written = i === length ? length : this.encoder.encodeInto(text, bytes.subarray(offset)).written;
+    bytes[offset + written] = 0;
+    return offset + written + 1;
   }
 
   private slot(bytes: number): Slot {
@@ -188,6 +207,12 @@ export class NativePool {
   private carve(arena: ArrayBuffer, offset: number, length: number, large: boolean): Slot {
     const size = large ? arena.byteLength & ~7 : length;
     const bytes = new Uint8Array(arena, offset, size);
-    return { bytes, words: new Uint32Array(arena, offset, size >> 2), pointer: this.codec.ptr(bytes), large };
+    const words = new Uint32Array(arena, offset, size >> 2);
+    return { bytes, words, pointer: this.codec.ptr(bytes), large, steps: NO_STEPS, resolve: notRunning };
   }
+}
+
+const NO_STEPS: readonly PoolStep[] = [];
+function notRunning(): void {
+  /* deliberately nothing: the slot is free */
 }
