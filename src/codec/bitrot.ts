@@ -41,11 +41,11 @@ export function encodeInline(codec: Codec, content: Uint8Array, coding: Coding):
   const slots = new Uint8Array(new ArrayBuffer(Math.max(1024, stride * n)));
   // One block, as nearly always: what is coded is the stream already.
   const isOneBlock = content.length <= blockBytes;
-  const streams = Array.from({ length: n }, (_, shard) =>
-    isOneBlock ? slots.subarray(shard * stride, shard * stride + total) : new Uint8Array(total),
-  );
+  const streams: Uint8Array[] = [];
+  for (let shard = 0; shard < n; shard++)
+    streams.push(isOneBlock ? slots.subarray(shard * stride, shard * stride + total) : new Uint8Array(total));
   for (let block = 0; block * blockBytes < content.length; block++) {
-    const bytes = content.subarray(block * blockBytes, (block + 1) * blockBytes);
+    const bytes = isOneBlock ? content : content.subarray(block * blockBytes, (block + 1) * blockBytes);
     const shardBytes = shardBytesOf(bytes.length, k);
     for (let shard = 0; shard < k; shard++) {
       const piece = bytes.subarray(shard * shardBytes, (shard + 1) * shardBytes);
@@ -53,7 +53,7 @@ export function encodeInline(codec: Codec, content: Uint8Array, coding: Coding):
       slots.set(piece, at);
       slots.fill(0, at + piece.length, at + shardBytes);
     }
-    codec.encode({ k, m }, slots, stride, shardBytes);
+    codec.encode(coding, slots, stride, shardBytes);
     if (isOneBlock) break;
     const offset = frameOffset(block, blockBytes, k);
     for (let shard = 0; shard < n; shard++)

@@ -39,12 +39,19 @@ export interface DigestResult {
   readonly xxhash128: Uint8Array;
 }
 
-const NO_MORE = {
+/** Of digests that nobody asked for. */
+const ZEROS: DigestResult = {
+  md5: new Uint8Array(16),
+  sha256: new Uint8Array(32),
+  sha1: new Uint8Array(20),
+  crc32: new Uint8Array(4),
+  crc32c: new Uint8Array(4),
+  crc64nvme: new Uint8Array(8),
   sha512: new Uint8Array(64),
   xxhash64: new Uint8Array(8),
   xxhash3: new Uint8Array(8),
   xxhash128: new Uint8Array(16),
-} as const;
+};
 
 /** Smaller buffers may move, and their pointer would dangle. */
 const STATE_BUFFER_BYTES = 1024;
@@ -80,22 +87,37 @@ export class Digest {
   final(): DigestResult {
     const { symbols } = this.codec;
     const outPointer = this.statePointer + OUT_OFFSET;
-    const out = (from: number, bytes: number) => this.state.slice(OUT_OFFSET + from, OUT_OFFSET + from + bytes);
-    let more: Pick<DigestResult, keyof typeof NO_MORE> = NO_MORE;
-    if ((this.flags & DIGEST_MORE) !== 0) {
-      symbols.sherd_digest_final_more(this.statePointer, outPointer);
-      more = { sha512: out(0, 64), xxhash64: out(64, 8), xxhash3: out(72, 8), xxhash128: out(80, 16) };
-    }
+    const more = (this.flags & DIGEST_MORE) === 0 ? ZEROS : this.finalMore(outPointer);
     symbols.sherd_digest_final(this.statePointer, outPointer);
     return {
-      sha256: out(0, 32),
-      md5: out(32, 16),
-      sha1: out(48, 20),
-      crc32: out(68, 4),
-      crc32c: out(72, 4),
-      crc64nvme: out(76, 8),
-      ...more,
+      sha256: this.out("sha256", 0),
+      md5: this.out("md5", 32),
+      sha1: this.out("sha1", 48),
+      crc32: this.out("crc32", 68),
+      crc32c: this.out("crc32c", 72),
+      crc64nvme: this.out("crc64nvme", 76),
+      sha512: more.sha512,
+      xxhash64: more.xxhash64,
+      xxhash3: more.xxhash3,
+      xxhash128: more.xxhash128,
     };
+  }
+
+  private finalMore(outPointer: number): Pick<DigestResult, "sha512" | "xxhash64" | "xxhash3" | "xxhash128"> {
+    this.codec.symbols.sherd_digest_final_more(this.statePointer, outPointer);
+    return {
+      sha512: this.out("sha512", 0),
+      xxhash64: this.out("xxhash64", 64),
+      xxhash3: this.out("xxhash3", 72),
+      xxhash128: this.out("xxhash128", 80),
+    };
+  }
+
+  /** A copy of what was written at an offset. */
+  private out(name: keyof DigestResult, offset: number): Uint8Array {
+    const none = ZEROS[name];
+    if ((this.flags & DIGEST[name]) === 0) return none;
+    return this.state.slice(OUT_OFFSET + offset, OUT_OFFSET + offset + none.length);
   }
 }
 

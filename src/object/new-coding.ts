@@ -55,7 +55,7 @@ export class Coding implements Disposable {
 
   /** As stored, and as clients see it. */
   etag(ctx: ObjectContext, md5: Uint8Array): { readonly stored: string; readonly shown: string } {
-    const plain = Buffer.from(md5).toString("hex");
+    const plain = md5.toHex();
     if (this.objectKey === null) return { stored: plain, shown: plain };
     const stored = sealEtag(ctx.transforms, this.objectKey, md5);
     return { stored, shown: this.encryption?.kind === "SSE-S3" ? plain : opaqueEtag(stored) };

@@ -7,6 +7,7 @@ import {
   type ChecksumAlgorithm,
   checksumAlgorithmOfHeader,
   ChecksumError,
+  type ChecksumName,
   checksumFromBase64,
   DIGEST,
 } from "../codec/checksum.ts";
@@ -18,6 +19,8 @@ import { S3_ERRORS } from "./errors.ts";
 import { checksumNameFrom } from "./headers.ts";
 import { WireError } from "./wire-error.ts";
 
+const NO_NAMES: readonly string[] = [];
+const NO_TRAILERS: ReadonlyMap<string, string> = new Map();
 const CHECKSUM_HEADER = /^x-amz-checksum-(?!algorithm$|mode$|type$)/;
 
 interface Declared {
@@ -41,53 +44,81 @@ export function requestBody(
   declared: Declared | null = declaredChecksum(call),
   raw: RawBody = ownBody(call),
 ): ObjectBody {
-  const { payload } = call.identity;
-  const md5 = contentMd5(call.request.headers.get("content-md5"));
-  const sha256 = payload.kind === "plain" ? payload.sha256 : null;
-  let value = declared?.value ?? null;
-  return {
-    sizeBytes: raw.sizeBytes,
-    sizeIsMax: raw.sizeIsMax,
-    declares: declared?.algorithm.name ?? null,
-    digests:
-      (sha256 === null ? 0 : DIGEST.sha256) |
-      (md5 === null ? 0 : DIGEST.md5) |
-      (declared === null ? 0 : declared.algorithm.flag),
-    next: () => raw.next(),
-    verify(digests) {
-      const computedSha256 = sha256 === null ? null : Buffer.from(digests.sha256).toString("hex");
-      if (computedSha256 !== sha256)
-        throw new WireError(
-          "XAmzContentSHA256Mismatch",
-          "The provided 'x-amz-content-sha256' header does not match what was computed.",
-          { clientSha256: sha256, computedSha256 },
-        );
-      if (md5 !== null && !md5.equals(digests.md5))
-        throw new WireError("BadDigest", "The Content-MD5 you specified did not match what we received.", {
-          expectedDigest: md5.toString("hex"),
-          calculatedDigest: Buffer.from(digests.md5).toString("base64"),
-        });
-      if (declared === null) return;
-      value ??= raw.trailers?.get(declared.algorithm.header) ?? null;
-      if (value === null) throw new WireError("BadRequest", "The announced checksum trailer is missing.");
-      verifyChecksum(declared.algorithm, value, digests);
-    },
-    checksum: () => (declared === null || value === null ? null : { algorithm: declared.algorithm.name, value }),
-  };
+  return new CheckedBody(call, declared, raw);
+}
+
+class CheckedBody implements ObjectBody {
+  readonly digests: number;
+  private readonly md5: Buffer | null;
+  private readonly sha256: string | null;
+  private value: string | null;
+
+  constructor(
+    { request, identity: { payload } }: Call,
+    private readonly declared: Declared | null,
+    private readonly raw: RawBody,
+  ) {
+    this.md5 = contentMd5(request.headers.get("content-md5"));
+    this.sha256 = payload.kind === "plain" ? payload.sha256 : null;
+    this.value = declared?.value ?? null;
+    this.digests =
+      (this.sha256 === null ? 0 : DIGEST.sha256) |
+      (this.md5 === null ? 0 : DIGEST.md5) |
+      (declared === null ? 0 : declared.algorithm.flag);
+  }
+
+  get sizeBytes(): number {
+    return this.raw.sizeBytes;
+  }
+  get sizeIsMax(): boolean {
+    return this.raw.sizeIsMax;
+  }
+  get declares(): ChecksumName | null {
+    return this.declared?.algorithm.name ?? null;
+  }
+
+  next(): Promise<Uint8Array | null> {
+    return this.raw.next();
+  }
+
+  verify(digests: Digests): void {
+    const { declared, md5, sha256, raw } = this;
+    const computedSha256 = sha256 === null ? null : digests.sha256.toHex();
+    if (computedSha256 !== sha256)
+      throw new WireError(
+        "XAmzContentSHA256Mismatch",
+        "The provided 'x-amz-content-sha256' header does not match what was computed.",
+        { clientSha256: sha256, computedSha256 },
+      );
+    if (md5 !== null && !md5.equals(digests.md5))
+      throw new WireError("BadDigest", "The Content-MD5 you specified did not match what we received.", {
+        expectedDigest: md5.toString("hex"),
+        calculatedDigest: Buffer.from(digests.md5).toString("base64"),
+      });
+    if (declared === null) return;
+    this.value ??= raw.trailers?.get(declared.algorithm.header) ?? null;
+    if (this.value === null) throw new WireError("BadRequest", "The announced checksum trailer is missing.");
+    verifyChecksum(declared.algorithm, this.value, digests);
+  }
+
+  checksum(): { readonly algorithm: ChecksumName; readonly value: string } | null {
+    const { declared, value } = this;
+    return declared === null || value === null ? null : { algorithm: declared.algorithm.name, value };
+  }
 }
 
 function ownBody(call: Call): RawBody {
   const { headers, body } = call.request;
   const { payload } = call.identity;
   const sizeBytes = bodySize(call);
-  if (payload.kind === "plain") return { sizeBytes, sizeIsMax: false, ...exactLength(body, sizeBytes) };
+  if (payload.kind === "plain") return new ExactBody(body, sizeBytes);
   const chunked = new ChunkedReader({
     source: body,
     signer: payload.signed,
     trailer: payload.trailer,
     announced: announcedTrailers(headers.get("x-amz-trailer")),
   });
-  return { sizeBytes, sizeIsMax: false, trailers: chunked.trailers, ...exactLength(chunked, sizeBytes) };
+  return new ExactBody(chunked, sizeBytes, chunked.trailers);
 }
 
 export function verifyChecksum(algorithm: ChecksumAlgorithm, value: string, digests: Digests): void {
@@ -128,13 +159,18 @@ export function declaredChecksum(call: Call): Declared | null {
 
 /** A checksum that cannot be verified must not pass for one that was. */
 function refuseUnknownChecksums(headers: ReadonlyMap<string, string>): void {
-  for (const name of [...headers.keys(), ...announcedTrailers(headers.get("x-amz-trailer"))])
-    if (CHECKSUM_HEADER.test(name) && checksumAlgorithmOfHeader(name) === undefined)
-      checksumNameFrom(name.slice("x-amz-checksum-".length));
+  for (const name of headers.keys()) refuseUnknownChecksum(name);
+  for (const name of announcedTrailers(headers.get("x-amz-trailer"))) refuseUnknownChecksum(name);
 }
 
-export function announcedTrailers(header: string | undefined): string[] {
-  return (header ?? "")
+function refuseUnknownChecksum(name: string): void {
+  if (CHECKSUM_HEADER.test(name) && checksumAlgorithmOfHeader(name) === undefined)
+    checksumNameFrom(name.slice("x-amz-checksum-".length));
+}
+
+export function announcedTrailers(header: string | undefined): readonly string[] {
+  if (header === undefined) return NO_NAMES;
+  return header
     .split(",")
     .map((name) => name.trim().toLowerCase())
     .filter((name) => name !== "");
@@ -182,24 +218,32 @@ function parseLength(text: string): number {
 }
 
 /** Fewer or more bytes than promised are errors of the client. */
-function exactLength(source: ByteSource, sizeBytes: number): ByteSource {
-  let left = sizeBytes;
-  return {
-    async next() {
-      const chunk = await source.next();
-      if (chunk === null) {
-        if (left > 0)
-          throw new WireError(
-            "IncompleteBody",
-            "You did not provide the number of bytes specified by the Content-Length HTTP header.",
-          );
-        return null;
-      }
-      left -= chunk.length;
-      if (left < 0) throw new WireError("ExcessData", "More data provided than indicated content length.");
-      return chunk;
-    },
-  };
+class ExactBody implements RawBody {
+  readonly sizeIsMax = false;
+  private left: number;
+
+  constructor(
+    private readonly source: ByteSource,
+    readonly sizeBytes: number,
+    readonly trailers: ReadonlyMap<string, string> = NO_TRAILERS,
+  ) {
+    this.left = sizeBytes;
+  }
+
+  async next(): Promise<Uint8Array | null> {
+    const chunk = await this.source.next();
+    if (chunk === null) {
+      if (this.left > 0)
+        throw new WireError(
+          "IncompleteBody",
+          "You did not provide the number of bytes specified by the Content-Length HTTP header.",
+        );
+      return null;
+    }
+    this.left -= chunk.length;
+    if (this.left < 0) throw new WireError("ExcessData", "More data provided than indicated content length.");
+    return chunk;
+  }
 }
 
 /** A small document, whole and checked. `checksumOf`: what x-amz-checksum headers are about, if not the document. */
