@@ -13,7 +13,15 @@ import { commitChange } from "./commit-version.ts";
 import { type ErasureSet, ReadPin } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import { listPage } from "./list-page.ts";
-import { highestOf, findVersion, type Found, type LocatedKey, locateKey, type PlacedVersion } from "./locate.ts";
+import {
+  findVersion,
+  type Found,
+  highestOf,
+  type LocatedKey,
+  locateKey,
+  type PlacedVersion,
+  type PoolReading,
+} from "./locate.ts";
 import { NO_DATA, openData, PinnedVersion } from "./open-version.ts";
 import { SetChooser } from "./placement.ts";
 import { PoolChooser } from "./pool-choice.ts";
@@ -433,14 +441,10 @@ export class Pools implements Store {
             metaSys: change.metaSys ?? new Map(),
           }
         : { kind: "delete-version", versionId: change.versionId };
-    // A stale copy of a removed version in another pool would come back: it goes from all of them.
     const targets =
       change.kind === "patch"
         ? holders.slice(0, 1)
-        : (located?.pools ?? [])
-            .filter((p) => p.reading.merged.versions.some((v) => v.header.versionId === change.versionId))
-            // The one that is shown goes last: if a pool refuses, no stale copy takes its place.
-            .sort((a, b) => Number(a.set === holders[0]?.set) - Number(b.set === holders[0]?.set));
+        : poolsToClear(located?.pools ?? [], change.versionId, holders[0]?.set ?? null);
     for (const { set, reading } of targets)
       stamp = await commitChange(
         set,
@@ -520,6 +524,26 @@ class StagedHandle implements Staged {
   [Symbol.asyncDispose](): Promise<void> {
     return this.handle.discard();
   }
+}
+
+/**
+ * A stale copy of a removed version in another pool would come back: it goes from all of them. The one that is shown goes last: if a
+ * pool refuses, no stale copy takes its place.
+ */
+function poolsToClear(
+  pools: readonly PoolReading[],
+  versionId: string,
+  shown: ErasureSet | null,
+): readonly PoolReading[] {
+  const targets: PoolReading[] = [];
+  let last: PoolReading | null = null;
+  for (const pool of pools) {
+    if (!pool.reading.merged.versions.some((v) => v.header.versionId === versionId)) continue;
+    if (pool.set === shown) last = pool;
+    else targets.push(pool);
+  }
+  if (last !== null) targets.push(last);
+  return targets;
 }
 
 /** What was read of the key in the pool of this set. */

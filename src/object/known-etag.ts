@@ -20,14 +20,18 @@ export async function etagForConditions(
   conditions: Conditions,
   versionId?: string,
 ): Promise<EtagOf> {
-  const named = [...(conditions.ifMatch ?? []), ...(conditions.ifNoneMatch ?? [])];
-  if (ctx.transforms.kms === null || named.every((etag) => etag === "*")) return opaque;
+  if (ctx.transforms.kms === null || !namesEtag(conditions)) return opaque;
   const current = await ctx.store.readVersion(bucket, key, versionId);
   if (current === null || current.isDeleteMarker) return opaque;
   const sealed = storedEtag(current);
   if (encryptionKind(current.metaSys) !== "SSE-S3" || !isSealedEtag(sealed)) return opaque;
   const shown = await openEtag(ctx, { bucket, key }, current);
   return (version) => (storedEtag(version) === sealed ? shown : opaque(version));
+}
+
+function namesEtag({ ifMatch, ifNoneMatch }: Conditions): boolean {
+  const isOne = (etag: string): boolean => etag !== "*";
+  return ifMatch?.some(isOne) === true || ifNoneMatch?.some(isOne) === true;
 }
 
 /** Of a version that is encrypted by SSE-S3. */

@@ -9,7 +9,14 @@ import { ObjectError } from "../object/errors.ts";
 import { openObject } from "../object/get-object.ts";
 import { hasObjectLock } from "../object/object-lock.ts";
 import { putObject as put } from "../object/put-object.ts";
-import type { Conditions, CopySource, OpenedObject, PutObjectResult, VersionInfo } from "../object/types.ts";
+import type {
+  Conditions,
+  CopySource,
+  NewMetadata,
+  OpenedObject,
+  PutObjectResult,
+  VersionInfo,
+} from "../object/types.ts";
 import type { Header, HeaderList } from "../sys/http.ts";
 import { aclOfNewVersion } from "./acl-operations.ts";
 import { askedArchive } from "./archive-key.ts";
@@ -51,7 +58,7 @@ const DELETES_AT_ONCE = 16;
 export async function putObject(call: Call): Promise<Reply> {
   const metadata = newMetadata(call);
   const internal = await aclOfNewVersion(call);
-  return reply(200, putHeaders(await put(call.objects, { ...newObject(call), ...metadata, internal })));
+  return reply(200, putHeaders(await put(call.objects, newObject(call, metadata, internal))));
 }
 
 export async function appendObject(call: Call): Promise<Reply> {
@@ -61,28 +68,35 @@ export async function appendObject(call: Call): Promise<Reply> {
   if (!/^\d{1,16}$/.test(value) || !Number.isSafeInteger(offset))
     throw new WireError("InvalidArgument", "The write offset is not a number of bytes.");
   const internal = await aclOfNewVersion(call);
-  const result = await append(call.objects, { ...newObject(call), ...metadata, internal, offset });
+  const result = await append(call.objects, { ...newObject(call, metadata, internal), offset });
   return reply(200, { ...putHeaders(result), "x-amz-object-size": String(result.sizeBytes) });
 }
 
-function newObject(call: Call) {
+function newObject(call: Call, metadata: NewMetadata, internal: ReadonlyMap<string, Uint8Array>) {
   return {
     bucket: call.bucket,
     key: call.key,
     signal: call.request.signal,
     body: requestBody(call),
     conditions: conditionsFrom(call),
+    metadata: metadata.metadata,
+    tagging: metadata.tagging,
+    storageClass: metadata.storageClass,
+    encryption: metadata.encryption,
+    lock: metadata.lock,
+    internal,
   };
 }
 
 function putHeaders(result: PutObjectResult): Record<string, string | null> {
-  return {
+  const headers = {
     ETag: quoted(result.etag),
     "x-amz-version-id": result.versionId,
     "x-amz-expiration": expirationHeader(result.expiry),
-    ...checksumHeaders(result.checksum),
-    ...encryptionHeaders(result.encryption),
   };
+  if (result.checksum !== null) Object.assign(headers, checksumHeaders(result.checksum));
+  if (result.encryption !== null) Object.assign(headers, encryptionHeaders(result.encryption));
+  return headers;
 }
 
 export function getObject(call: Call): Promise<Reply | null> {
@@ -287,10 +301,7 @@ export async function deleteObject(call: Call): Promise<Reply> {
     bucket: call.bucket,
     key: call.key,
     signal: call.request.signal,
-    conditions: {
-      ...conditionsFrom(call),
-      ...deleteConditions(call.parameter("x-amz-if-match-size"), call.parameter("x-amz-if-match-last-modified-time")),
-    },
+    conditions: conditionsOfDelete(call),
     bypassGovernance: bypassAsked(call),
     ...(versionId === undefined ? {} : { versionId }),
   });
@@ -311,6 +322,13 @@ async function deleteBelow(call: Call): Promise<Reply> {
     demand: (key, versionId) => demandDeletion(call, key, versionId),
   });
   return reply(204);
+}
+
+function conditionsOfDelete(call: Call): Conditions {
+  const size = call.parameter("x-amz-if-match-size");
+  const time = call.parameter("x-amz-if-match-last-modified-time");
+  const common = conditionsFrom(call);
+  return size === undefined && time === undefined ? common : { ...common, ...deleteConditions(size, time) };
 }
 
 /** Conditions that only deletes know: size in bytes and time, each as text. */
