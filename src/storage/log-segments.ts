@@ -159,8 +159,9 @@ export class LogSegments {
   private async enlarge(segment: Segment): Promise<number> {
     const filled = await this.fillWithZeros(segment.descriptor, 0, this.size.segmentBytes);
     if (filled !== 0) return filled;
-    segment.sizeBytes = this.size.segmentBytes;
-    return await this.sync();
+    const synced = await this.sync();
+    if (synced === 0) segment.sizeBytes = this.size.segmentBytes; // until then it is made again, and its name synced
+    return synced;
   }
 
   private async openSegment(index: number): Promise<number> {

@@ -330,6 +330,19 @@ test.each([
   }
 });
 
+test("a segment whose name could not be synced takes no record until it could", async () => {
+  const clock = new SimulatedClock();
+  const { drive, disk } = await opened({ clock, warn: () => undefined });
+  disk.fail({ prefix: ROOT, effect: Errno.ENOSPC, ops: [Op.syncfs], times: 1 });
+  expect((await drive.commit(keyOf("a"), put(20n, "x"), terms(20n))).ok).toBe(false);
+  await clock.advance(6_000);
+  await write(drive, "a", 21n, "kept");
+  for (let seed = 1; seed <= 20; seed++) {
+    const again = await openDrive(disk.afterCrash(seed, "any"));
+    expect([seed, await tagAt(again, "a")]).toEqual([seed, "kept"]);
+  }
+});
+
 test("who wants to write does not wait for the next attempt longer than a moment", async () => {
   const clock = new SimulatedClock();
   const { drive, disk } = await opened({ clock, warn: () => undefined });
