@@ -24,6 +24,7 @@ import { healKey } from "./erasure/heal-version.ts";
 import { suspendedPools } from "./erasure/suspended-pools.ts";
 import type { Pool } from "./erasure/pool-layout.ts";
 import { Pools } from "./erasure/pools.ts";
+import { Stamps } from "./erasure/stamps.ts";
 import { resolveAll } from "./erasure/resolve-doubt.ts";
 import { type OpenedIdentities, openIdentities } from "./admin/open-identities.ts";
 import type { AdminOptions } from "./admin/serve.ts";
@@ -192,6 +193,7 @@ function setResources(
     readBlocks: new BlockPool(READ_POOL_BYTES),
     clock,
     rng,
+    stamps: new Stamps(clock, rng),
     damage,
     inlineBytesMax: options.inlineBlockBytes ?? INLINE_BYTES_DEFAULT,
   };

@@ -34,8 +34,7 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
   const name = nameOf(plan.key);
   let floor = later(plan.reading?.highest ?? 0n, plan.above ?? 0n);
   for (let attempt = 1; ; attempt++) {
-    const now = set.resources.clock.nowNs();
-    const stamp = now > floor ? now : floor + 1n;
+    const stamp = set.resources.stamps.above(floor);
     const at = { stamp, settles: committedStamps(plan.reading, set.unsettled.get(name)), overDamage: false };
     const first = await set.each((drive, i) => ask(drive, i, plan, at));
     const anew = damagedNeeded(plan, first);

@@ -14,6 +14,7 @@ import { nameOf } from "../storage/overlay.ts";
 import type { DamageSink, DebtSink } from "./damage.ts";
 import type { DigestLanes } from "./digest-lanes.ts";
 import { distribution } from "./placement.ts";
+import type { Stamps } from "./stamps.ts";
 
 export interface SetResources {
   readonly codec: Codec;
@@ -27,6 +28,7 @@ export interface SetResources {
   readonly readBlocks: BlockPool;
   readonly clock: Clock;
   readonly rng: Rng;
+  readonly stamps: Stamps;
   readonly damage: DamageSink;
   /** Shard bytes up to which a single PUT goes into xl.meta. */
   readonly inlineBytesMax: number;

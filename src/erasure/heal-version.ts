@@ -328,7 +328,7 @@ async function commitHealed(
     set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "differs" }); // look again later
     return false;
   }
-  const stamp = max(set.resources.clock.nowNs(), max(now.value.promised, now.value.stamp) + 1n);
+  const stamp = set.resources.stamps.above(max(now.value.promised, now.value.stamp));
   const terms = { stamp, prior: now.value.stamp, settles: [] };
   const take = (): ReturnType<Drive["commit"]> => target.drive.commit(key, { kind: "replace", ...fresh }, terms);
   let answer = await take();

@@ -5,6 +5,7 @@
 import { present } from "../core/assert.ts";
 import type { KeyLock } from "../core/key-lock.ts";
 import type { Drive, ObjectPath, Stamp } from "../storage/drive.ts";
+import { later } from "../storage/key-memory.ts";
 import type { QuarantinedVersion } from "../storage/drive-upkeep.ts";
 import { XlMeta } from "../storage/xl-meta.ts";
 import type { ErasureSet } from "./erasure-set.ts";
@@ -78,8 +79,7 @@ async function replaceOn(
   const state = await drive.read(key);
   if (!state.ok) throw state.error;
   const { promised, stamp: held } = state.value;
-  let stamp = set.resources.clock.nowNs();
-  for (const floor of [promised, held]) if (stamp <= floor) stamp = floor + 1n;
+  const stamp = set.resources.stamps.above(later(promised, held));
   const { prior, op, dataDirs } = change;
   const meta = change.meta.encode();
   const answer = await drive.commit(key, { kind: "replace", meta, op, dataDirs }, { stamp, prior, settles: [] });

@@ -50,8 +50,7 @@ export async function decideNewest(
     for (const seenStamp of state === undefined ? [] : [state.promised, state.stamp])
       if (seenStamp > highest) highest = seenStamp;
   }
-  const now = set.resources.clock.nowNs();
-  const fence = now > highest ? now : highest + 1n;
+  const fence = set.resources.stamps.above(highest);
   const kind = judge(set, await set.each((drive) => drive.fence(key, fence)), newest);
   if (kind !== "restored") return { kind, stamp, removed };
   const back = await set.each((drive) => drive.restore(key, fence, stamp));

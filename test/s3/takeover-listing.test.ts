@@ -14,6 +14,7 @@ import { BackgroundWork } from "../../src/erasure/background-work.ts";
 import { DigestLanes } from "../../src/erasure/digest-lanes.ts";
 import { ErasureSet } from "../../src/erasure/erasure-set.ts";
 import { Pools } from "../../src/erasure/pools.ts";
+import { Stamps } from "../../src/erasure/stamps.ts";
 import type { ListRequest } from "../../src/erasure/store.ts";
 import { walkPage } from "../../src/erasure/walk-page.ts";
 import type { LocalDrive } from "../../src/storage/local-drive.ts";
@@ -50,7 +51,7 @@ async function takenOver(set: string, folder: string): Promise<Taken> {
   const opened: OpenedPool[] = [];
   const pools = [];
   const resources = {
-    ...{ codec, jobs: native, clock, rng, inlineBytesMax: 131_072 },
+    ...{ codec, jobs: native, clock, rng, stamps: new Stamps(clock, rng), inlineBytesMax: 131_072 },
     blocks: new BlockPool(16 * 1024 * 1024),
     readBlocks: new BlockPool(16 * 1024 * 1024),
     damage: { report: () => undefined },

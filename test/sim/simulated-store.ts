@@ -7,6 +7,7 @@ import type { DamageReport } from "../../src/erasure/damage.ts";
 import { DigestLanes } from "../../src/erasure/digest-lanes.ts";
 import { ErasureSet } from "../../src/erasure/erasure-set.ts";
 import { Pools } from "../../src/erasure/pools.ts";
+import { Stamps } from "../../src/erasure/stamps.ts";
 import { resolveAll } from "../../src/erasure/resolve-doubt.ts";
 import type { Drive } from "../../src/storage/drive.ts";
 import type { IndexOptions } from "../../src/storage/drive-index.ts";
@@ -60,6 +61,7 @@ export async function simulatedStore(
     readBlocks: new BlockPool(64 * 1024 * 1024),
     clock,
     rng,
+    stamps: new Stamps(clock, rng),
     damage: { report: (found: DamageReport): number => damage.push(found) },
     inlineBytesMax: shape.inlineBytesMax ?? 131_072,
   };

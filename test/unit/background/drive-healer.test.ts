@@ -12,6 +12,7 @@ import { sourceOf } from "../../../src/core/byte-stream.ts";
 import { BackgroundWork } from "../../../src/erasure/background-work.ts";
 import { DigestLanes } from "../../../src/erasure/digest-lanes.ts";
 import { ErasureSet } from "../../../src/erasure/erasure-set.ts";
+import { Stamps } from "../../../src/erasure/stamps.ts";
 import { Pools } from "../../../src/erasure/pools.ts";
 import { resolveAll } from "../../../src/erasure/resolve-doubt.ts";
 import { createLog } from "../../../src/observe/log.ts";
@@ -72,6 +73,7 @@ async function open(paths: readonly string[], without: readonly number[] = []) {
     codec,
     jobs: disk,
     digests: new DigestLanes(disk, realClock()),
+    stamps: new Stamps(realClock(), rng),
     blocks: new BlockPool(64 << 20),
     readBlocks: new BlockPool(64 << 20),
     clock: realClock(),
