@@ -86,13 +86,15 @@ export class LogCommit {
     return before === undefined ? null : { meta, stamp: entry.stamp, prev: { meta: before, stamp }, promised };
   }
 
-  private async readSlowly(key: ObjectPath): Promise<DriveOutcome<KeyState>> {
+  /** `withoutData`: also while the data of a commit are not in their place. */
+  private async readSlowly(key: ObjectPath, withoutData = false): Promise<DriveOutcome<KeyState>> {
     const { overlay, images, files, memory } = this.parts;
     const name = nameOf(key);
     for (;;) {
       const entry = overlay.get(name);
       if (entry !== undefined) {
-        if (entry.arriving !== null) await entry.arriving;
+        const missing = withoutData || entry.arriving === null ? null : await this.arrived(entry);
+        if (missing !== null) return bad(missing);
         const meta = await images.read(entry.image);
         if (!meta.ok) return meta;
         const { doubt } = entry;
@@ -138,7 +140,8 @@ export class LogCommit {
     const name = nameOf(key);
     if (memory.hasAccepted(name, terms.stamp)) return Promise.resolve(good({ accepted: true }));
     const doubtful = this.parts.overlay.get(name);
-    if (doubtful !== undefined && doubtful.doubt !== null && terms.settles.includes(doubtful.stamp)) {
+    const isThere = doubtful?.arriving === null;
+    if (isThere && doubtful.doubt !== null && terms.settles.includes(doubtful.stamp)) {
       this.cleanups.set(`${name} ${doubtful.stamp}`, doubtful.doubt);
       this.markSettled(doubtful, doubtful.doubt);
     }
@@ -205,6 +208,9 @@ export class LogCommit {
     const late = `${name} ${stamp}`;
     let tidy: Pick<Doubt, "newDirs" | "oldDirs"> | undefined = this.cleanups.get(late);
     if (entry !== undefined && entry.doubt !== null && entry.stamp === stamp) {
+      // Without its data this drive is no holder, whatever the others have.
+      const missing = entry.arriving === null ? null : await this.arrived(entry);
+      if (missing !== null) return bad(missing);
       tidy = entry.doubt;
       this.markSettled(entry, entry.doubt);
     } else this.cleanups.delete(late);
@@ -250,7 +256,7 @@ export class LogCommit {
     const { log, memory, overlay, files, changes } = this.parts;
     const name = nameOf(key);
     using _ = await this.locks.acquire(name);
-    const current = await this.read(key);
+    const current = await this.readSlowly(key, true);
     if (!current.ok) return current;
     const entry = overlay.get(name);
     const doubt = entry?.doubt ?? null;
@@ -260,7 +266,7 @@ export class LogCommit {
     const failed = await log.appendUrgent({ type: "restore", key, stamp, expect }, ({ sequence }) => {
       const { image, stamp: before } = doubt.prev;
       const now = overlay.get(name) ?? entry; // what was before may have reached the tree meanwhile
-      overlay.set({ ...now, stamp: before, image, doubt: null }, false);
+      overlay.set({ ...now, stamp: before, image, doubt: null, arriving: null }, false);
       memory.restore(name, expect, before);
       changes?.changed(sequence, key, parseMeta(meta), before);
     });
@@ -374,7 +380,7 @@ export class LogCommit {
       newDirs,
       oldDirs: applied.freedDirs,
     };
-    const moved = newDirs.length > 0 ? Promise.withResolvers<void>() : null;
+    const moved = newDirs.length > 0 ? Promise.withResolvers<DriveError | null>() : null;
     const failed = await log.append(record, (placed, offsets) =>
       this.absorb(record, placed, { offsets, applied, before: state.meta, arriving: moved?.promise ?? null }),
     );
@@ -382,11 +388,37 @@ export class LogCommit {
     onCommit();
     if (moved === null) return good({ accepted: true });
     const error = await files.bringDirectories(key, newDirs, change.kind === "replace");
-    moved.resolve();
+    // The record is durable: what the drive answers must not say that nothing was changed.
+    const failure = error === 0 ? null : unfinished(files, key, error);
+    moved.resolve(failure);
+    if (failure !== null) return bad(failure);
     const entry = this.parts.overlay.get(nameOf(key));
     if (entry?.stamp === stamp) this.parts.overlay.set({ ...entry, arriving: null }, false);
-    // The record is durable: what the drive answers must not say that nothing was changed.
-    return error === 0 ? good({ accepted: true }) : bad(unfinished(files, key, error));
+    return good({ accepted: true });
+  }
+
+  /** Waits until the entry's data are in their place; tries again what failed. Why they are not there; null = they are. */
+  private async arrived(entry: Entry): Promise<DriveError | null> {
+    const failure = await entry.arriving;
+    if (failure === null || entry.doubt === null) return failure;
+    const again = this.bringAgain(entry.key, entry.doubt);
+    entry.arriving = again;
+    const still = await again;
+    if (still === null) entry.arriving = null;
+    return still;
+  }
+
+  /** What still lies where it was staged; the rest was moved. */
+  private async bringAgain(key: ObjectPath, { newDirs, replaces }: Doubt): Promise<DriveError | null> {
+    const { files } = this.parts;
+    const left: NewDirectory[] = [];
+    for (const dir of newDirs) {
+      const { error } = await files.disk.run([step.stat(`${files.root}/${dir.from}`)], true);
+      if (error === 0) left.push(dir);
+      else if (error !== Errno.ENOENT) return unfinished(files, key, error);
+    }
+    const error = left.length === 0 ? 0 : await files.bringDirectories(key, left, replaces);
+    return error === 0 ? null : unfinished(files, key, error);
   }
 
   /** The bucket is there, and what was staged is, durably. */
@@ -433,7 +465,7 @@ export class LogCommit {
       readonly offsets: ImageOffsets;
       readonly applied: Applied;
       readonly before: Uint8Array | null;
-      readonly arriving: Promise<void> | null;
+      readonly arriving: Promise<DriveError | null> | null;
     },
   ): void {
     const { overlay, memory, images, changes } = this.parts;
@@ -451,6 +483,7 @@ export class LogCommit {
         prev: { image: prev, stamp: record.prevStamp },
         newDirs: record.newDirs,
         oldDirs: record.oldDirs,
+        replaces: record.heals,
       },
       isNew: known?.isNew ?? at.before === null,
       arriving: at.arriving,

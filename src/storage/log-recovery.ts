@@ -99,6 +99,7 @@ export class LogRecovery {
       prev: { image: prev, stamp: needed === undefined ? record.prevStamp : (old?.stamp ?? record.prevStamp) },
       newDirs: record.newDirs,
       oldDirs: record.oldDirs,
+      replaces: record.heals,
     };
     const { sequence, segment, offset } = found;
     const entry: Entry = {

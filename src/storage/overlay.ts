@@ -5,7 +5,7 @@
  * No I/O. The first entry in the order of sequences is what keeps the oldest segment.
  */
 import type { Placed } from "./commit-log.ts";
-import type { ObjectPath, Stamp } from "./drive.ts";
+import type { DriveError, ObjectPath, Stamp } from "./drive.ts";
 import type { NewDirectory } from "./log-record.ts";
 import type { Segment } from "./log-segments.ts";
 
@@ -30,6 +30,8 @@ export interface Doubt {
   readonly prev: { readonly image: Image | null; readonly stamp: Stamp };
   readonly newDirs: readonly NewDirectory[];
   readonly oldDirs: readonly string[];
+  /** The new directories take the places of damaged ones. */
+  readonly replaces: boolean;
 }
 export interface Entry {
   readonly name: string;
@@ -43,8 +45,8 @@ export interface Entry {
   doubt: Doubt | null;
   /** The tree holds no xl.meta of the key. */
   readonly isNew: boolean;
-  /** Set until its data directories are in place: readers wait for it. */
-  readonly arriving: Promise<void> | null;
+  /** Until its data directories are in place: readers wait for it, and are told why they are not. */
+  arriving: Promise<DriveError | null> | null;
 }
 interface Node {
   readonly parent: Node | null;

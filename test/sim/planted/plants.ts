@@ -46,6 +46,7 @@ export const PLANTS: readonly Plant[] = [
         prev: { image: prev, stamp: record.prevStamp },
         newDirs: record.newDirs,
         oldDirs: record.oldDirs,
+        replaces: record.heals,
       },
       isNew:`,
     replace: "      doubt: prev === null ? null : null,\n      isNew:",

@@ -374,6 +374,37 @@ test("data that cannot be renamed into place after their record is durable are n
   expect(outcome.ok ? "ok" : outcome.error.code).toBe("Io");
 });
 
+test("a drive without the data of a commit is no holder of it until they are there, nor after a restart without them", async () => {
+  const DATA = "00000000-0000-4000-8000-000000000001";
+  const { drive, disk } = await opened();
+  await write(drive, "a", 10n, "old");
+  must(await drive.stageWhole("op", DATA, 1, new Uint8Array(100)));
+  const lift = disk.fail({ prefix: `${ROOT}/bucket`, effect: Errno.EIO, ops: [Op.rename] });
+  const change = { ...put(20n, "x"), data: { kind: "staged", op: "op" } } as const;
+  expect((await drive.commit(keyOf("a"), change as Change, terms(20n))).ok).toBe(false);
+  expect([(await drive.read(keyOf("a"))).ok, (await drive.settle(keyOf("a"), 20n)).ok]).toEqual([false, false]);
+  expect(await drive.flush()).toBe(false); // its record stays
+  const crashed = await openDrive(disk.afterCrash(1, "any"));
+  expect(must(await crashed.read(keyOf("a"))).prev).not.toBeNull(); // the replay brought them
+  expect(must(await crashed.shardSize({ ...keyOf("a"), dataDir: DATA, part: 1 }))).toBe(100);
+
+  lift();
+  expect(must(await drive.read(keyOf("a"))).stamp).toBe(20n); // who asks makes it try again
+  must(await drive.settle(keyOf("a"), 20n));
+  expect(must(await drive.shardSize({ ...keyOf("a"), dataDir: DATA, part: 1 }))).toBe(100);
+});
+
+test("a commit whose data never came can be taken back", async () => {
+  const { drive, disk } = await opened();
+  await write(drive, "a", 10n, "old");
+  must(await drive.stageWhole("op", "00000000-0000-4000-8000-000000000001", 1, new Uint8Array(100)));
+  disk.fail({ prefix: `${ROOT}/bucket`, effect: Errno.EIO, ops: [Op.rename], times: 1 });
+  const change = { ...put(20n, "x"), data: { kind: "staged", op: "op" } } as const;
+  expect((await drive.commit(keyOf("a"), change as Change, terms(20n))).ok).toBe(false);
+  expect(must(await drive.restore(keyOf("a"), 20n, 20n))).toBe(true);
+  expect([await tagAt(drive, "a"), must(await drive.read(keyOf("a"))).prev]).toEqual(["old", null]);
+});
+
 test("a full tree leaves what was acknowledged readable, takes deletes, and takes writes again when there is space", async () => {
   const clock = new SimulatedClock();
   const said: string[] = [];
