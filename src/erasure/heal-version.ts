@@ -346,6 +346,8 @@ async function commitHealed(
 
 async function changed(set: ErasureSet, before: KeyReading): Promise<boolean> {
   const after = await readKey(set, before.key, true);
+  // Over what is in doubt nothing newer is written: it would say that the doubt is over, and on which side.
+  if (after.states.some((state) => state !== undefined && state.prev !== null)) return true;
   const ids = (r: KeyReading): string =>
     r.merged.versions.map((v) => `${v.header.versionId}:${v.header.modTime}:${v.header.signature}`).join();
   return ids(after) !== ids(before);

@@ -8,6 +8,7 @@ import { bad } from "../../src/core/fan-out.ts";
 import { KeyLock } from "../../src/core/key-lock.ts";
 import { QuorumError } from "../../src/core/quorum-error.ts";
 import { healKey } from "../../src/erasure/heal-version.ts";
+import { resolveDoubt } from "../../src/erasure/resolve-doubt.ts";
 import { type Drive, DriveError } from "../../src/storage/drive.ts";
 import { XlMeta } from "../../src/storage/xl-meta.ts";
 import { realClock } from "../../src/sys/clock.ts";
@@ -61,6 +62,29 @@ test("S3, S4: an attempt that could not be taken back everywhere is not tried ag
   isArmed = false;
   const shown = await getBytes(store.pools, "k");
   expect(shown?.equals(OLD)).toBe(true);
+});
+
+test("a heal writes nothing newer over a write that is in doubt elsewhere", async () => {
+  const store = await fresh(3);
+  const { pools, set, disk } = store;
+  await putBytes(pools, "k", OLD);
+  await pools.background.idle();
+  for (const drive of store.drives) await drive?.flush();
+  disk.discard("/d4/bucket/k");
+  const other = new KeyLock();
+  const held = await other.acquire("bucket/k");
+  const healing = healKey(set, KEY, other, { deep: true });
+  for (let i = 0; i < 50; i++) await turns(); // it has rebuilt the version and waits for the lock
+  const stamp = set.resources.stamps.above(0n);
+  const doubtful = store.drives[0];
+  const change = { kind: "delete-version", versionId: "null" } as const;
+  expect(await doubtful?.commit(KEY, change, { stamp, prior: null, settles: [] })).toMatchObject({ ok: true });
+  held[Symbol.dispose]();
+  expect(await healing).toMatchObject({ healed: [], lacking: [3] });
+  expect(await store.drives[3]?.read(KEY)).toMatchObject({ value: { meta: null } });
+  await resolveDoubt(set, KEY);
+  expect((await healKey(set, KEY, other, { deep: true })).healed).toEqual([3]);
+  expect((await getBytes(pools, "k"))?.equals(OLD)).toBe(true);
 });
 
 test("S5: a heal that was overtaken by a write leaves what the write put", async () => {
