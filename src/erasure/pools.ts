@@ -25,7 +25,7 @@ import {
 import { NO_DATA, openData, PinnedVersion } from "./open-version.ts";
 import { SetChooser } from "./placement.ts";
 import { PoolChooser } from "./pool-choice.ts";
-import { deleteQuorum, writeQuorum } from "./quorum.ts";
+import { deleteQuorum, type Merged, writeQuorum } from "./quorum.ts";
 import type { KeyReading } from "./read-version.ts";
 import type {
   CommitRequest,
@@ -538,12 +538,20 @@ function poolsToClear(
   const targets: PoolReading[] = [];
   let last: PoolReading | null = null;
   for (const pool of pools) {
-    if (!pool.reading.merged.versions.some((v) => v.header.versionId === versionId)) continue;
+    if (!mayHold(pool.reading.merged, versionId)) continue;
     if (pool.set === shown) last = pool;
     else targets.push(pool);
   }
   if (last !== null) targets.push(last);
   return targets;
+}
+
+/** It holds the version, or does unless drives that do not answer say otherwise. */
+function mayHold({ versions, undecided }: Merged, versionId: string): boolean {
+  return (
+    versions.some(({ header }) => header.versionId === versionId) ||
+    undecided.some((header) => header.versionId === versionId)
+  );
 }
 
 /** What was read of the key in the pool of this set. */

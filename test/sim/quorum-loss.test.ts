@@ -331,6 +331,23 @@ test("a delete that the pool with a stale copy refuses changes nothing; one that
     for (const drive of set.drives) expect(await drive?.readDirectory("bucket", "")).toMatchObject({ value: [] });
 });
 
+test("a delete reaches a stale copy that only a drive which does not answer would show", async () => {
+  const shape: StoreShape = { pools: [mounts(3, "a"), mounts(3, "b")], parity: 1, reducedParity: 1 };
+  const { disk, pools, drives } = await fresh(12, shape);
+  const lag = disk.fail({ prefix: mounts(3, "b")[2] as string, effect: Errno.EROFS });
+  for (const [i, bytes] of [NEW, OLD].entries()) {
+    const alone = { ...pools.options, pools: [pools.options.pools[i] as (typeof pools.options.pools)[number]] };
+    await putInto(alone, bytes, BigInt(1_700_000_000_000_000_000 - i));
+  }
+  await pools.background.idle();
+  lag(); // the stale copy is on two drives of three
+  for (const drive of drives) await drive?.flush(); // from memory they would answer
+  const silent = disk.fail({ prefix: mounts(3, "b")[0] as string, effect: Errno.EIO });
+  const deleted = await outcomeOf(deleteKey(pools, "k"));
+  silent();
+  expect([deleted, (await getBytes(pools, "k"))?.length ?? null]).toEqual(["done", null]);
+});
+
 async function putInto(
   options: ConstructorParameters<typeof Pools>[0],
   bytes: Buffer,
