@@ -1,26 +1,26 @@
 /**
  * What a bucket holds over all sets, from the drives' key indexes. Each drive's sums are exact for what it holds. Where the drives of
- * a set differ, because each missed another write or a write is under way, no drive's sums are the bucket's: a bucket that is not
- * large is counted key by key then; of a large one, what most drives say of each number is told until they are healed.
+ * a set differ, because each missed another write or a write is under way, no drive's sums are the bucket's: a small bucket is
+ * counted key by key then; of a larger one, what most drives say of each number is told until they are healed.
  */
 import { addUsage, type BucketUsage, countsOf, usageOf } from "../storage/usage.ts";
 import { NULL_VERSION_ID } from "../storage/uuid.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import type { BucketUsageFacts } from "../observe/usage-families.ts";
 import type { ErasureSet } from "./erasure-set.ts";
-import type { ListPage, Store } from "./store.ts";
+import type { ListedKey, ListPage, Store } from "./store.ts";
 
-/** A page of all versions of the bucket's keys, strictly after a key. */
-type PageAfter = (key: string) => Promise<ListPage>;
+/** The first keys of the bucket with all their versions. */
+type FirstPage = () => Promise<ListPage>;
 
-/** Versions that are counted one by one. */
-const COUNTED_MAX = 20_000;
+/** Versions that are counted one by one: a page, for a write of a bucket with a quota waits for it. */
+const COUNTED_MAX = 1000;
 
 /** null = a set has too few drives with a complete index. Without `page` nothing is counted. */
 export async function bucketUsage(
   sets: readonly ErasureSet[],
   bucket: string,
-  page: PageAfter | null,
+  page: FirstPage | null,
 ): Promise<BucketUsage | null> {
   const parts = await Promise.all(sets.map((set) => usageOnSet(set, bucket)));
   const known = parts.filter((part) => part !== null);
@@ -29,27 +29,24 @@ export async function bucketUsage(
   const isSure = known.every(({ isAgreed }) => isAgreed);
   if (isSure || page === null || said.versions + said.deleteMarkers > COUNTED_MAX) return said;
   try {
-    return await countKeys(page);
+    const { entries, isTruncated } = await page();
+    return isTruncated ? said : countKeys(entries);
   } catch (error) {
     if (error instanceof QuorumError) return said;
     throw error;
   }
 }
 
-async function countKeys(page: PageAfter): Promise<BucketUsage> {
+function countKeys(entries: readonly ListedKey[]): BucketUsage {
   const sums = new Map<number, number>();
-  for (let after = ""; ; ) {
-    const { entries, isTruncated, next } = await page(after);
-    for (const { versions } of entries) {
-      const counts = countsOf(versions.map((v) => ({ ...v, isNull: v.versionId === NULL_VERSION_ID })));
-      for (let i = 0; i + 1 < counts.length; i += 2) {
-        const [sum, amount] = [counts[i] as number, counts[i + 1] as number];
-        sums.set(sum, (sums.get(sum) ?? 0) + amount);
-      }
+  for (const { versions } of entries) {
+    const counts = countsOf(versions.map((v) => ({ ...v, isNull: v.versionId === NULL_VERSION_ID })));
+    for (let i = 0; i + 1 < counts.length; i += 2) {
+      const [sum, amount] = [counts[i] as number, counts[i + 1] as number];
+      sums.set(sum, (sums.get(sum) ?? 0) + amount);
     }
-    if (!isTruncated) return usageOf(sums);
-    after = next;
   }
+  return usageOf(sums);
 }
 
 /** `isAgreed`: all drives that answer say the same. */

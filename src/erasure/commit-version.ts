@@ -4,7 +4,15 @@
  * attempt. Called under the key's lock, which is a courtesy: the drives' rules are the safety.
  */
 import { good, isAnswered } from "../core/fan-out.ts";
-import type { Change, CommitAnswer, Drive, DriveOutcome, ObjectPath, Stamp } from "../storage/drive.ts";
+import {
+  type Change,
+  type CommitAnswer,
+  type Drive,
+  type DriveOutcome,
+  nameOf,
+  type ObjectPath,
+  type Stamp,
+} from "../storage/drive.ts";
 import { later } from "../storage/key-memory.ts";
 import type { BackgroundWork } from "./background-work.ts";
 import type { ErasureSet } from "./erasure-set.ts";
@@ -146,10 +154,6 @@ function committedStamps(reading: KeyReading | null, known: Stamp | undefined): 
   for (const state of reading.states)
     if (state !== undefined && state.prev !== null && !reading.rolledBack.has(state.stamp)) stamps.push(state.stamp);
   return stamps;
-}
-
-function nameOf(key: ObjectPath): string {
-  return `${key.bucket}/${key.path}`;
 }
 
 /**

@@ -4,7 +4,7 @@
  * that the missed operation took away or replaced, "" = none: the proof by which the drive may drop it. A later line of the
  * same key and version takes the place of an earlier one; a note goes when none of its lines counts. Pure. Bytes are bounded.
  */
-import type { ObjectPath, Stamp } from "../storage/drive.ts";
+import { nameOf, type ObjectPath, type Stamp } from "../storage/drive.ts";
 
 const SEGMENT_BYTES = 64 * 1024;
 
@@ -208,10 +208,6 @@ export class DebtAccount {
   private newSegment(number: number): Segment {
     return { number, texts: new Set(), bytes: 0, live: 0, isDirty: false, holders: new Set() };
   }
-}
-
-export function nameOf(key: ObjectPath): string {
-  return `${key.bucket}/${key.path}`;
 }
 
 function owedBy({ key, sinceMs, lines }: Entry): Owed {

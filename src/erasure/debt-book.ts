@@ -6,11 +6,11 @@
  * stays "open" then, and the next start compares the drives by their indexes, all of them, before it trusts notes alone. So it does
  * with a drive that is owed more than may be kept, or whose notes are damaged.
  */
-import type { Drive, DriveOutcome, ObjectPath, Stamp } from "../storage/drive.ts";
+import { type Drive, type DriveOutcome, nameOf, type ObjectPath, type Stamp } from "../storage/drive.ts";
 import { SYSTEM_BUCKET } from "../storage/paths.ts";
 import type { BackgroundWork } from "./background-work.ts";
 import type { Committed, DebtSink } from "./damage.ts";
-import { DebtAccount, nameOf, type Owed, type Segment } from "./debt-account.ts";
+import { DebtAccount, type Owed, type Segment } from "./debt-account.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 
 const FLUSH_MS = 500;

@@ -8,7 +8,8 @@ import { decodeInline, encodeInline, framedFileBytes, shardBytesOf } from "../co
 import { present } from "../core/assert.ts";
 import type { KeyLock } from "../core/key-lock.ts";
 import { PAGE_BYTES, step } from "../sys/disk.ts";
-import { type Drive, DriveError, type ObjectPath, type ShardWriter, type Stamp } from "../storage/drive.ts";
+import { type Drive, DriveError, nameOf, type ObjectPath, type ShardWriter, type Stamp } from "../storage/drive.ts";
+import { later } from "../storage/key-memory.ts";
 import { isReadable } from "../storage/apply-change.ts";
 import { decodeVersion, encodeVersion, type ObjectVersion } from "../storage/xl-meta-version.ts";
 import { XlMeta } from "../storage/xl-meta.ts";
@@ -43,7 +44,7 @@ export interface HealHow {
 
 export async function healKey(set: ErasureSet, key: ObjectPath, locks: KeyLock, how: HealHow): Promise<HealOutcome> {
   if (isInDoubt(set, key)) {
-    using _ = await locks.acquire(`${key.bucket}/${key.path}`);
+    using _ = await locks.acquire(nameOf(key));
     if ((await resolveDoubt(set, key)) === "waiting")
       throw new QuorumError("ReadQuorum", `a write of ${key.bucket}/${key.path} is in doubt and cannot be decided yet`);
   }
@@ -321,14 +322,15 @@ async function commitHealed(
   fresh: { op: string; dataDirs: readonly string[]; meta: Uint8Array },
 ): Promise<boolean> {
   const { key } = before;
-  using _ = await target.locks.acquire(`${key.bucket}/${key.path}`);
+  using _ = await target.locks.acquire(nameOf(key));
   const now = await target.drive.read(key);
   if (!now.ok) throw now.error;
-  if (now.value.stamp !== target.stamp || (await changed(set, before))) {
+  // Over what is in doubt nothing newer is written: it would say that the doubt is over, and on which side.
+  if (isInDoubt(set, key) || now.value.stamp !== target.stamp || (await changed(set, before))) {
     set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "differs" }); // look again later
     return false;
   }
-  const stamp = set.resources.stamps.above(max(now.value.promised, now.value.stamp));
+  const stamp = set.resources.stamps.above(later(now.value.promised, now.value.stamp));
   const terms = { stamp, prior: now.value.stamp, settles: [] };
   const take = (): ReturnType<Drive["commit"]> => target.drive.commit(key, { kind: "replace", ...fresh }, terms);
   let answer = await take();
@@ -346,13 +348,7 @@ async function commitHealed(
 
 async function changed(set: ErasureSet, before: KeyReading): Promise<boolean> {
   const after = await readKey(set, before.key, true);
-  // Over what is in doubt nothing newer is written: it would say that the doubt is over, and on which side.
-  if (after.states.some((state) => state !== undefined && state.prev !== null)) return true;
   const ids = (r: KeyReading): string =>
     r.merged.versions.map((v) => `${v.header.versionId}:${v.header.modTime}:${v.header.signature}`).join();
   return ids(after) !== ids(before);
-}
-
-function max(a: bigint, b: bigint): bigint {
-  return a > b ? a : b;
 }

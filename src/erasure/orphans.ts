@@ -5,7 +5,7 @@
  */
 import { FormatError } from "../core/format-error.ts";
 import type { KeyLock } from "../core/key-lock.ts";
-import type { Drive, ObjectPath } from "../storage/drive.ts";
+import { type Drive, nameOf, type ObjectPath } from "../storage/drive.ts";
 import { decodePartMeta } from "../storage/part-meta.ts";
 import { SYSTEM_BUCKET, uploadInitiatedNs } from "../storage/paths.ts";
 import { isUuidText } from "../storage/uuid.ts";
@@ -42,8 +42,8 @@ export async function removeOrphans(
   for (const suspect of suspects)
     if (await isOldData(set.drives[suspect.position], key, suspect.name, how)) old.push(suspect);
   if (old.length === 0) return 0;
-  using _ = await how.locks.acquire(`${key.bucket}/${key.path}`);
-  if (set.isRead(key) || set.unsettled.has(`${key.bucket}/${key.path}`)) return 0;
+  using _ = await how.locks.acquire(nameOf(key));
+  if (set.isRead(key) || set.unsettled.has(nameOf(key))) return 0;
   const still = unnamedDirectories(set, await lookAt(set, key));
   let removed = 0;
   for (const { position, name } of old) {

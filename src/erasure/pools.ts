@@ -5,7 +5,14 @@
 import { KeyLock } from "../core/key-lock.ts";
 import { sourceOf } from "../core/byte-stream.ts";
 import { SYSTEM_BUCKET } from "../storage/paths.ts";
-import type { Change, DriveOutcome, ObjectPath, PartNumbers, Stamp } from "../storage/drive.ts";
+import {
+  type Change,
+  type DriveOutcome,
+  nameOf,
+  type ObjectPath,
+  type PartNumbers,
+  type Stamp,
+} from "../storage/drive.ts";
 import { NULL_VERSION_ID } from "../storage/uuid.ts";
 import type { BackgroundWork } from "./background-work.ts";
 import { bucketUsage } from "./bucket-usage.ts";
@@ -55,7 +62,7 @@ import { type StagedShards, stageShards } from "./write-shards.ts";
 /** How long the removal of a bucket waits for deletes to be settled. */
 const SETTLED_MS = 5000;
 const NO_SIGNAL = new AbortController().signal;
-const USAGE_KEYS_A_PAGE = 1000;
+const USAGE_KEYS_MAX = 1000;
 const MD5 = 1;
 const DOCUMENTS_A_PAGE = 1000;
 
@@ -348,7 +355,7 @@ export class Pools implements Store {
   async commit(request: CommitRequest): Promise<Committed | null> {
     const path = pathOf(request.bucket, request.key);
     const sets = this.setsOf(path.path);
-    const name = `${path.bucket}/${path.path}`;
+    const name = nameOf(path);
     using _ = this.locks.take(name) ?? (await this.locks.acquire(name));
     request.signal.throwIfAborted();
     const located = request.reads === "none" ? null : await locateKey(sets, path, true);
@@ -372,17 +379,13 @@ export class Pools implements Store {
     };
   }
 
-  /** One pool orders its writes by itself; several only by stamps, and a clock that was set back gives them out again. */
+  /** One pool orders its writes by itself, several only by stamps. */
   async newestStamp(path: ObjectPath): Promise<Stamp> {
-    return this.ordersByItself ? 0n : highestOf(await locateKey(this.setsOf(path.path), path));
-  }
-  private get ordersByItself(): boolean {
-    return this.options.pools.length === 1;
+    return this.options.pools.length === 1 ? 0n : highestOf(await locateKey(this.setsOf(path.path), path));
   }
 
   private async apply(path: ObjectPath, located: LocatedKey | null, change: VersionChange): Promise<Committed> {
-    const blind = this.ordersByItself ? 0n : null;
-    const above = located === null ? (blind ?? (await this.newestStamp(path))) : highestOf(located);
+    const above = located === null ? await this.newestStamp(path) : highestOf(located);
     if (change.kind === "put") {
       const staged = change.staged.handle as StagedShards;
       const reading = readingOf(located, staged.set);
@@ -474,8 +477,9 @@ export class Pools implements Store {
   }
 
   usage(bucket: string): Promise<StoredUsage | null> {
-    const asked = { bucket, prefix: "", delimiter: "", inclusive: false, limit: USAGE_KEYS_A_PAGE, signal: NO_SIGNAL };
-    return bucketUsage(this.allSets, bucket, (after) => this.list({ ...asked, after, allVersions: true }));
+    const where = { bucket, prefix: "", delimiter: "", after: "", inclusive: false };
+    const asked = { ...where, limit: USAGE_KEYS_MAX, allVersions: true, signal: NO_SIGNAL };
+    return bucketUsage(this.allSets, bucket, () => this.list(asked));
   }
 
   // ---- uploads: uploads.ts

@@ -3,14 +3,16 @@
  * durably first; then the key gives them up by an ordinary commit, under the key's lock and after a last look at all drives.
  */
 import { present } from "../core/assert.ts";
+import { QuorumError } from "../core/quorum-error.ts";
 import type { KeyLock } from "../core/key-lock.ts";
-import type { Drive, ObjectPath, Stamp } from "../storage/drive.ts";
+import { type Drive, nameOf, type ObjectPath, type Stamp } from "../storage/drive.ts";
 import { later } from "../storage/key-memory.ts";
 import type { QuarantinedVersion } from "../storage/drive-upkeep.ts";
 import { XlMeta } from "../storage/xl-meta.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { type Dangling, danglingVersions, dataDirOfVersion } from "./inspect-key.ts";
 import { type KeyReading, readKey } from "./read-version.ts";
+import { isInDoubt } from "./resolve-doubt.ts";
 
 /** The same on every drive that has a part of the version. */
 export function quarantineId(key: ObjectPath, version: { versionId: string; modTimeNs: bigint }): string {
@@ -25,7 +27,7 @@ export async function quarantineVersions(
   wanted: readonly Dangling[],
   locks: KeyLock,
 ): Promise<number> {
-  using _ = await locks.acquire(`${key.bucket}/${key.path}`);
+  using _ = await locks.acquire(nameOf(key));
   if (set.isRead(key)) return 0;
   const reading = await readKey(set, key, true);
   const still = danglingVersions(set, reading).filter((found) =>
@@ -46,7 +48,8 @@ async function moveFrom(
 ): Promise<void> {
   const { key } = reading;
   const drive = present(set.drives[position], "a drive that dangles");
-  const meta = present(reading.metas[position], "its xl.meta");
+  const state = present(reading.states[position], "its state");
+  const meta = XlMeta.decode(present(state.meta, "its xl.meta")); // what was read is others' too
   for (const version of versions) {
     const alone = XlMeta.empty();
     alone.setEncoded(present(meta.find(version.versionId), "its version"), meta.inlineData(version.versionId));
@@ -63,7 +66,7 @@ async function moveFrom(
   }
   for (const { versionId } of versions) meta.removeVersion(versionId);
   await replaceOn(set, drive, key, {
-    prior: present(reading.states[position], "its state").stamp,
+    prior: state.stamp,
     meta,
     op: "",
     dataDirs: [],
@@ -138,7 +141,10 @@ export async function countQuarantine(set: ErasureSet): Promise<number> {
 
 async function restoreOn(set: ErasureSet, drive: Drive, version: QuarantinedVersion, locks: KeyLock): Promise<boolean> {
   const key = { bucket: version.bucket, path: version.path };
-  using _ = await locks.acquire(`${key.bucket}/${key.path}`);
+  using _ = await locks.acquire(nameOf(key));
+  // Over what is in doubt nothing newer is written, as by a heal.
+  if (isInDoubt(set, key))
+    throw new QuorumError("ReadQuorum", `a write of ${key.bucket}/${key.path} is in doubt and is to be decided first`);
   const state = await drive.read(key);
   if (!state.ok) throw state.error;
   const meta = state.value.meta === null ? XlMeta.empty() : XlMeta.decode(state.value.meta);

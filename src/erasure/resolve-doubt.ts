@@ -3,7 +3,14 @@
  * every drive; held by W or settled anywhere: settle all; never able to reach W: restore; else the key waits for a drive.
  * Call it under the key's lock.
  */
-import type { DriveOutcome, FenceAnswer, KeyState, ObjectPath, Stamp } from "../storage/drive.ts";
+import {
+  type DriveOutcome,
+  type FenceAnswer,
+  type KeyState,
+  nameOf,
+  type ObjectPath,
+  type Stamp,
+} from "../storage/drive.ts";
 import type { Committed } from "./damage.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { doubtCopies, doubtQuorum, isOutlived, reflects, removedBy } from "./quorum.ts";
@@ -44,7 +51,7 @@ export async function decideNewest(
   if (newest === undefined) return { kind: "clear", stamp: 0n, removed: [] };
   const { stamp } = newest;
   const removed = removedBy(newest);
-  if (set.unsettled.get(`${key.bucket}/${key.path}`) === stamp) return { kind: "settled", stamp, removed };
+  if (set.unsettled.get(nameOf(key)) === stamp) return { kind: "settled", stamp, removed };
   let highest: Stamp = 0n;
   for (const state of states) {
     for (const seenStamp of state === undefined ? [] : [state.promised, state.stamp])
@@ -99,7 +106,7 @@ export async function resolveAll(
   set: ErasureSet,
 ): Promise<{ readonly decided: number; readonly waiting: readonly ObjectPath[] }> {
   const keys = new Map<string, ObjectPath>();
-  for (const drive of set.drives) for (const key of drive?.doubts() ?? []) keys.set(`${key.bucket}/${key.path}`, key);
+  for (const drive of set.drives) for (const key of drive?.doubts() ?? []) keys.set(nameOf(key), key);
   const waiting: ObjectPath[] = [];
   for (const key of keys.values()) if ((await resolveDoubt(set, key)) === "waiting") waiting.push(key);
   return { decided: keys.size - waiting.length, waiting };

@@ -38,6 +38,11 @@ export interface ObjectPath {
   readonly name?: string;
 }
 
+/** Bucket and path: what locks and maps know a key by. */
+export function nameOf({ name, bucket, path }: ObjectPath): string {
+  return name ?? `${bucket}/${path}`;
+}
+
 /** What a drive holds for one key. */
 export interface KeyState {
   /** xl.meta, or null = absent. */

@@ -18,6 +18,7 @@ import {
   type DriveOutcome,
   type FenceAnswer,
   type KeyState,
+  nameOf,
   type ObjectPath,
   type Stamp,
 } from "./drive.ts";
@@ -27,7 +28,7 @@ import { type KeyMemory, later } from "./key-memory.ts";
 import type { LogHealth } from "./log-health.ts";
 import type { LogImages } from "./log-images.ts";
 import type { CommitRecord, ImageOffsets, NewDirectory, StoredImage, StoredPrev } from "./log-record.ts";
-import { type Doubt, type Entry, nameOf, type Overlay } from "./overlay.ts";
+import type { Doubt, Entry, Overlay } from "./overlay.ts";
 
 export interface LogCommitParts {
   readonly files: DriveFiles;
@@ -209,7 +210,7 @@ export class LogCommit {
     let tidy: Pick<Doubt, "newDirs" | "oldDirs"> | undefined = this.cleanups.get(late);
     if (entry !== undefined && entry.doubt !== null && entry.stamp === stamp) {
       // Without its data this drive is no holder, whatever the others have.
-      const missing = entry.arriving === null ? null : await this.arrived(entry);
+      const missing = entry.arriving === null ? null : await this.bringAgain(entry);
       if (missing !== null) return bad(missing);
       tidy = entry.doubt;
       this.markSettled(entry, entry.doubt);
@@ -397,28 +398,31 @@ export class LogCommit {
     return good({ accepted: true });
   }
 
-  /** Waits until the entry's data are in their place; tries again what failed. Why they are not there; null = they are. */
+  /** Waits until the entry's data are in their place. Why they are not there; null = they are. */
   private async arrived(entry: Entry): Promise<DriveError | null> {
     const failure = await entry.arriving;
-    if (failure === null || entry.doubt === null) return failure;
-    const again = this.bringAgain(entry.key, entry.doubt);
-    entry.arriving = again;
-    const still = await again;
-    if (still === null) entry.arriving = null;
-    return still;
+    if (failure === null) return null;
+    using lock = this.locks.take(entry.name);
+    return lock === null ? failure : await this.bringAgain(entry); // who holds the key moves them, or takes them back
   }
 
-  /** What still lies where it was staged; the rest was moved. */
-  private async bringAgain(key: ObjectPath, { newDirs, replaces }: Doubt): Promise<DriveError | null> {
+  /** Under the key's lock: what still lies where it was staged is brought; the rest has to be there. */
+  private async bringAgain(entry: Entry): Promise<DriveError | null> {
+    const { key, doubt } = entry;
+    if (doubt === null || this.parts.overlay.get(entry.name) !== entry) return null; // it is over
     const { files } = this.parts;
     const left: NewDirectory[] = [];
-    for (const dir of newDirs) {
-      const { error } = await files.disk.run([step.stat(`${files.root}/${dir.from}`)], true);
-      if (error === 0) left.push(dir);
-      else if (error !== Errno.ENOENT) return unfinished(files, key, error);
+    for (const dir of doubt.newDirs) {
+      const staged = await files.disk.run([step.stat(`${files.root}/${dir.from}`)], true);
+      const place = step.stat(`${files.objectDirectory(key)}/${dir.name}`);
+      const error = staged.error === Errno.ENOENT ? (await files.disk.run([place], true)).error : staged.error;
+      if (error !== 0) return unfinished(files, key, error);
+      if (staged.error === 0) left.push(dir);
     }
-    const error = left.length === 0 ? 0 : await files.bringDirectories(key, left, replaces);
-    return error === 0 ? null : unfinished(files, key, error);
+    const error = left.length === 0 ? 0 : await files.bringDirectories(key, left, doubt.replaces);
+    if (error !== 0) return unfinished(files, key, error);
+    entry.arriving = null;
+    return null;
   }
 
   /** The bucket is there, and what was staged is, durably. */

@@ -5,21 +5,23 @@
  */
 import { assert } from "../core/assert.ts";
 import { FormatError } from "../core/format-error.ts";
-import { step } from "../sys/disk.ts";
+import { Errno, step } from "../sys/disk.ts";
 import { parseMeta, stampOf } from "./apply-change.ts";
 import type { DriveFiles } from "./drive-files.ts";
-import type { DriveError, ObjectPath } from "./drive.ts";
+import { type DriveError, nameOf, type ObjectPath } from "./drive.ts";
 import type { KeyMemory } from "./key-memory.ts";
 import type { CommitSink } from "./commit-sink.ts";
 import { tidyAfterRestore, tidyAfterSettle } from "./log-commit.ts";
 import type { LogImages } from "./log-images.ts";
 import type { CommitRecord, NewDirectory, StoredImage, StoredPrev } from "./log-record.ts";
 import type { FoundRecord } from "./log-replay.ts";
-import { type Doubt, type Entry, type Image, nameOf, type Overlay } from "./overlay.ts";
+import type { Doubt, Entry, Image, Overlay } from "./overlay.ts";
 import { SYSTEM_BUCKET } from "./paths.ts";
 import { XlMeta } from "./xl-meta.ts";
 
 const READS_AT_ONCE = 64;
+/** Of a move that a later one made void. */
+const OVER: readonly number[] = [Errno.ENOENT, Errno.ENOTDIR, Errno.EEXIST, Errno.ENOTEMPTY];
 const ABSENT = 0n;
 /** No fingerprint: what the tree showed is not in the log, only that it did. */
 const UNTOLD = 2n;
@@ -204,9 +206,11 @@ export class LogRecovery {
         for (const dir of move.dirs) {
           if (dir.keepParts === null && !there.has(stagedName(dir.from))) continue;
           const { error } = await files.disk.run([step.stat(`${files.root}/${dir.from}`)], true);
-          if (error !== 0) continue; // it was moved
-          // A bucket that is gone, or a place that is taken: nothing to do again.
-          await files.bringDirectories(move.key, [dir], move.replaces);
+          if (error === Errno.ENOENT) continue; // it was moved
+          const brought = error === 0 ? await files.bringDirectories(move.key, [dir], move.replaces) : error;
+          // A bucket that is gone, or a place that is taken: nothing to do again. Without the data the drive is no holder.
+          if (brought !== 0 && !OVER.includes(brought))
+            return files.error(`bring data of ${nameOf(move.key)}`, brought);
         }
         continue;
       }

@@ -63,9 +63,6 @@ interface Node {
 /** Dead places in the list of kept images before it is made anew. */
 const COMPACT_FROM = 1024;
 
-export function nameOf({ name, bucket, path }: ObjectPath): string {
-  return name ?? `${bucket}/${path}`;
-}
 function isLive(entry: Entry): boolean {
   return entry.image !== null || (entry.doubt !== null && entry.doubt.prev.image !== null);
 }
@@ -183,7 +180,7 @@ export class Overlay {
     this.kept.push(image);
     this.keptCount++;
     this.keptBytes += image.sizeBytes;
-    while (this.keptBytes > this.cacheBytesMax) this.forget(this.kept[this.keptFrom++] ?? null);
+    while (this.keptBytes > this.cacheBytesMax) this.forget(this.kept[this.keptFrom++] as SegmentImage);
     if (this.kept.length < 2 * this.keptCount + COMPACT_FROM) return;
     this.kept = this.kept.filter((one, at) => at >= this.keptFrom && one.bytes !== null);
     this.keptFrom = 0;

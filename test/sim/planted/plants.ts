@@ -201,8 +201,8 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "heal without CAS",
     file: "src/erasure/heal-version.ts",
-    find: "if (now.value.stamp !== target.stamp || (await changed(set, before))) {",
-    replace: "if (now.value.stamp !== target.stamp && (await changed(set, before)) && target.stamp < 0n) {",
+    find: "now.value.stamp !== target.stamp || (await changed(set, before))) {",
+    replace: "(now.value.stamp !== target.stamp && (await changed(set, before)) && target.stamp < 0n)) {",
     by: "test/sim/commit-rules.test.ts",
     test: "overtaken by a write",
     isQuick: true,
@@ -218,8 +218,8 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "heal over a doubt",
     file: "src/erasure/heal-version.ts",
-    find: "  if (after.states.some((state) => state !== undefined && state.prev !== null)) return true;\n",
-    replace: "",
+    find: "if (isInDoubt(set, key) || now.value",
+    replace: "if (now.value",
     by: "test/sim/commit-rules.test.ts",
     test: "in doubt elsewhere",
     isQuick: true,

@@ -384,7 +384,11 @@ test("a drive without the data of a commit is no holder of it until they are the
   expect((await drive.commit(keyOf("a"), change as Change, terms(20n))).ok).toBe(false);
   expect([(await drive.read(keyOf("a"))).ok, (await drive.settle(keyOf("a"), 20n)).ok]).toEqual([false, false]);
   expect(await drive.flush()).toBe(false); // its record stays
-  const crashed = await openDrive(disk.afterCrash(1, "any"));
+  const after = disk.afterCrash(1, "any");
+  const still = after.fail({ prefix: `${ROOT}/bucket`, effect: Errno.EIO, ops: [Op.rename] });
+  await expect(openDrive(after)).rejects.toThrow("bring data of bucket/a"); // nor does it begin without them
+  still();
+  const crashed = await openDrive(after);
   expect(must(await crashed.read(keyOf("a"))).prev).not.toBeNull(); // the replay brought them
   expect(must(await crashed.shardSize({ ...keyOf("a"), dataDir: DATA, part: 1 }))).toBe(100);
 
