@@ -92,17 +92,21 @@ export type DoubtVerdict =
 
 /**
  * Does a state show the outcome of the operation that `doubt` is in doubt about? Stamps outlive a restart only where
- * something is in doubt, so the versions tell: who has what it brought took it; who lacks what it removed may have.
+ * something is in doubt, so the versions tell: who has what it brought took it; who lacks what it removed may have, unless it
+ * has an older version of that id, which would be gone too.
  */
 export function reflects(state: KeyState, doubt: KeyState): boolean {
   if (state.stamp === doubt.stamp) return true;
   const before = new Map(versionsOf(doubt.prev?.meta ?? null).map(({ header }) => [versionName(header), header]));
   const after = new Map(versionsOf(doubt.meta).map(({ header }) => [versionName(header), header]));
-  const own = new Map(versionsOf(state.meta).map(({ header }) => [versionName(header), header.signature]));
+  const own = versionsOf(state.meta).map(({ header }) => header);
   const changed = [...after].filter(([name, header]) => before.get(name)?.signature !== header.signature);
-  if (changed.length > 0) return changed.every(([name, { signature }]) => own.get(name) === signature);
-  const removed = [...before.keys()].filter((name) => !after.has(name));
-  return removed.length > 0 && removed.every((name) => !own.has(name));
+  if (changed.length > 0)
+    return changed.every(([name, { signature }]) =>
+      own.some((header) => versionName(header) === name && header.signature === signature),
+    );
+  const removed = [...before].filter(([name]) => !after.has(name)).map(([, { versionId }]) => versionId);
+  return removed.length > 0 && removed.every((id) => !own.some(({ versionId }) => versionId === id));
 }
 
 /**

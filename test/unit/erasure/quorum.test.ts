@@ -140,6 +140,22 @@ describe("judgeDoubts", () => {
     expect(shown).toBe(verdict);
   });
 
+  test("a drive with an older version of the id that is deleted did not take the delete, one without any may have", () => {
+    const meta = (stamp: bigint): Uint8Array | null => applyChange(null, put(stamp, "x"))?.meta ?? null;
+    const [stale, found] = [meta(10n), meta(20n)];
+    const deleted: KeyState = { meta: null, stamp: 30n, prev: { meta: found, stamp: 20n }, promised: 30n };
+    const holds = (bytes: Uint8Array | null, stamp: bigint): KeyState => ({
+      meta: bytes,
+      stamp,
+      prev: null,
+      promised: stamp,
+    });
+    const verdict = (other: KeyState): unknown => judgeDoubts([deleted, holds(found, 20n), other], () => 2);
+    expect(verdict(holds(stale, 10n))).toEqual({ kind: "clear", rollBack: new Set([30n]) });
+    expect(verdict(holds(found, 20n))).toEqual({ kind: "clear", rollBack: new Set([30n]) });
+    expect(verdict(holds(null, 0n))).toEqual({ kind: "clear", rollBack: new Set() });
+  });
+
   test("a stamp is outlived by the same or a later settled one, or by what was accepted over it", () => {
     expect(isOutlived([doubt, old], 20n)).toBe(false);
     expect(isOutlived([doubt, settled], 20n)).toBe(true);
