@@ -433,6 +433,9 @@ export class LocalDrive implements Drive {
     const refusal =
       (await this.log.health.refusal()) ?? (await this.log.commits.remove({ bucket: SYSTEM_BUCKET, path: uploadPath }));
     if (refusal !== null) return bad(refusal);
+    // What a commit took out of it must not come back into it after a loss of power: it would go with the rest.
+    const synced = await this.groupSync.sync();
+    if (synced !== 0) return this.outcome("sync", synced);
     const system = this.files.bucketDirectory(SYSTEM_BUCKET);
     const trash = this.files.trash();
     const parent = uploadPath.slice(0, uploadPath.lastIndexOf("/"));
