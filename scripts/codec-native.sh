@@ -6,7 +6,7 @@
 set -u
 cd "$(dirname "$0")/.."
 
-TESTS="coding digest crypto pool"
+TESTS="coding digest crypto glance pool"
 ARM64_PACKAGES="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
 WRAPS=-Wl,--wrap=sherd_hash,--wrap=sherd_encode,--wrap=sherd_rebuild_slots,--wrap=sherd_verify_slots,--wrap=sherd_digest_final
 FLAGS="-std=c11 -pthread -Wall -Wextra -Wno-psabi -Wno-maybe-uninitialized -g0"

@@ -8,6 +8,7 @@ import { readFileSync, writeSync } from "node:fs";
 import { dlopen, FFIType, JSCallback, ptr } from "bun:ffi";
 import embeddedLibrary from "../../build/libsherd-codec.so" with { type: "file" };
 import { assert } from "../core/assert.ts";
+import { Glance } from "./glance.ts";
 
 const { ptr: P, u64, u64_fast: U, u32, i32, void: VOID } = FFIType;
 const SYMBOLS = {
@@ -45,6 +46,7 @@ const SYMBOLS = {
   sherd_pool_stop: { args: [u32], returns: u32 },
   sherd_read_cached: { args: [P, P, U, U], returns: FFIType.i64_fast },
   sherd_pread_cached: { args: [i32, P, U, U], returns: FFIType.i64_fast },
+  sherd_glance: { args: [P, U, P, u32, P], returns: i32 },
 } as const;
 
 type Int = number | bigint;
@@ -91,6 +93,7 @@ export interface CodecSymbols {
   sherd_pool_stop(waitMs: number): number;
   sherd_read_cached(path: number, into: number, room: number, rootBytes: number): Int;
   sherd_pread_cached(descriptor: number, into: number, bytes: number, offset: number): Int;
+  sherd_glance(slots: number, stride: number, bytes: number, count: number, out: number): number;
 }
 
 export const TIER_NAMES = ["portable", "NEON", "AVX2", "AVX2+GFNI", "AVX-512+GFNI"] as const;
@@ -98,6 +101,7 @@ const HASH_BYTES = 32;
 const SHARDS_MAX = 16;
 
 export class Codec {
+  private knownGlance: Glance | null = null;
   private readonly plans = new Map<number, { readonly memory: Uint8Array; readonly pointer: number }>();
   private readonly callbacks: JSCallback[] = [];
 
@@ -145,6 +149,12 @@ export class Codec {
       stride >= shardBytes + HASH_BYTES && base.length >= stride * (slots - 1) + HASH_BYTES + shardBytes,
       "slots hold the block",
     );
+  }
+
+  /** For all who read on this thread. */
+  get glance(): Glance {
+    this.knownGlance ??= new Glance(this);
+    return this.knownGlance;
   }
 
   /** HighwayHash-256 with MinIO's bitrot key. */

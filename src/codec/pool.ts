@@ -96,9 +96,10 @@ export class NativePool {
     return Number(this.codec.symbols.sherd_read_cached(this.pathPointer, this.codec.ptr(into), into.length, rootBytes));
   }
 
-  /** The same of a piece of an open file: all of `into`, or -EAGAIN. */
-  preadCached(descriptor: number, into: Uint8Array, offset: number): number {
-    return Number(this.codec.symbols.sherd_pread_cached(descriptor, this.codec.ptr(into), into.length, offset));
+  /** The same of a piece of an open file: all of its `bytes`, or -EAGAIN. */
+  preadCached(descriptor: number, into: Uint8Array, offset: number, bytes: number): number {
+    assert(bytes <= into.length, "room for what is read");
+    return Number(this.codec.symbols.sherd_pread_cached(descriptor, this.codec.ptr(into), bytes, offset));
   }
 
   /** Tasks that were handed over and did not come back yet. */

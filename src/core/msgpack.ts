@@ -2,7 +2,7 @@
  * msgpack exactly as MinIO's Go encoder writes it (signatures hash these bytes), and a bounds-checked reader.
  * Signed integers never use the unsigned forms, byte strings are always `bin`, times are extension 5.
  * Lengths in bytes; 64-bit times are bigint nanoseconds, every other integer is a number up to 2^53.
- * The reader returns byte strings as views of its input and throws FormatError on anything that does not fit.
+ * The reader returns byte strings as views of its input (copies, if that is lent) and throws FormatError on anything that does not fit.
  * Source: on-disk format, msgpack profile (docs/format.md §0.1).
  */
 import { FormatError } from "./format-error.ts";
@@ -216,18 +216,40 @@ export class MsgpackWriter {
   }
 }
 
+/** Memory that is the reader's only for now: what it hands out is a copy. The other views of it are made once. */
+export class LentBytes {
+  readonly text: Buffer;
+  readonly view: DataView;
+
+  constructor(readonly bytes: Uint8Array) {
+    this.text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+}
+
 /** Reads msgpack in `bytes` from `offset` up to `end`; every method moves `offset` behind what it read. */
 export class MsgpackReader {
+  readonly bytes: Uint8Array;
   offset: number;
   #view: DataView | null = null;
   #text: Buffer | null = null;
+  readonly #lent: LentBytes | null;
 
   constructor(
-    readonly bytes: Uint8Array,
+    bytes: Uint8Array | LentBytes,
     offset = 0,
-    readonly end = bytes.length,
+    readonly end = bytes instanceof LentBytes ? bytes.bytes.length : bytes.length,
   ) {
     this.offset = offset;
+    if (bytes instanceof LentBytes) {
+      this.#lent = bytes;
+      this.#view = bytes.view;
+      this.#text = bytes.text;
+      this.bytes = bytes.bytes;
+    } else {
+      this.#lent = null;
+      this.bytes = bytes;
+    }
   }
 
   get remaining(): number {
@@ -344,18 +366,22 @@ export class MsgpackReader {
     throw this.#wrong("bool", tag);
   }
 
-  /** A view of the input. */
+  /** A view of the input, or a copy of lent bytes. */
   bin(): Uint8Array {
     const length = this.#binLength();
     const at = this.#take(length);
-    return this.bytes.subarray(at, at + length);
+    return this.#piece(at, at + length);
+  }
+
+  #piece(from: number, to: number): Uint8Array {
+    return this.#lent === null ? this.bytes.subarray(from, to) : this.bytes.slice(from, to);
   }
 
   /** The same as a reader of those bytes: for msgpack within msgpack, without a view. */
   binReader(): MsgpackReader {
     const length = this.#binLength();
     const at = this.#take(length);
-    return new MsgpackReader(this.bytes, at, at + length);
+    return new MsgpackReader(this.#lent ?? this.bytes, at, at + length);
   }
 
   /** The same as lower-case hexadecimal text. */
@@ -456,11 +482,11 @@ export class MsgpackReader {
     return (packed & 0x3_ffff_ffffn) * NANOS_PER_SECOND + (packed >> 34n);
   }
 
-  /** Steps over one value of any kind, without recursion, and returns it as a view. */
+  /** Steps over one value of any kind, without recursion, and returns it as `bin` does. */
   skip(): Uint8Array {
     const start = this.offset;
     for (let left = 1; left > 0; left--) left += this.#skipOne();
-    return this.bytes.subarray(start, this.offset);
+    return this.#piece(start, this.offset);
   }
 
   /** Steps over one header or scalar; returns how many values it contains. */

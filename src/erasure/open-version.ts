@@ -32,7 +32,7 @@ export function openData(
   return isInline(sources) ? openMixed(set, reading, merged) : new DataInFiles(set, reading, merged);
 }
 
-class DataInMemory implements OpenedData {
+export class DataInMemory implements OpenedData {
   constructor(readonly inline: Uint8Array) {}
 
   stream(sink: ByteSink, offset: number, length: number): Promise<void> {

@@ -52,6 +52,7 @@ import type {
   VersionChange,
   VersionReader,
 } from "./store.ts";
+import { quickRead } from "./quick-read.ts";
 import { storedVersion } from "./stored-version.ts";
 import { walkPage } from "./walk-page.ts";
 import { Uploads } from "./uploads.ts";
@@ -62,6 +63,12 @@ import { type StagedShards, stageShards } from "./write-shards.ts";
 /** How long the removal of a bucket waits for deletes to be settled. */
 const SETTLED_MS = 5000;
 const NO_SIGNAL = new AbortController().signal;
+/** The pin of what is in memory. */
+const NOTHING_TO_KEEP: Disposable = {
+  [Symbol.dispose]() {
+    /* deliberately nothing */
+  },
+};
 const USAGE_KEYS_MAX = 1000;
 const MD5 = 1;
 const DOCUMENTS_A_PAGE = 1000;
@@ -282,7 +289,10 @@ export class Pools implements Store {
 
   async readVersion(bucket: string, key: string, versionId?: string): Promise<StoredVersion | null> {
     const path = pathOf(bucket, key);
-    const located = await locateKey(this.setsOf(path.path), path);
+    const sets = this.setsOf(path.path);
+    const quick = quickRead(sets, path, versionId, false);
+    if (quick !== null) return quick.version;
+    const located = await locateKey(sets, path);
     const found = findVersion(located, versionId);
     return found === undefined ? null : this.stored(located, found);
   }
@@ -290,6 +300,8 @@ export class Pools implements Store {
   async openVersion(bucket: string, key: string, versionId?: string): Promise<VersionReader | null> {
     const path = pathOf(bucket, key);
     const sets = this.setsOf(path.path);
+    const quick = quickRead(sets, path, versionId, true);
+    if (quick !== null) return new PinnedVersion(quick.version, quick.data, NOTHING_TO_KEEP);
     const pin = new ReadPin(sets, path); // before reading: what is found stays readable
     try {
       const located = await locateKey(sets, path);

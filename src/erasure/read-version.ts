@@ -52,10 +52,21 @@ export function readKey(set: ErasureSet, key: ObjectPath, all = false, how: Ask 
   return all ? readAll(set, key, how) : readFew(set, key, how);
 }
 
+/** How many drives are asked first: enough for a quorum. */
+export function fewOf(set: ErasureSet): number {
+  return Math.max(set.dataShards, set.size - Math.floor(set.size / 2));
+}
+
+/** The positions that are asked first, in the order of their shards; null = not each of them can be believed. */
+export function witnessesOf(set: ErasureSet, key: ObjectPath, few: number): readonly number[] | null {
+  const order = readOrder(set, key);
+  return isWitnessed(set, key, order, few) ? order : null;
+}
+
 /** Asks the first few, and the others only if these do not settle it. */
 async function readFew(set: ErasureSet, key: ObjectPath, how: Ask): Promise<KeyReading> {
   const order = readOrder(set, key);
-  const few = Math.max(set.dataShards, set.size - Math.floor(set.size / 2));
+  const few = fewOf(set);
   const states = silence(set);
   const asked = new Asked(set, key, order.slice(0, few), how);
   for (let n = 0; n < few; n++) asked.note(n, await asked.answers[n], states);

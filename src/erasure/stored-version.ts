@@ -2,6 +2,7 @@
 import { present } from "../core/assert.ts";
 import { encodedKey } from "../core/msgpack.ts";
 import { decodedVersion, type XlVersion } from "../storage/xl-meta-container.ts";
+import type { XlHeader } from "../storage/xl-meta-header.ts";
 import type { AnyVersion } from "../storage/xl-meta-version.ts";
 import type { XlMeta } from "../storage/xl-meta.ts";
 import { summarize, type VersionSummary } from "../storage/version-summary.ts";
@@ -22,8 +23,11 @@ export interface VersionPlace {
 }
 
 export function storedVersion(reading: KeyReading, merged: MergedVersion, place: VersionPlace): StoredVersion {
-  const body = decodedOn(reading, merged, merged.holders[0] as number);
-  const { header } = merged;
+  return asStored(merged.header, decodedOn(reading, merged, merged.holders[0] as number), place);
+}
+
+/** The same of a header and a body. */
+export function asStored(header: XlHeader, body: AnyVersion, place: VersionPlace): StoredVersion {
   const hasData = body.type !== 2;
   return {
     versionId: header.versionId,

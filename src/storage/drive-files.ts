@@ -93,6 +93,11 @@ export class DriveFiles {
     return this.readNow(`${this.objectDirectory(key)}/xl.meta`);
   }
 
+  /** The same into memory of the caller's: its bytes; negative = it is not there, or has to be waited for, or is larger. */
+  copyMetaNow(key: ObjectPath, into: Uint8Array): number {
+    return this.disk.readCached?.(`${this.objectDirectory(key)}/xl.meta`, into, this.root) ?? -1;
+  }
+
   private readNow(path: string): Uint8Array | null | undefined {
     if (this.disk.readCached === undefined) return undefined;
     const buffer = this.buffers.pop() ?? new Uint8Array(new ArrayBuffer(META_BUFFER_BYTES));

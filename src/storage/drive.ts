@@ -164,6 +164,11 @@ export interface Drive {
   unstage(op: string): Promise<DriveOutcome<void>>;
 
   read(key: ObjectPath): Promise<DriveOutcome<KeyState>>;
+  /**
+   * What `read` would give of a key with nothing in doubt, if it is in memory, the kernel's too: its xl.meta into `into`, at once. How
+   * many bytes; not above 0 = `read` it, whatever the reason: it is absent, in doubt, larger than `into`, or has to be waited for.
+   */
+  copyNow(key: ObjectPath, into: Uint8Array): number;
   commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>>;
   /** Not synced. */
   settle(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<void>>;

@@ -134,6 +134,12 @@ export class GuardedDrive implements Drive {
   read(key: ObjectPath): Promise<DriveOutcome<KeyState>> {
     return this.refused() ?? this.timed("read", this.inner.read(key));
   }
+  copyNow(key: ObjectPath, into: Uint8Array): number {
+    if (this.state !== "ok") return -1;
+    const bytes = this.inner.copyNow(key, into);
+    if (bytes > 0) this.judge(null);
+    return bytes;
+  }
   commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
     return this.refused() ?? this.timed("commit", this.inner.commit(key, change, terms));
   }

@@ -300,6 +300,9 @@ export class LocalDrive implements Drive {
   read(key: ObjectPath): Promise<DriveOutcome<KeyState>> {
     return this.log.commits.read(key);
   }
+  copyNow(key: ObjectPath, into: Uint8Array): number {
+    return this.log.commits.copyNow(key, into);
+  }
   /** What was staged is not removed while its commit is under way, nor after one that failed halfway: its record may be durable. */
   commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
     const op = operationOf(change);

@@ -69,6 +69,15 @@ export class LogCommit {
     return state === null ? this.readSlowly(key) : Promise.resolve(good(state));
   }
 
+  /** Drive.copyNow. */
+  copyNow(key: ObjectPath, into: Uint8Array): number {
+    const { overlay, images, files } = this.parts;
+    const entry = overlay.get(nameOf(key));
+    if (entry === undefined) return files.copyMetaNow(key, into);
+    if (entry.image === null || entry.doubt !== null || entry.arriving !== null) return -1;
+    return images.copyNow(entry.image, into);
+  }
+
   /** The state if it is in memory, the kernel's too; null = it has to be waited for. */
   private readNow(key: ObjectPath, name: string): KeyState | null {
     const { overlay, images, files, memory } = this.parts;

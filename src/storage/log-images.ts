@@ -90,7 +90,20 @@ export class LogImages {
     if (image.bytes !== null) return image.bytes;
     if (disk.preadCached === undefined) return undefined;
     const bytes = imageBuffer(image);
-    return disk.preadCached(image.segment.descriptor, bytes, image.offset) === bytes.length ? bytes : undefined;
+    const { segment, offset } = image;
+    return disk.preadCached(segment.descriptor, bytes, offset, bytes.length) === bytes.length ? bytes : undefined;
+  }
+
+  /** The bytes into memory of the caller's, if they are in memory, the kernel's too: how many, else -1. */
+  copyNow(image: Image, into: Uint8Array): number {
+    if (image.kind === "file") return -1;
+    const { disk, drive } = this.parts;
+    if (image.kind === "tree") return drive.copyMetaNow(image.key, into);
+    const { bytes, segment, offset, sizeBytes } = image;
+    if (sizeBytes > into.length) return -1;
+    if (bytes === null) return disk.preadCached?.(segment.descriptor, into, offset, sizeBytes) ?? -1;
+    into.set(bytes);
+    return sizeBytes;
   }
 
   /** The bytes; the caller makes sure that the entry of the image is still in the overlay afterwards. */

@@ -118,7 +118,11 @@ const NO_UUID_ENCODED = encodedBytes(new Uint8Array(UUID_BYTES));
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 export function decodeVersion(body: Uint8Array): AnyVersion {
-  const reader = new MsgpackReader(body);
+  return readVersion(new MsgpackReader(body));
+}
+
+/** decodeVersion of the reader's bytes. */
+export function readVersion(reader: MsgpackReader): AnyVersion {
   const count = reader.mapHeader();
   let type = 0;
   let release: number | null = null;

@@ -96,8 +96,8 @@ export interface Disk {
    * the drive is; -EAGAIN = it may wait, run a task.
    */
   readCached?(path: string, into: Uint8Array, root: string): number;
-  /** A piece of an open file that is in memory, at once: all of `into`, or -EAGAIN. */
-  preadCached?(descriptor: number, into: Uint8Array, offset: number): number;
+  /** A piece of an open file that is in memory, at once: all of its `bytes`, or -EAGAIN. */
+  preadCached?(descriptor: number, into: Uint8Array, offset: number, bytes: number): number;
 }
 
 const O_WRONLY = 1;

@@ -216,6 +216,36 @@ export class SimulatedDisk implements Disk {
 
   // ---- Disk
 
+  /** What no fault may hit is in memory, if the test says that anything is. */
+  hasCache = false;
+
+  readCached(path: string, into: Uint8Array, root: string): number {
+    const file = this.cached(path);
+    if (file !== null) return copied(file.bytes, 0, file.bytes.length, into);
+    return this.hasCache && this.cached(`${root}/.minio.sys`) !== null && !this.mayFail(path)
+      ? -Errno.ENOENT
+      : -Errno.EAGAIN;
+  }
+  preadCached(descriptor: number, into: Uint8Array, offset: number, bytes: number): number {
+    const path = this.descriptors.get(descriptor)?.path ?? "";
+    return copied(this.cached(path)?.bytes ?? new Uint8Array(0), offset, bytes, into);
+  }
+  /** Null: not there, or not in memory. */
+  private cached(path: string): Node | null {
+    if (!this.hasCache || this.isDead || this.mayFail(path)) return null;
+    try {
+      const { files, names } = this.locate(path);
+      return files.find(names);
+    } catch (error) {
+      if (error instanceof FsError) return null;
+      throw error;
+    }
+  }
+  private mayFail(path: string): boolean {
+    for (const { prefix } of this.faults) if (isBelow(path, prefix)) return true;
+    return false;
+  }
+
   run(steps: readonly Step[]): Promise<DiskResult> {
     return new Promise((resolve) => {
       this.ready.push({
@@ -642,6 +672,12 @@ function hits(fault: Fault, s: Step): boolean {
     return (!READ_ONLY.has(s.op) && s.op !== Op.syncfs && s.op !== Op.open) || (s.op === Op.open && s.a[1] !== 0);
   if (fault.effect === "flip") return s.op === Op.pread || s.op === Op.readFile || s.op === Op.readFrame;
   return true;
+}
+
+function copied(from: Uint8Array, offset: number, bytes: number, into: Uint8Array): number {
+  if (bytes > into.length || offset + bytes > from.length) return -Errno.EAGAIN;
+  into.set(from.subarray(offset, offset + bytes));
+  return bytes;
 }
 
 function isIgnored(flags: number, errno: number): boolean {

@@ -89,3 +89,8 @@ SHERD_API uint32_t sherd_pool_stop(uint32_t wait_ms);
    root_bytes of the path. A piece of an open file: all of it or -EAGAIN. */
 SHERD_API int64_t sherd_read_cached(const char *path, uint8_t *into, uint64_t room, uint64_t root_bytes);
 SHERD_API int64_t sherd_pread_cached(int32_t fd, uint8_t *into, uint64_t bytes, uint64_t offset);
+
+/* glance.c — `count` files of one key, file i of bytes[i] at slots + i * stride: 1 if each is an xl.meta with one version and they are the same but for
+   the shard's number; 0: read them otherwise. out, offsets from `slots` and bytes: [0] header, [2] body and [4] key of the inline data in the
+   first, and for each file [6 + 3 i] its inline data, [8 + 3 i] the shard's number (0 where the files do not differ in it). */
+SHERD_API int32_t sherd_glance(const uint8_t *slots, uint64_t stride, const uint32_t *bytes, uint32_t count, uint32_t *out);

@@ -260,4 +260,31 @@ export const PLANTS: readonly Plant[] = [
     test: "a delete reaches a stale copy",
     isQuick: true,
   },
+  {
+    name: "a stale drive counts as one that took a delete",
+    file: "src/erasure/quorum.ts",
+    find: "removed.every((id) => !own.some(({ versionId }) => versionId === id));",
+    replace: "[...before.keys()].every((n) => after.has(n) || !own.some((header) => versionName(header) === n));",
+    by: "test/unit/erasure/quorum.test.ts",
+    test: "an older version of the id",
+    isQuick: true,
+  },
+  {
+    name: "an upload removed while its data may come back into it",
+    file: "src/storage/local-drive.ts",
+    find: `    const synced = await this.groupSync.sync();
+    if (synced !== 0) return this.outcome("sync", synced);
+    const system`,
+    replace: "    const system",
+    by: "test/sim/upload-power-cut.test.ts",
+    test: "",
+    isQuick: true,
+  },
+  {
+    name: "a read in one turn of what is in doubt",
+    file: LOG,
+    find: "if (entry.image === null || entry.doubt !== null || entry.arriving !== null) return -1;",
+    replace: "if (entry.image === null) return -1;",
+    ...CLIENTS,
+  },
 ];
