@@ -34,12 +34,12 @@ export function startAgain(program: Program): never {
 /**
  * Options of the JavaScript engine, which reads them from its environment, and only when it starts (ADR 0016). Its last compiler
  * takes seconds of CPU for what a server does a few thousand times, and makes that no faster: it waits ten times as long. And it lets
- * the heap grow to three times what is in use between two full collections: half as much again is enough.
+ * the heap grow to three times what is in use between two full collections: three quarters more are enough, and half would make every second one a full one.
  */
 const ENGINE_OPTIONS = {
   BUN_JSC_thresholdForFTLOptimizeAfterWarmUp: "1000000",
   BUN_JSC_thresholdForFTLOptimizeSoon: "10000",
-  BUN_JSC_heapGrowthMaxIncrease: "0.5",
+  BUN_JSC_heapGrowthMaxIncrease: "0.75",
 };
 
 /** Starts the process again with the engine's options, unless it runs with them or with what somebody else chose. */
