@@ -21,9 +21,8 @@ import { SYSTEM_BUCKET } from "./paths.ts";
 
 /** Without a commit for so long a drive is idle. */
 export const IDLE_MS = 200;
-/** Fractions of the log: from here on it is applied without waiting for age or idleness, until it is down to there. */
+/** Fraction of the log: above it room is made without waiting for age or idleness. */
 const HURRY_FROM = 0.5;
-const HURRY_UNTIL = 0.1;
 const FULL_RETRY_MS = 5_000;
 const KEYS_PER_TASK = 24;
 /** How long a checkpoint waits for who follows the changes. */
@@ -88,12 +87,16 @@ export class ApplyLog {
     if (this.parts.log.usedFraction > HURRY_FROM) this.hurry();
   }
 
-  /** Space is needed. What is in the segment being written frees none, and stays. */
+  /**
+   * Space is needed: what needs the oldest segment is applied, and so on, no more than that: of what stays, some will be replaced or
+   * deleted. What is in the segment being written frees none.
+   */
   hurry(): void {
     if (this.isClosed || this.hurrying !== null) return;
-    const { closedSequence } = this.parts.log;
-    const last = closedSequence > 0 ? closedSequence : Infinity;
-    this.hurrying = this.pass(() => this.parts.log.usedFraction > HURRY_UNTIL, last).then(() => this.rest());
+    const { log } = this.parts;
+    const isNeeded = (): boolean => log.usedFraction > HURRY_FROM;
+    const oldest = (): number => (log.firstClosedSequence > 0 ? log.firstClosedSequence : Infinity);
+    this.hurrying = this.pass(isNeeded, oldest).then(() => this.rest());
   }
 
   /** What the log holds now is applied when it is old enough. */
@@ -115,7 +118,10 @@ export class ApplyLog {
 
   private async idle(): Promise<void> {
     const before = this.lastCommitMs;
-    await this.pass(() => this.lastCommitMs === before, this.ripe);
+    await this.pass(
+      () => this.lastCommitMs === before,
+      () => this.ripe,
+    );
     if (this.lastCommitMs === before) this.rest();
     else {
       this.hurrying = null; // it was cut short, and goes on when the drive is idle again
@@ -158,14 +164,14 @@ export class ApplyLog {
   }
 
   /** Applies and checkpoints what is not behind `last`, again and again while `goesOn` says so and there is something left. */
-  private async pass(goesOn: () => boolean, last = Infinity): Promise<void> {
+  private async pass(goesOn: () => boolean, last: () => number = everything): Promise<void> {
     using _ = await this.turn.acquire("");
     this.isAway = false;
     for (let more = true; more && this.parts.log.failure === null; ) {
       const before = this.checkpointSequence;
       const { removed } = this;
       this.parts.log.flush();
-      const limit = Math.min(last, this.parts.log.durableSequence);
+      const limit = Math.min(last(), this.parts.log.durableSequence);
       const failed = await this.applyUpTo(limit, goesOn);
       if (failed !== null) this.fail(failed);
       else await this.checkpointAndLetGo(limit);
@@ -387,6 +393,10 @@ export class ApplyLog {
     }
     return old.length > 0 ? await this.checkpoint() : null;
   }
+}
+
+function everything(): number {
+  return Infinity;
 }
 
 function isAbsence({ detail }: DriveError): boolean {

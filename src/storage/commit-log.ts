@@ -90,9 +90,9 @@ export class CommitLog {
   get durableSequence(): number {
     return this.durable;
   }
-  /** Everything up to here is in segments that are full; 0 = none is. */
-  get closedSequence(): number {
-    return this.options.segments.closedSequence;
+  /** Everything up to here is in the oldest segment that is full; 0 = none is. */
+  get firstClosedSequence(): number {
+    return this.options.segments.firstClosedSequence;
   }
   get usedFraction(): number {
     return this.options.segments.usedBytes / this.options.segments.totalBytes;

@@ -76,11 +76,14 @@ export class LogSegments {
       else if (segment.lastSequence > 0) used += segment.sizeBytes;
     return used;
   }
-  /** The last sequence in segments that are not written any more; 0 = there are none. */
-  get closedSequence(): number {
-    let last = 0;
-    for (const segment of this.segments) if (segment !== this.current) last = Math.max(last, segment.lastSequence);
-    return last;
+  /** The last sequence in the oldest segment that is not written any more; 0 = there is none. */
+  get firstClosedSequence(): number {
+    let first = 0;
+    for (const segment of this.segments) {
+      const { lastSequence } = segment;
+      if (segment !== this.current && lastSequence > 0 && (first === 0 || lastSequence < first)) first = lastSequence;
+    }
+    return first;
   }
   get totalBytes(): number {
     return Math.max(this.size.totalBytes, this.segments.length * this.size.segmentBytes);

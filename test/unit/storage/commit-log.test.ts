@@ -100,6 +100,25 @@ test("a log that fills up does not wait for the age of what its full segments ho
   expect(inTree(disk)).not.toContain("key79/xl.meta");
 });
 
+test("a log that fills up is applied as far as it must: what is replaced again and again hardly is, and what is new stays", async () => {
+  const clock = new SimulatedClock();
+  const { drive, disk } = await opened({ clock, log: { ...SMALL_LOG, applyAfterMs: 60_000 } });
+  let stamp = 1n;
+  for (let i = 0; i < 400; i++) {
+    await write(drive, `same${i % 3}`, stamp++, `t${i}`, 500);
+    await clock.advance(10);
+    expect(drive.logStats().usedFraction).toBeLessThan(0.8);
+  }
+  expect(drive.logStats().applied).toBeLessThan(3 * 20); // of 400 writes, 6 times the log's size
+  const before = drive.logStats().applied;
+  for (let i = 0; drive.logStats().applied < before + 10; i++) {
+    await write(drive, `other${i}`, stamp++, "x", 500);
+    await clock.advance(10);
+  }
+  expect(drive.logStats().usedFraction).toBeGreaterThan(0.2);
+  expect(inTree(disk).length).toBeLessThan(drive.logStats().waiting);
+});
+
 test("listings show what is only in the log and hide what it deleted", async () => {
   const { drive } = await opened();
   await write(drive, "a/old", 10n, "x");
