@@ -79,7 +79,10 @@ async function readFew(set: ErasureSet, key: ObjectPath, how: Ask): Promise<KeyR
 
 async function readAll(set: ErasureSet, key: ObjectPath, how: Ask): Promise<KeyReading> {
   const states = silence(set);
-  await ask(set, key, readOrder(set, key), states, how);
+  const order = readOrder(set, key);
+  await ask(set, key, order, states, how);
+  const same = isWitnessed(set, key, order, set.size) ? agreeing(set, key, states, set.size) : null; // as nearly always
+  if (same !== null) return same;
   return await settled(set, judge(set, key, states), how);
 }
 
@@ -195,7 +198,7 @@ class Asked {
   }
 }
 
-/** The quick verdict: `few` settled answers that say exactly the same. */
+/** The quick verdict: `few` settled answers, or those of all drives, that say exactly the same. */
 function agreeing(
   set: ErasureSet,
   key: ObjectPath,
@@ -232,7 +235,7 @@ function agreeing(
     merged: { versions, undecided: NO_HEADERS, differing: NO_POSITIONS, hasTraces: false },
     highest,
     rolledBack: NONE,
-    partial: true,
+    partial: few < set.size,
   };
 }
 

@@ -200,7 +200,7 @@ test("drives with different operations in doubt are all decided at start", async
   await pools.background.idle();
   const before = await set.each((drive) => drive.read(KEY));
   for (const [i, drive] of set.drives.slice(0, 3).entries()) {
-    const stamp = clock.nowNs();
+    const stamp = set.resources.stamps.above(0n);
     const metaUsr = new Map([["X-Amz-Tagging", `t${i}`]]);
     const change = { kind: "patch", versionId: "null", metaUsr, metaSys: new Map() } as const;
     expect(await drive?.commit(KEY, change, { stamp, prior: null, settles: [] })).toMatchObject({
