@@ -121,7 +121,7 @@ test.skipIf(refusal !== null)(
     await failAndComeBack(at.cwd, {
       begin: (drive) => at.drive[drive].makeReadOnly(),
       end: (drive) => at.drive[drive].makeWritable(),
-      refusals: ["503 SlowDownWrite"],
+      refusals: ["503 SlowDownWrite", "503 SlowDownRead"],
       offline: 0,
     });
   },

@@ -21,8 +21,8 @@ async function chosen(env: Readonly<Record<string, string | undefined>>): Promis
   }
 }
 
-test("the last compiler waits ten times as long, and the heap grows by half at most", async () => {
-  const expected = [`${GROWTH}=0.5`, `${THRESHOLD}=1000000`];
+test("the last compiler waits ten times as long, and the heap grows by three quarters at most", async () => {
+  const expected = [`${GROWTH}=0.75`, `${THRESHOLD}=1000000`];
   expect(await chosen({ [THRESHOLD]: undefined, [GROWTH]: undefined })).toEqual(expected);
 });
 
