@@ -4,12 +4,12 @@
  */
 import { assert } from "../core/assert.ts";
 import { LentBytes } from "../core/msgpack.ts";
+import { HASH_BYTES } from "./bitrot.ts";
 import type { Codec } from "./native.ts";
 
 /** A longer xl.meta is read by other ways. */
 const SLOT_BYTES = 64 * 1024;
 const SLOTS = 16;
-const HASH_BYTES = 32;
 const HEADER = 0;
 const BODY = 2;
 const DATA_KEY = 4;

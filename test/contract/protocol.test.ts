@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Drive } from "../../src/storage/drive.ts";
 import { commit, KEY, marker, NO_CHANGES, put, remove, settled, shown, tags, terms } from "./changes.ts";
+import { LocalDrive } from "../../src/storage/local-drive.ts";
 import { turns } from "../sim/seeded.ts";
 import { DRIVE_MAKERS, must } from "./drive-makers.ts";
 
@@ -28,6 +29,31 @@ for (const maker of DRIVE_MAKERS) {
       expect(await shown(drive)).toEqual({ tags: ["new"], stamp: 20n, prev: "settled" });
       expect(drive.doubts()).toEqual([]);
     });
+
+    on(
+      "what is copied at once is what is read: never of a key that is absent, in doubt or larger than the room",
+      async (drive) => {
+        const into = new Uint8Array(new ArrayBuffer(65_536));
+        const mayCopy = async (): Promise<void> => {
+          const { meta } = must(await drive.read(KEY));
+          const bytes = drive.copyNow(KEY, into);
+          if (bytes > 0) expect(Buffer.from(into.subarray(0, bytes)).equals(meta ?? new Uint8Array(0))).toBe(true);
+          const room = new Uint8Array(new ArrayBuffer((meta?.length ?? 1) - 1));
+          expect(drive.copyNow(KEY, room)).toBeLessThanOrEqual(0);
+        };
+        expect(drive.copyNow(KEY, into)).toBeLessThanOrEqual(0);
+        expect(await commit(drive, put(10n, "one"), 10n)).toBe("accepted");
+        expect(drive.copyNow(KEY, into)).toBeLessThanOrEqual(0);
+        must(await drive.settle(KEY, 10n));
+        expect(drive.copyNow(KEY, into)).toBeGreaterThan(0); // it was just written: it is in memory
+        await mayCopy();
+        if (drive instanceof LocalDrive) await drive.flush();
+        await mayCopy();
+        expect(await commit(drive, remove("null"), 20n)).toBe("accepted");
+        must(await drive.settle(KEY, 20n));
+        expect(drive.copyNow(KEY, into)).toBeLessThanOrEqual(0);
+      },
+    );
 
     on("a stamp at or below what is there or was promised is refused, and told the higher one", async (drive) => {
       await settled(drive, 10n, "old");

@@ -285,6 +285,8 @@ export const PLANTS: readonly Plant[] = [
     file: LOG,
     find: "if (entry.image === null || entry.doubt !== null || entry.arriving !== null) return -1;",
     replace: "if (entry.image === null) return -1;",
-    ...CLIENTS,
+    by: "test/contract/protocol.test.ts",
+    test: "copied at once",
+    isQuick: true,
   },
 ];
