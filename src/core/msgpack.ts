@@ -144,11 +144,15 @@ export class MsgpackWriter {
   }
 
   bin(value: Uint8Array): void {
-    const length = value.length;
+    this.binHeader(value.length);
+    this.raw(value);
+  }
+
+  /** What stands before so many bytes. */
+  binHeader(length: number): void {
     if (length <= 0xff) this.#tagged(0xc4, length, 1);
     else if (length <= 0xffff) this.#tagged(0xc5, length, 2);
     else this.#tagged(0xc6, length, 4);
-    this.raw(value);
   }
 
   str(value: string): void {

@@ -1,6 +1,7 @@
 /** From a VersionChange of the layers above to the Change that each drive applies. Bodies are encoded once; only EcIndex differs. */
-import { INLINE_DATA_KEY, headerOf, type XlHeader } from "../storage/xl-meta-header.ts";
-import { encodeDeleteMarker, encodeObjectVersionTemplate, type ObjectVersion } from "../storage/xl-meta-version.ts";
+import { PutTemplate } from "../storage/put-template.ts";
+import { INLINE_DATA_KEY, headerOf } from "../storage/xl-meta-header.ts";
+import { encodeDeleteMarker, type ObjectVersion } from "../storage/xl-meta-version.ts";
 import type { Change, DataSource, Stamp } from "../storage/drive.ts";
 import type { StoredPart } from "./store.ts";
 import { BLOCK_BYTES, type StagedShards } from "./write-shards.ts";
@@ -25,20 +26,13 @@ export function putChange(
   version: NewVersion,
   dataFor: (position: number) => DataSource | null,
 ): (position: number, stamp: Stamp) => Change | null {
-  let made: {
-    readonly stamp: Stamp;
-    readonly template: ReturnType<typeof encodeObjectVersionTemplate>;
-    readonly header: XlHeader;
-  } | null = null;
+  let made: { readonly stamp: Stamp; readonly template: PutTemplate } | null = null;
   return (position, stamp) => {
     const data = dataFor(position);
     if (data === null) return null;
-    if (made?.stamp !== stamp) {
-      const object = objectVersion(version, version.modTimeNs ?? stamp);
-      made = { stamp, template: encodeObjectVersionTemplate(object), header: headerOf(object) };
-    }
-    const body = made.template.withIndex(version.dist[position] as number);
-    return { kind: "put", body, header: made.header, versionId: version.versionId, dataDir: version.dataDir, data };
+    if (made?.stamp !== stamp)
+      made = { stamp, template: new PutTemplate(objectVersion(version, version.modTimeNs ?? stamp)) };
+    return made.template.changeFor(version.dist[position] as number, data);
   };
 }
 

@@ -3,7 +3,7 @@
  * versions need not agree on them. A file that cannot be read counts as empty, as in MinIO (on-disk-format.md §8.1): who commits
  * decides whether a put may begin so (ADR 0018).
  */
-import type { Change } from "./drive.ts";
+import type { Change, LoneVersion } from "./drive.ts";
 import { FormatError } from "../core/format-error.ts";
 import { XlMeta } from "./xl-meta.ts";
 
@@ -20,13 +20,16 @@ export interface Applied {
 
 /** Null: the version that a delete or patch names is not here. */
 export function applyChange(current: Uint8Array | null, change: Change): Applied | null {
+  if (current === null && change.kind === "put" && change.alone !== undefined) return alone(change.alone, []);
   const known = current === null ? XlMeta.empty() : decodeOrNull(current);
   const meta = known ?? XlMeta.empty();
   switch (change.kind) {
     case "put": {
       const freed = meta.dataDirFreedBy(change.versionId);
-      meta.putBody(change.body, change.data.kind === "inline" ? change.data.bytes : undefined, change.header);
       const freedDirs = freed === "" || freed === change.dataDir ? [] : [freed];
+      const isOnly = known !== null && meta.versions.every(({ header }) => header.versionId === change.versionId);
+      if (isOnly && change.alone !== undefined) return alone(change.alone, freedDirs);
+      meta.putBody(change.body, change.data.kind === "inline" ? change.data.bytes : undefined, change.header);
       return { ...encoded(meta), freedDirs, isAnew: known === null };
     }
     case "delete-version": {
@@ -49,6 +52,11 @@ export function applyChange(current: Uint8Array | null, change: Change): Applied
       return { meta: change.meta, parsed, freedDirs: [...old].filter((dir) => !now.has(dir)), isAnew: false };
     }
   }
+}
+
+/** Of a key that has only what is put. */
+function alone(only: LoneVersion, freedDirs: readonly string[]): Applied {
+  return { meta: only.encode(), parsed: only.parsed, freedDirs, isAnew: false };
 }
 
 function encoded(meta: XlMeta): { readonly meta: Uint8Array; readonly parsed: XlMeta } {

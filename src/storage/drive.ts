@@ -9,6 +9,7 @@ import type { DriveUpkeep } from "./drive-upkeep.ts";
 import type { IndexListRequest, IndexPage } from "./index-list.ts";
 import type { BucketUsage } from "./usage.ts";
 import type { XlHeader } from "./xl-meta-header.ts";
+import type { XlMeta } from "./xl-meta.ts";
 
 export type DriveErrorCode =
   | "Io" // EIO and what else a broken drive says
@@ -62,16 +63,25 @@ export type DataSource =
   /** multipart/<…>/<dataDir>: an upload; parts not listed are removed before. */
   | { readonly kind: "upload"; readonly path: string; readonly keepParts: readonly number[] };
 
+export interface PutChange {
+  readonly kind: "put";
+  readonly body: Uint8Array;
+  /** The body's, computed once for all drives. */
+  readonly header: XlHeader;
+  readonly versionId: string;
+  readonly dataDir: string;
+  readonly data: DataSource;
+  /** The same for a key that has nothing else; absent = to be encoded from `body`. */
+  readonly alone?: LoneVersion;
+}
+/** A whole xl.meta with one version. */
+export interface LoneVersion {
+  encode(): Uint8Array;
+  /** Without inline data: for who follows the changes. */
+  readonly parsed: XlMeta;
+}
 export type Change =
-  /** `header` is the body's, computed once for all drives. */
-  | {
-      readonly kind: "put";
-      readonly body: Uint8Array;
-      readonly header: XlHeader;
-      readonly versionId: string;
-      readonly dataDir: string;
-      readonly data: DataSource;
-    }
+  | PutChange
   | { readonly kind: "delete-version"; readonly versionId: string }
   | {
       readonly kind: "patch";

@@ -17,10 +17,6 @@ import {
   type VersionSummary,
 } from "./version-summary.ts";
 import { XlMeta } from "./xl-meta.ts";
-import type { XlHeader } from "./xl-meta-header.ts";
-
-/** What the drives of a set share: a version that is put is the same object on all of them. Lives as long as it does. */
-const ALONE = new WeakMap<XlHeader, Pick<TableChange, "value" | "counts">>();
 
 const FIELD = "\u001f";
 /** Older versions are kept in the row up to this length; a key with more is read when its versions are listed. */
@@ -44,18 +40,23 @@ export function indexRow(
 ): TableChange {
   const name = { group: key.bucket, key: decodeKey(key.path) };
   if (meta === null) return { ...name, value: null, own: "", extra: null, counts: [] };
+  const own = stamp.toString();
   const [first] = meta.versions;
-  const isAlone = meta.versions.length === 1 && first !== undefined;
-  const known = isAlone ? ALONE.get(first.header) : undefined;
-  if (known !== undefined) return { ...name, ...known, own: stamp.toString(), extra: null };
+  const only = meta.versions.length === 1 ? first : undefined;
+  // A version that is put is the same object, and has the same row, on all drives of a set.
+  const known = only?.row;
+  if (known?.own === own && known.key === name.key && known.group === name.group) return known;
   const visible = meta.versions.filter(({ header }) => !header.isFreeVersion).map((version) => summaries.of(version));
   const head = [fingerprint(meta), dataShardsMax(meta), visible.length].join(FIELD);
   const row = {
+    ...name,
     value: `${head}${FIELD}${visible.length === 0 ? "" : (visible[0]?.text ?? UNTOLD)}`,
+    own,
+    extra: olderText(visible.slice(1)),
     counts: countsOf(visible.map(({ summary }) => ({ ...summary, isNull: summary.versionId === "null" }))),
   };
-  if (isAlone) ALONE.set(first.header, row);
-  return { ...name, ...row, own: stamp.toString(), extra: olderText(visible.slice(1)) };
+  if (only !== undefined) only.row = row;
+  return row;
 }
 
 /** A file that cannot be read has a row too: no drive agrees with it, so that the key is read. */

@@ -139,13 +139,18 @@ export interface Summarized {
 export class SummaryCache {
   private readonly known = new Generations<Summarized>(CACHED_MAX);
 
-  of({ header, body }: XlVersion): Summarized {
+  of({ header, body, decoded }: XlVersion): Summarized {
+    if (decoded != null) return summarized(decoded); // cheaper than to look whether it is known
     const name = `${header.versionId} ${header.signature} ${header.modTime}`;
     const found = this.known.get(name);
     if (found !== undefined) return found;
-    const summary = summarize(decodeVersion(body));
-    const made = { summary, text: summaryText(summary) };
+    const made = summarized(decodeVersion(body));
     this.known.set(name, made);
     return made;
   }
+}
+
+function summarized(version: AnyVersion): Summarized {
+  const summary = summarize(version);
+  return { summary, text: summaryText(summary) };
 }

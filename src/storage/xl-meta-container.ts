@@ -6,6 +6,7 @@
 import { FormatError } from "../core/format-error.ts";
 import { formatRfc3339, parseRfc3339 } from "../core/go-time.ts";
 import { MsgpackReader, MsgpackWriter } from "../core/msgpack.ts";
+import type { TableChange } from "../sys/ordered-table.ts";
 import {
   compareHeaders,
   HEADER_BYTES_MAX,
@@ -24,6 +25,8 @@ export interface XlVersion {
   readonly body: Uint8Array;
   /** Of `body`, once somebody asked decodedVersion. */
   decoded?: AnyVersion | null;
+  /** Of the key that has only this version, once somebody asked indexRow. */
+  row?: TableChange;
 }
 
 /** The fields of `version.body`, decoded once: a read needs them for its headers and for its data. Not to be changed. */
@@ -39,6 +42,9 @@ export interface Container {
 }
 
 const PREFIX_BYTES = 8;
+/** In a file that writeContainer wrote: where the payload begins, and the checksum behind it with its tag. */
+export const PAYLOAD_AT = 13;
+export const CHECKSUM_BYTES = 5;
 const MINOR_WRITTEN = 3;
 const HEADER_VERSION = 3;
 const META_VERSION = 3;
@@ -56,7 +62,7 @@ export function readContainer(bytes: Uint8Array): Container {
   const payload = reader.bin();
   if (minor >= 2) {
     const stored = reader.uint();
-    const computed = checksum(payload);
+    const computed = payloadChecksum(payload);
     if (stored !== computed)
       throw new FormatError(`xl.meta: checksum ${stored.toString(16)} is not ${computed.toString(16)}`);
   }
@@ -74,7 +80,7 @@ function readMinor(bytes: Uint8Array): number {
   return minor;
 }
 
-function checksum(payload: Uint8Array): number {
+export function payloadChecksum(payload: Uint8Array): number {
   return Number(BigInt.asUintN(32, Bun.hash.xxHash64(payload)));
 }
 
@@ -138,7 +144,7 @@ export function writeContainer(versions: readonly XlVersion[], inline: InlineSec
   }
   const payload = writer.finish().subarray(start);
   writer.patchUint32(start - 4, payload.length);
-  const sum = checksum(payload);
+  const sum = payloadChecksum(payload);
   writer.raw(Uint8Array.of(0xce, sum >>> 24, sum >>> 16, sum >>> 8, sum));
   inline.write(writer);
   return writer.finish();

@@ -74,6 +74,14 @@ export class InlineSection {
       writer.bin(value);
     }
   }
+
+  /** What stands before the only value of a section. */
+  static writeHead(writer: MsgpackWriter, key: string, valueBytes: number): void {
+    writer.uint(SECTION_VERSION);
+    writer.mapHeader(1);
+    writer.str(key);
+    writer.binHeader(valueBytes);
+  }
 }
 
 function parseEntries(file: Uint8Array, start: number): Map<string, Uint8Array> {

@@ -50,6 +50,11 @@ export class XlMeta {
     return fresh;
   }
 
+  /** One version and no inline data. */
+  static of(version: XlVersion): XlMeta {
+    return new XlMeta({ versions: [version], inline: new InlineSection(new Uint8Array(0)) });
+  }
+
   static empty(): XlMeta {
     return new XlMeta({ versions: [], inline: new InlineSection(new Uint8Array(0)) });
   }
