@@ -10,6 +10,10 @@ export class KeyLock {
     return new Holder(this, name);
   }
 
+  isHeld(name: string): boolean {
+    return this.held.has(name);
+  }
+
   /** Resolves when the name is ours; dispose gives it on. */
   acquire(name: string): Promise<Disposable> {
     const taken = this.take(name);

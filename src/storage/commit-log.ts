@@ -31,11 +31,16 @@ export interface Placed {
 }
 /** Told of a record that is durable: where it is, and where its images are in it. */
 export type Absorb = (placed: Placed, images: ImageOffsets) => void;
+/** Who waits for a record. */
+export interface Recorded {
+  readonly absorb: Absorb;
+  /** Null: all of its batch is durable and absorbed. */
+  over(failure: DriveError | null): void;
+}
 interface Waiting {
   readonly offset: number;
   readonly images: ImageOffsets;
-  readonly absorb: Absorb;
-  readonly resolve: (failure: DriveError | null) => void;
+  readonly who: Recorded;
 }
 interface Batch {
   readonly bytes: Uint8Array;
@@ -101,27 +106,33 @@ export class CommitLog {
     const { usedBytes, totalBytes } = this.options.segments;
     return { usedBytes, totalBytes };
   }
+  /** Takes records at once: it can be written, and there is room. */
+  get isOpen(): boolean {
+    return this.failure === null && this.usedFraction <= SLOW_FROM;
+  }
+  /** As append, at once: while it is open. */
+  post(record: LogRecord, who: Recorded): void {
+    this.enqueue(this.batches, record, who);
+  }
   /** Null when the record is durable and absorbed. */
   append(record: LogRecord, absorb: Absorb = NOTHING): Promise<DriveError | null> {
-    const over = (this.usedFraction - SLOW_FROM) / (1 - SLOW_FROM);
-    return this.failure === null && over <= 0
-      ? this.enqueue(this.batches, record, absorb)
-      : this.appendSlowly(record, absorb, over);
+    return this.isOpen ? this.recorded(this.batches, record, absorb) : this.appendSlowly(record, absorb);
   }
 
-  private async appendSlowly(record: LogRecord, absorb: Absorb, over: number): Promise<DriveError | null> {
+  private async appendSlowly(record: LogRecord, absorb: Absorb): Promise<DriveError | null> {
+    const over = (this.usedFraction - SLOW_FROM) / (1 - SLOW_FROM);
     const refusal = this.failure === null ? null : await this.options.health.refusal();
     if (refusal !== null) return refusal;
     if (over > 0) {
       this.options.hurry();
       await this.options.clock.sleep(DELAY_MAX_MS * over * over);
     }
-    return await this.enqueue(this.batches, record, absorb);
+    return await this.recorded(this.batches, record, absorb);
   }
 
   /** As append, at once and ahead of others: what decides a doubt or lets a segment go. */
   async appendUrgent(record: LogRecord, absorb: Absorb = NOTHING): Promise<DriveError | null> {
-    const done = this.enqueue(this.urgent, record, absorb);
+    const done = this.recorded(this.urgent, record, absorb);
     this.wake?.();
     return await done;
   }
@@ -155,9 +166,15 @@ export class CommitLog {
     return active === null ? { segment: -1, offset: 0 } : { segment: active.index, offset: active.fill };
   }
 
-  private enqueue(queue: Batch[], record: LogRecord, absorb: Absorb): Promise<DriveError | null> {
+  private recorded(queue: Batch[], record: LogRecord, absorb: Absorb): Promise<DriveError | null> {
     const { failure } = this;
     if (failure !== null) return Promise.resolve(failure);
+    const { promise, resolve } = Promise.withResolvers<DriveError | null>();
+    this.enqueue(queue, record, { absorb, over: resolve });
+    return promise;
+  }
+
+  private enqueue(queue: Batch[], record: LogRecord, who: Recorded): void {
     const room = recordBytesMax(record);
     let batch = queue.at(-1);
     if (batch === undefined || batch.fill + room > batch.bytes.length) {
@@ -167,10 +184,8 @@ export class CommitLog {
     const offset = batch.fill;
     const { padded, images } = batch.writer.write(record, offset);
     batch.fill += padded;
-    const { promise, resolve } = Promise.withResolvers<DriveError | null>();
-    batch.waiting.push({ offset, images, absorb, resolve });
+    batch.waiting.push({ offset, images, who });
     this.start();
-    return promise;
   }
 
   private batch(): Batch {
@@ -194,7 +209,7 @@ export class CommitLog {
       if (room === "wait") continue; // something urgent may have come
       queue.shift();
       const error = room === "there" ? await this.write(batch) : room;
-      for (const { resolve } of batch.waiting) resolve(error);
+      for (const { who } of batch.waiting) who.over(error);
       batch.fill = 0;
       batch.waiting = [];
       if (this.spare.length < BATCHES_KEPT) this.spare.push(batch);
@@ -225,8 +240,8 @@ export class CommitLog {
     const start = segment.fill;
     segment.fill += batch.fill;
     segment.lastSequence = first + count - 1;
-    for (const [i, { offset, images, absorb }] of batch.waiting.entries())
-      absorb({ sequence: first + i, segment, offset: start + offset }, images);
+    for (const [i, { offset, images, who }] of batch.waiting.entries())
+      who.absorb({ sequence: first + i, segment, offset: start + offset }, images);
     this.durable = segment.lastSequence;
     return null;
   }

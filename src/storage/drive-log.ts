@@ -26,8 +26,6 @@ import { Overlay } from "./overlay.ts";
 import { SYSTEM_BUCKET } from "./paths.ts";
 
 export interface LogOptions extends LogSize {
-  /** Of images kept in memory. */
-  readonly cacheBytes: number;
   /** Between two attempts to write a log that a full or read-only drive refused. */
   readonly retryMs?: number;
   /** How old a record is at least before it is applied without need of space; 0 = as soon as the drive is idle. */
@@ -37,7 +35,6 @@ export interface LogOptions extends LogSize {
 export const LOG_DEFAULTS: LogOptions = {
   segmentBytes: 16 * 1024 * 1024,
   totalBytes: 64 * 1024 * 1024,
-  cacheBytes: 2 * 1024 * 1024,
   applyAfterMs: 60_000,
 };
 const IMAGE_BYTES_MAX = 256 * 1024;
@@ -232,9 +229,9 @@ async function openFiles(options: DriveLogOptions): Promise<DriveOutcome<Opened>
   if (typeof found === "number") return bad(files.error("read the checkpoint of the commit log", found));
   const segments = await LogSegments.open(disk, directory, size, () => groupSync.sync());
   if (typeof segments === "number") return bad(files.error("open the commit log", segments));
-  const overlay = new Overlay(size.cacheBytes);
+  const overlay = new Overlay();
   const inRecordBytesMax = Math.min(IMAGE_BYTES_MAX, size.segmentBytes / 8);
-  const images = new LogImages({ disk, rng, drive: files, overlay, directory, inRecordBytesMax });
+  const images = new LogImages({ disk, rng, drive: files, directory, inRecordBytesMax });
   const fresh: CheckpointNote = {
     sequence: 0,
     floor: 0n,

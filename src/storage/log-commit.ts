@@ -8,8 +8,7 @@ import { KeyLock } from "../core/key-lock.ts";
 import { Errno, step } from "../sys/disk.ts";
 import { type Applied, applyChange, isReadable, parseMeta, stampOf } from "./apply-change.ts";
 import type { BucketGate } from "./bucket-gate.ts";
-import type { CommitSink } from "./commit-sink.ts";
-import type { CommitLog, Placed } from "./commit-log.ts";
+import type { CommitLog } from "./commit-log.ts";
 import {
   type Change,
   type CommitAnswer,
@@ -24,25 +23,21 @@ import {
 } from "./drive.ts";
 import type { DriveFiles } from "./drive-files.ts";
 import type { GroupSync } from "./group-sync.ts";
-import { type KeyMemory, later } from "./key-memory.ts";
+import { later } from "./key-memory.ts";
 import type { LogHealth } from "./log-health.ts";
-import type { LogImages } from "./log-images.ts";
-import type { CommitRecord, ImageOffsets, NewDirectory, StoredImage, StoredPrev } from "./log-record.ts";
-import type { Doubt, Entry, Overlay } from "./overlay.ts";
+import type { CommitRecord, NewDirectory, StoredImage, StoredPrev } from "./log-record.ts";
+import type { Doubt, Entry } from "./overlay.ts";
+import { type CommitParts, PendingCommit } from "./pending-commit.ts";
 
-export interface LogCommitParts {
+export interface LogCommitParts extends CommitParts {
   readonly files: DriveFiles;
   readonly log: CommitLog;
   readonly health: LogHealth;
   /** Why images cannot be brought into the tree now; null = they can. */
   readonly treeFull: () => DriveError | null;
-  readonly overlay: Overlay;
-  readonly memory: KeyMemory;
-  readonly images: LogImages;
   readonly gate: BucketGate;
   /** Makes staged files and their names durable before a record names them. */
   readonly groupSync: GroupSync;
-  readonly changes: CommitSink | null;
   /** Called when a commit was accepted or settled. */
   readonly onCommit: () => void;
 }
@@ -50,6 +45,8 @@ interface StoredImages {
   readonly image: StoredImage | null;
   readonly prev: StoredPrev | null;
 }
+const ACCEPTED = good({ accepted: true } as const);
+const NO_DIRECTORIES: readonly NewDirectory[] = [];
 type Refuse = (reason: "stale" | "doubt" | "prior" | "missing") => Promise<DriveOutcome<CommitAnswer>>;
 
 export class LogCommit {
@@ -128,9 +125,57 @@ export class LogCommit {
     }
   }
 
-  async commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
+  commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
+    const { gate, files } = this.parts;
+    if (!gate.enter(key.bucket)) return Promise.resolve(bad(noBucket(files, key.bucket)));
+    return this.commitNow(key, change, terms) ?? this.commitInside(key, change, terms);
+  }
+
+  /**
+   * Where nothing but the record's way to the drive takes time, as nearly always, and the answer is yes; null = something else
+   * is to be waited for or said, and nothing was changed.
+   */
+  private commitNow(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> | null {
+    const { log, changes, gate } = this.parts;
+    if (!log.isOpen || !gate.isKnown(key.bucket) || (changes?.room() ?? null) !== null) return null;
+    const lock = this.locks.take(nameOf(key));
+    if (lock === null) return null;
+    const pending = this.acceptedNow(key, change, terms);
+    if (pending === null) {
+      lock[Symbol.dispose]();
+      return null;
+    }
+    const { promise, resolve } = Promise.withResolvers<DriveOutcome<CommitAnswer>>();
+    log.post(pending.record, {
+      absorb: (placed, offsets) => pending.absorb(placed, offsets),
+      over: (failure) => {
+        lock[Symbol.dispose]();
+        gate.leave(key.bucket);
+        if (failure === null) this.parts.onCommit();
+        resolve(failure === null ? ACCEPTED : bad(failure));
+      },
+    });
+    return promise;
+  }
+
+  /** Under the key's lock. */
+  private acceptedNow(key: ObjectPath, change: Change, terms: CommitTerms): PendingCommit | null {
+    const { memory, files } = this.parts;
+    const name = nameOf(key);
+    if (memory.hasAccepted(name, terms.stamp)) return null;
+    this.settleKnown(name, terms);
+    const state = this.readNow(key, name);
+    if (state === null || objectionTo(state, terms) !== null || files.sourceDirectories(change).length > 0) return null;
+    const applied = applyChange(state.meta, change);
+    if (applied === null || applied.isAnew || (applied.meta !== null && this.parts.treeFull() !== null)) return null;
+    const stored = this.imagesNow(key, applied, state);
+    if (stored === null) return null;
+    const record = commitRecord(key, change, { state, stamp: terms.stamp, stored, applied, newDirs: NO_DIRECTORIES });
+    return new PendingCommit(this.parts, record, applied, state.meta === null);
+  }
+
+  private async commitInside(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
     const { gate, log, changes, health } = this.parts;
-    if (!gate.enter(key.bucket)) return bad(noBucket(this.parts.files, key.bucket));
     try {
       const refusal = log.failure === null ? null : await health.refusal();
       if (refusal !== null) return bad(refusal);
@@ -149,14 +194,17 @@ export class LogCommit {
     const { memory } = this.parts;
     const name = nameOf(key);
     if (memory.hasAccepted(name, terms.stamp)) return Promise.resolve(good({ accepted: true }));
-    const doubtful = this.parts.overlay.get(name);
-    const isThere = doubtful?.arriving === null;
-    if (isThere && doubtful.doubt !== null && terms.settles.includes(doubtful.stamp)) {
-      this.cleanups.set(`${name} ${doubtful.stamp}`, doubtful.doubt);
-      this.markSettled(doubtful, doubtful.doubt);
-    }
+    this.settleKnown(name, terms);
     const state = this.readNow(key, name);
     return state === null ? this.commitAfterRead(key, change, terms) : this.decide(key, change, terms, state);
+  }
+
+  /** What the terms say is committed is in doubt no more. */
+  private settleKnown(name: string, { settles }: CommitTerms): void {
+    const doubtful = this.parts.overlay.get(name);
+    if (doubtful?.arriving !== null || doubtful.doubt === null || !settles.includes(doubtful.stamp)) return;
+    this.cleanups.set(`${name} ${doubtful.stamp}`, doubtful.doubt);
+    this.markSettled(doubtful, doubtful.doubt);
   }
 
   private async commitAfterRead(
@@ -176,9 +224,8 @@ export class LogCommit {
   ): Promise<DriveOutcome<CommitAnswer>> {
     const { stamp } = terms;
     const refuse: Refuse = (reason) => this.refuse(key, stamp, state, reason);
-    if (state.prev !== null) return refuse("doubt");
-    if (stamp <= later(state.promised, state.stamp)) return refuse("stale");
-    if (terms.prior !== null && terms.prior !== state.stamp) return refuse("prior");
+    const objection = objectionTo(state, terms);
+    if (objection !== null) return refuse(objection);
     return this.accept(key, change, { state, stamp, overDamage: terms.overDamage === true, refuse });
   }
 
@@ -202,8 +249,8 @@ export class LogCommit {
     const entry = this.parts.overlay.get(name);
     const doubt = entry?.stamp === stamp ? entry.doubt : null;
     const isQuick = doubt !== null && doubt.newDirs.length === 0 && doubt.oldDirs.length === 0;
-    using lock = isQuick && this.parts.log.failure === null ? this.locks.take(name) : null;
-    if (entry === undefined || doubt === null || lock === null) return this.settleSlowly(key, stamp);
+    const isFree = isQuick && this.parts.log.failure === null && !this.locks.isHeld(name);
+    if (entry === undefined || doubt === null || !isFree) return this.settleSlowly(key, stamp);
     this.markSettled(entry, doubt);
     return this.done;
   }
@@ -344,15 +391,15 @@ export class LogCommit {
     return await log.appendUrgent(record, (placed, at) => {
       const now = overlay.get(name) as Entry;
       const moved = {
-        image: images.of(record.image, placed, at.image, null),
-        prev: images.of(record.prev, placed, at.prev, null),
+        image: images.of(record.image, placed, at.image),
+        prev: images.of(record.prev, placed, at.prev),
       };
       const again = { ...doubt, sequence: placed.sequence, prev: { image: moved.prev, stamp: doubt.prev.stamp } };
       overlay.set({ ...now, image: moved.image, placed, doubt: again }, true);
     });
   }
 
-  private async storedAgain(image: Entry["image"]): ReturnType<LogImages["store"]> {
+  private async storedAgain(image: Entry["image"]): Promise<DriveOutcome<StoredImage | null>> {
     const bytes = await this.parts.images.read(image);
     return bytes.ok ? await this.parts.images.store(bytes.value, image) : bytes;
   }
@@ -375,28 +422,17 @@ export class LogCommit {
     const newDirs = files.sourceDirectories(change);
     const ready = newDirs.length === 0 && gate.isKnown(key.bucket) ? null : await this.prepare(key, newDirs);
     if (ready !== null) return bad(ready);
-    const stored = this.imagesNow(key, applied, state) ?? (await this.imagesOf(key, applied, state));
-    if (!stored.ok) return stored;
-    const record: CommitRecord = {
-      type: "commit",
-      key,
-      stamp,
-      image: stored.value.image,
-      prev: stored.value.prev,
-      prevStamp: state.stamp,
-      // What a heal brings is right whether it is settled or not; at a restart a record of one drive alone would be taken
-      // for a write that never got its quorum, and rolled back.
-      heals: change.kind === "replace",
-      newDirs,
-      oldDirs: applied.freedDirs,
-    };
+    const now = this.imagesNow(key, applied, state);
+    const found = now === null ? await this.imagesOf(key, applied, state) : good(now);
+    if (!found.ok) return found;
+    const stored = found.value;
+    const record = commitRecord(key, change, { state, stamp, stored, applied, newDirs });
     const moved = newDirs.length > 0 ? Promise.withResolvers<DriveError | null>() : null;
-    const failed = await log.append(record, (placed, offsets) =>
-      this.absorb(record, placed, { offsets, applied, before: state.meta, arriving: moved?.promise ?? null }),
-    );
+    const pending = new PendingCommit(this.parts, record, applied, state.meta === null, moved?.promise);
+    const failed = await log.append(record, (placed, offsets) => pending.absorb(placed, offsets));
     if (failed !== null) return bad(failed);
     onCommit();
-    if (moved === null) return good({ accepted: true });
+    if (moved === null) return ACCEPTED;
     const error = await files.bringDirectories(key, newDirs, change.kind === "replace");
     // The record is durable: what the drive answers must not say that nothing was changed.
     const failure = error === 0 ? null : unfinished(files, key, error);
@@ -454,13 +490,13 @@ export class LogCommit {
   }
 
   /** What the record says of xl.meta after and before; null: one of them is too large for it. */
-  private imagesNow(key: ObjectPath, applied: Applied, state: KeyState): DriveOutcome<StoredImages> | null {
+  private imagesNow(key: ObjectPath, applied: Applied, state: KeyState): StoredImages | null {
     const { images, overlay } = this.parts;
     const image = images.storeNow(applied.meta);
     const before = overlay.get(nameOf(key));
     const isLogged = before?.stamp === state.stamp && before.image?.kind === "segment";
     const prev = isLogged ? { kind: "before" as const } : images.storeNow(state.meta);
-    return image === undefined || prev === undefined ? null : good({ image, prev });
+    return image === undefined || prev === undefined ? null : { image, prev };
   }
 
   private async imagesOf(key: ObjectPath, applied: Applied, state: KeyState): Promise<DriveOutcome<StoredImages>> {
@@ -470,41 +506,39 @@ export class LogCommit {
     const prev = await images.store(state.meta, overlay.get(nameOf(key))?.image ?? null);
     return prev.ok ? good({ image: image.value, prev: prev.value }) : prev;
   }
+}
 
-  private absorb(
-    record: CommitRecord,
-    placed: Placed,
-    at: {
-      readonly offsets: ImageOffsets;
-      readonly applied: Applied;
-      readonly before: Uint8Array | null;
-      readonly arriving: Promise<DriveError | null> | null;
-    },
-  ): void {
-    const { overlay, memory, images, changes } = this.parts;
-    const name = nameOf(record.key);
-    const known = overlay.get(name);
-    const { image: prev, needed } = images.ofPrev(record, placed, at.offsets.prev, known, at.before);
-    const entry: Entry = {
-      name,
-      key: record.key,
-      stamp: record.stamp,
-      image: images.of(record.image, placed, at.offsets.image, at.applied.meta),
-      placed: needed ?? placed,
-      doubt: {
-        sequence: placed.sequence,
-        prev: { image: prev, stamp: record.prevStamp },
-        newDirs: record.newDirs,
-        oldDirs: record.oldDirs,
-        replaces: record.heals,
-      },
-      isNew: known?.isNew ?? at.before === null,
-      arriving: at.arriving,
-    };
-    overlay.set(entry, needed === undefined);
-    memory.accept(name, record.stamp);
-    changes?.changed(placed.sequence, record.key, at.applied.parsed, record.stamp);
-  }
+/** Why a drive that holds `state` refuses; null = it does not. */
+function objectionTo(state: KeyState, { stamp, prior }: CommitTerms): "doubt" | "stale" | "prior" | null {
+  if (state.prev !== null) return "doubt";
+  if (stamp <= later(state.promised, state.stamp)) return "stale";
+  return prior !== null && prior !== state.stamp ? "prior" : null;
+}
+
+function commitRecord(
+  key: ObjectPath,
+  change: Change,
+  at: {
+    readonly state: KeyState;
+    readonly stamp: Stamp;
+    readonly stored: StoredImages;
+    readonly applied: Applied;
+    readonly newDirs: readonly NewDirectory[];
+  },
+): CommitRecord {
+  return {
+    type: "commit",
+    key,
+    stamp: at.stamp,
+    image: at.stored.image,
+    prev: at.stored.prev,
+    prevStamp: at.state.stamp,
+    // What a heal brings is right whether it is settled or not; at a restart a record of one drive alone would be taken
+    // for a write that never got its quorum, and rolled back.
+    heals: change.kind === "replace",
+    newDirs: at.newDirs,
+    oldDirs: at.applied.freedDirs,
+  };
 }
 
 function unfinished(files: DriveFiles, key: ObjectPath, errno: number): DriveError {

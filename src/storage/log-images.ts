@@ -9,7 +9,7 @@ import type { DriveFiles } from "./drive-files.ts";
 import { DriveError, type DriveOutcome } from "./drive.ts";
 import type { Placed } from "./commit-log.ts";
 import type { CommitRecord, StoredImage } from "./log-record.ts";
-import type { Entry, Image, Overlay, SegmentImage } from "./overlay.ts";
+import type { Entry, Image, SegmentImage } from "./overlay.ts";
 
 const PREFIX = "image-";
 const REMOVE_AT_ONCE = 32;
@@ -23,7 +23,6 @@ export class LogImages {
       readonly disk: Disk;
       readonly rng: Rng;
       readonly drive: DriveFiles;
-      readonly overlay: Overlay;
       readonly directory: string;
       /** Larger ones become files. */
       readonly inRecordBytesMax: number;
@@ -52,18 +51,15 @@ export class LogImages {
     return error === 0 ? good({ kind: "file", name }) : bad(drive.error("write an image of xl.meta", error));
   }
 
-  /** The image of a record that was written, `meta` being its bytes if they are at hand. */
-  of(stored: StoredImage | null, placed: Placed, at: number, meta: Uint8Array | null): Image | null {
+  /** The image of a record that was written. */
+  of(stored: StoredImage | null, placed: Placed, at: number): Image | null {
     if (stored === null) return null;
     if (stored.kind === "file") {
       this.files.set(stored.name, placed.sequence);
       return { kind: "file", name: stored.name };
     }
     const { segment, offset } = placed;
-    const sizeBytes = stored.bytes.length;
-    const image: SegmentImage = { kind: "segment", segment, offset: offset + at, sizeBytes, bytes: null };
-    if (meta !== null) this.parts.overlay.keep(image, meta);
-    return image;
+    return { kind: "segment", segment, offset: offset + at, sizeBytes: stored.bytes.length };
   }
 
   /**
@@ -75,9 +71,8 @@ export class LogImages {
     placed: Placed,
     at: number,
     known: Entry | undefined,
-    meta: Uint8Array | null,
   ): { readonly image: Image | null; readonly needed: Placed | undefined } {
-    if (prev?.kind !== "before") return { image: this.of(prev, placed, at, meta), needed: undefined };
+    if (prev?.kind !== "before") return { image: this.of(prev, placed, at), needed: undefined };
     return { image: known?.image ?? { kind: "tree", key }, needed: known?.placed };
   }
 
@@ -87,7 +82,6 @@ export class LogImages {
     if (image.kind === "file") return undefined;
     const { disk, drive } = this.parts;
     if (image.kind === "tree") return drive.readMetaNow(image.key);
-    if (image.bytes !== null) return image.bytes;
     if (disk.preadCached === undefined) return undefined;
     const bytes = imageBuffer(image);
     const { segment, offset } = image;
@@ -99,18 +93,16 @@ export class LogImages {
     if (image.kind === "file") return -1;
     const { disk, drive } = this.parts;
     if (image.kind === "tree") return drive.copyMetaNow(image.key, into);
-    const { bytes, segment, offset, sizeBytes } = image;
+    const { segment, offset, sizeBytes } = image;
     if (sizeBytes > into.length) return -1;
-    if (bytes === null) return disk.preadCached?.(segment.descriptor, into, offset, sizeBytes) ?? -1;
-    into.set(bytes);
-    return sizeBytes;
+    return disk.preadCached?.(segment.descriptor, into, offset, sizeBytes) ?? -1;
   }
 
   /** The bytes; the caller makes sure that the entry of the image is still in the overlay afterwards. */
   async read(image: Image | null): Promise<DriveOutcome<Uint8Array | null>> {
     const known = this.readNow(image);
     if (image === null || known !== undefined) return good(known ?? null);
-    const { drive, disk, overlay, directory } = this.parts;
+    const { drive, disk, directory } = this.parts;
     if (image.kind === "tree") return await drive.readMeta(image.key);
     if (image.kind === "file") {
       const found = await drive.readSmall(`${directory}/${image.name}`);
@@ -120,9 +112,7 @@ export class LogImages {
     }
     const bytes = imageBuffer(image);
     const { error } = await disk.run([step.use(image.segment.descriptor), step.pread(bytes, image.offset)], true);
-    if (error !== 0) return bad(drive.error("read the commit log", error));
-    overlay.keep(image, bytes);
-    return good(bytes);
+    return error === 0 ? good(bytes) : bad(drive.error("read the commit log", error));
   }
 
   pathOf(name: string): string {

@@ -94,7 +94,7 @@ export class LogRecovery {
     const old = overlay.get(name);
     // A record of the same stamp is the same operation, copied to a later segment.
     if (old !== undefined && old.doubt !== null && old.stamp !== record.stamp) this.markSettled(old, old.doubt);
-    const { image: prev, needed } = images.ofPrev(record, found, found.images.prev, old, null);
+    const { image: prev, needed } = images.ofPrev(record, found, found.images.prev, old);
     const doubt: Doubt = {
       sequence: found.sequence,
       // In a repaired log the record before may be an older one than was meant.
@@ -108,7 +108,7 @@ export class LogRecovery {
       name,
       key: record.key,
       stamp: record.stamp,
-      image: images.of(record.image, found, found.images.image, null),
+      image: images.of(record.image, found, found.images.image),
       placed: needed ?? { sequence, segment, offset },
       doubt: record.heals ? null : doubt,
       isNew: false, // it may have been applied in part

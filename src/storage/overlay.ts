@@ -1,7 +1,7 @@
 /**
  * Overlay: what the commit log holds and the tree does not show yet, by key. A read looks here first. Keys are also kept as
- * a tree of names, for directory listings and so that they are applied directory by directory. Images of xl.meta stay in
- * memory up to a number of bytes; beyond that their place in the log is read.
+ * a tree of names, for directory listings and so that they are applied directory by directory. Images of xl.meta are read where
+ * they are: the log was just written, so that the kernel has it in memory.
  * No I/O. The first entry in the order of sequences is what keeps the oldest segment.
  */
 import type { Placed } from "./commit-log.ts";
@@ -15,8 +15,6 @@ export interface SegmentImage {
   readonly segment: Segment;
   readonly offset: number;
   readonly sizeBytes: number;
-  /** Null: only in the log (any more). */
-  bytes: Uint8Array | null;
 }
 export type Image =
   | SegmentImage
@@ -60,9 +58,6 @@ interface Node {
   gone: number;
 }
 
-/** Dead places in the list of kept images before it is made anew. */
-const COMPACT_FROM = 1024;
-
 function isLive(entry: Entry): boolean {
   return entry.image !== null || (entry.doubt !== null && entry.doubt.prev.image !== null);
 }
@@ -76,15 +71,8 @@ export class Overlay {
   /** Those of the entries that are in doubt. */
   private readonly doubtful = new Map<string, Entry>();
   private readonly root = newNode(null, "");
-  /** Images with bytes, in the order in which they came, and some without; the first `keptFrom` are gone. */
-  private kept: SegmentImage[] = [];
-  private keptFrom = 0;
-  private keptCount = 0;
-  private keptBytes = 0;
   /** Entries dropped so far: a read of the tree that saw it change looks again. */
   drops = 0;
-
-  constructor(private readonly cacheBytesMax: number) {}
 
   get size(): number {
     return this.nodes.size;
@@ -131,8 +119,6 @@ export class Overlay {
     node.entry = null;
     count(node, isLive(entry), null);
     prune(node);
-    this.forget(entry.image);
-    this.forget(entry.doubt?.prev.image ?? null);
     this.drops++;
   }
 
@@ -171,25 +157,6 @@ export class Overlay {
   inBucket(bucket: string): Entry[] {
     const node = this.root.children?.get(bucket);
     return node === undefined ? [] : collect(node, []);
-  }
-
-  /** Keeps the bytes of an image in memory, at the cost of older ones. */
-  keep(image: SegmentImage, bytes: Uint8Array): void {
-    if (image.bytes !== null) return;
-    image.bytes = bytes;
-    this.kept.push(image);
-    this.keptCount++;
-    this.keptBytes += image.sizeBytes;
-    while (this.keptBytes > this.cacheBytesMax) this.forget(this.kept[this.keptFrom++] as SegmentImage);
-    if (this.kept.length < 2 * this.keptCount + COMPACT_FROM) return;
-    this.kept = this.kept.filter((one, at) => at >= this.keptFrom && one.bytes !== null);
-    this.keptFrom = 0;
-  }
-  private forget(image: Image | null): void {
-    if (image?.kind !== "segment" || image.bytes === null) return;
-    image.bytes = null;
-    this.keptCount--;
-    this.keptBytes -= image.sizeBytes;
   }
 
   private find(bucket: string, path: string): Node | undefined {

@@ -40,7 +40,7 @@ const SIMULATED_ROOT = "/drive";
 export function stillClock(): Clock {
   return { ...realClock(), after: () => () => undefined };
 }
-export const SMALL_LOG = { segmentBytes: 65_536, totalBytes: 262_144, cacheBytes: 16_384 };
+export const SMALL_LOG = { segmentBytes: 65_536, totalBytes: 262_144 };
 
 export function must<T>(outcome: DriveOutcome<T>): T {
   if (!outcome.ok) throw outcome.error;

@@ -118,10 +118,11 @@ async function run(
   plant: (disk: SimulatedDisk) => Disk = (disk) => disk,
 ): Promise<string[]> {
   const rng = seededRng(seed);
-  const log = { segmentBytes: 12_288, totalBytes: 36_864, cacheBytes: 1_000 };
+  const log = { segmentBytes: 12_288, totalBytes: 36_864 };
   let disk = simulatedDisk(seed);
   let clock = new SimulatedClock();
   const open = (): Promise<LocalDrive> => {
+    disk.hasCache = seed % 3 !== 0;
     plant(disk);
     clock = new SimulatedClock();
     return openDrive(disk, { clock, warn: () => undefined, log });

@@ -14,7 +14,7 @@ import { SimulatedDisk } from "./simulated-disk.ts";
 
 export const ROOT = "/drive";
 export const LOG_FOLDER = `${ROOT}/.minio.sys/sherd/log`;
-export const SMALL_LOG: LogOptions = { segmentBytes: 16_384, totalBytes: 65_536, cacheBytes: 4_096 };
+export const SMALL_LOG: LogOptions = { segmentBytes: 16_384, totalBytes: 65_536 };
 const codec = loadCodec();
 let opened = 0;
 

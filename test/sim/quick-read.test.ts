@@ -23,7 +23,6 @@ interface Quick extends SimulatedStore {
 
 async function opened(parity = 2): Promise<Quick> {
   const disk = SimulatedDisk.create(codec, 1, DRIVES);
-  disk.hasCache = true;
   const wrap = (drive: Drive): Drive =>
     new Proxy(drive, {
       get(target, name) {

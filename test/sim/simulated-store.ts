@@ -80,7 +80,7 @@ export async function simulatedStore(
       rng,
       clock,
       syncs: new GroupSyncs(disk),
-      log: { segmentBytes: 65_536, totalBytes: 262_144, cacheBytes: 65_536, retryMs: 0 },
+      log: { segmentBytes: 65_536, totalBytes: 262_144, retryMs: 0 },
       warn: () => undefined,
       index: outside.index ?? null,
     });

@@ -40,7 +40,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "settled-early",
-    file: LOG,
+    file: "src/storage/pending-commit.ts",
     find: `      doubt: {
         sequence: placed.sequence,
         prev: { image: prev, stamp: record.prevStamp },
@@ -65,14 +65,14 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "stamp-equal",
     file: LOG,
-    find: 'if (stamp <= later(state.promised, state.stamp)) return refuse("stale");',
+    find: 'if (stamp <= later(state.promised, state.stamp)) return "stale";',
     replace: "",
     ...CLIENTS,
   },
   {
     name: "commit-over-doubt",
     file: LOG,
-    find: 'if (state.prev !== null) return refuse("doubt");',
+    find: 'if (state.prev !== null) return "doubt";',
     replace: "",
     by: "test/contract/protocol.test.ts",
     test: "",
@@ -106,8 +106,8 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "no-prior (write without CAS)",
     file: LOG,
-    find: 'if (terms.prior !== null && terms.prior !== state.stamp) return refuse("prior");',
-    replace: "",
+    find: 'return prior !== null && prior !== state.stamp ? "prior" : null;',
+    replace: "return prior === null ? null : null;",
     by: "test/contract/protocol.test.ts",
     test: "",
   },
@@ -184,7 +184,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "a record lets go what it refers to",
-    file: LOG,
+    file: "src/storage/pending-commit.ts",
     find: "placed: needed ?? placed,",
     replace: "placed,",
     by: "test/sim/commit-log-crash.test.ts",
