@@ -80,6 +80,8 @@ export class CommitLog {
   private fullSinceMs: number | null = null;
   private wake: (() => void) | null = null;
   private readonly batchBytes: number;
+  /** The last batch was of several clients. */
+  private hasCompany = false;
 
   constructor(private readonly options: CommitLogOptions) {
     this.next = options.nextSequence;
@@ -200,8 +202,8 @@ export class CommitLog {
   }
 
   private async run(): Promise<void> {
-    await Promise.resolve(); // let the callers of this turn join
     for (;;) {
+      await this.othersJoin();
       const queue = this.urgent.length > 0 ? this.urgent : this.batches;
       const [batch] = queue;
       if (batch === undefined) break;
@@ -209,12 +211,18 @@ export class CommitLog {
       if (room === "wait") continue; // something urgent may have come
       queue.shift();
       const error = room === "there" ? await this.write(batch) : room;
+      this.hasCompany = batch.waiting.length > 1;
       for (const { who } of batch.waiting) who.over(error);
       batch.fill = 0;
       batch.waiting = [];
       if (this.spare.length < BATCHES_KEPT) this.spare.push(batch);
     }
     this.running = null;
+  }
+
+  /** The callers of this turn; and where there are several clients, those whose requests are here and not looked at yet. */
+  private othersJoin(): Promise<void> {
+    return this.hasCompany ? this.options.clock.yieldNow() : Promise.resolve();
   }
 
   private async write(batch: Batch): Promise<DriveError | null> {
