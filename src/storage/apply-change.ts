@@ -10,7 +10,9 @@ import { XlMeta } from "./xl-meta.ts";
 export interface Applied {
   /** New xl.meta; null = the key is gone. */
   readonly meta: Uint8Array | null;
-  /** The same, decoded. */
+  /** The same, where it is cheaper to copy than to ask for; null = it is not. */
+  readonly lone: LoneVersion | null;
+  /** The same, decoded; null = the key is gone. */
   readonly parsed: XlMeta | null;
   /** Data directories that no version refers to any more. */
   readonly freedDirs: readonly string[];
@@ -18,9 +20,12 @@ export interface Applied {
   readonly isAnew: boolean;
 }
 
+const GONE = { meta: null, lone: null, parsed: null };
+
 /** Null: the version that a delete or patch names is not here. */
 export function applyChange(current: Uint8Array | null, change: Change): Applied | null {
-  if (current === null && change.kind === "put" && change.alone !== undefined) return alone(change.alone, []);
+  if (current === null && change.kind === "put" && change.alone !== undefined)
+    return new AppliedAlone(change.alone, []);
   const known = current === null ? XlMeta.empty() : decodeOrNull(current);
   const meta = known ?? XlMeta.empty();
   switch (change.kind) {
@@ -28,7 +33,7 @@ export function applyChange(current: Uint8Array | null, change: Change): Applied
       const freed = meta.dataDirFreedBy(change.versionId);
       const freedDirs = freed === "" || freed === change.dataDir ? [] : [freed];
       const isOnly = known !== null && meta.versions.every(({ header }) => header.versionId === change.versionId);
-      if (isOnly && change.alone !== undefined) return alone(change.alone, freedDirs);
+      if (isOnly && change.alone !== undefined) return new AppliedAlone(change.alone, freedDirs);
       meta.putBody(change.body, change.data.kind === "inline" ? change.data.bytes : undefined, change.header);
       return { ...encoded(meta), freedDirs, isAnew: known === null };
     }
@@ -36,7 +41,7 @@ export function applyChange(current: Uint8Array | null, change: Change): Applied
       if (meta.find(change.versionId) === undefined) return null;
       const freed = meta.dataDirFreedBy(change.versionId);
       meta.removeVersion(change.versionId);
-      const left = meta.versions.length === 0 ? { meta: null, parsed: null } : encoded(meta);
+      const left = meta.versions.length === 0 ? GONE : encoded(meta);
       return { ...left, freedDirs: freed === "" ? [] : [freed], isAnew: false };
     }
     case "patch": {
@@ -47,20 +52,40 @@ export function applyChange(current: Uint8Array | null, change: Change): Applied
     case "replace": {
       const old = meta.dataDirs();
       const parsed = XlMeta.decode(change.meta);
-      if (parsed.versions.length === 0) return { meta: null, parsed: null, freedDirs: [...old], isAnew: false };
+      if (parsed.versions.length === 0) return { ...GONE, freedDirs: [...old], isAnew: false };
       const now = new Set(parsed.dataDirs());
-      return { meta: change.meta, parsed, freedDirs: [...old].filter((dir) => !now.has(dir)), isAnew: false };
+      return {
+        meta: change.meta,
+        lone: null,
+        parsed,
+        freedDirs: [...old].filter((dir) => !now.has(dir)),
+        isAnew: false,
+      };
     }
   }
 }
 
 /** Of a key that has only what is put. */
-function alone(only: LoneVersion, freedDirs: readonly string[]): Applied {
-  return { meta: only.encode(), parsed: only.parsed, freedDirs, isAnew: false };
+class AppliedAlone implements Applied {
+  readonly isAnew = false;
+
+  constructor(
+    readonly lone: LoneVersion,
+    readonly freedDirs: readonly string[],
+  ) {}
+
+  get meta(): Uint8Array {
+    const bytes = new Uint8Array(this.lone.length);
+    this.lone.writeTo(bytes, 0);
+    return bytes;
+  }
+  get parsed(): XlMeta {
+    return this.lone.parsed;
+  }
 }
 
-function encoded(meta: XlMeta): { readonly meta: Uint8Array; readonly parsed: XlMeta } {
-  return { meta: meta.encode(), parsed: meta };
+function encoded(meta: XlMeta): { readonly meta: Uint8Array; readonly lone: null; readonly parsed: XlMeta } {
+  return { meta: meta.encode(), lone: null, parsed: meta };
 }
 
 /** What bytes of an xl.meta say; null = absent. */

@@ -74,9 +74,10 @@ export interface PutChange {
   /** The same for a key that has nothing else; absent = to be encoded from `body`. */
   readonly alone?: LoneVersion;
 }
-/** A whole xl.meta with one version. */
+/** A whole xl.meta with one version: its bytes are made where they are to lie. */
 export interface LoneVersion {
-  encode(): Uint8Array;
+  readonly length: number;
+  writeTo(target: Uint8Array, at: number): void;
   /** Without inline data: for who follows the changes. */
   readonly parsed: XlMeta;
 }

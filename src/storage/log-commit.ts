@@ -167,7 +167,7 @@ export class LogCommit {
     const state = this.readNow(key, name);
     if (state === null || objectionTo(state, terms) !== null || files.sourceDirectories(change).length > 0) return null;
     const applied = applyChange(state.meta, change);
-    if (applied === null || applied.isAnew || (applied.meta !== null && this.parts.treeFull() !== null)) return null;
+    if (applied === null || applied.isAnew || (applied.parsed !== null && this.parts.treeFull() !== null)) return null;
     const stored = this.imagesNow(key, applied, state);
     if (stored === null) return null;
     const record = commitRecord(key, change, { state, stamp: terms.stamp, stored, applied, newDirs: NO_DIRECTORIES });
@@ -417,7 +417,7 @@ export class LogCommit {
       if (applied === null && isReadable(state.meta)) return await at.refuse("missing");
       return bad(files.error(`read ${nameOf(key)}/xl.meta`, Errno.EBADMSG));
     }
-    const full = applied.meta === null ? null : this.parts.treeFull();
+    const full = applied.parsed === null ? null : this.parts.treeFull();
     if (full !== null) return bad(full);
     const newDirs = files.sourceDirectories(change);
     const ready = newDirs.length === 0 && gate.isKnown(key.bucket) ? null : await this.prepare(key, newDirs);
@@ -492,7 +492,7 @@ export class LogCommit {
   /** What the record says of xl.meta after and before; null: one of them is too large for it. */
   private imagesNow(key: ObjectPath, applied: Applied, state: KeyState): StoredImages | null {
     const { images, overlay } = this.parts;
-    const image = images.storeNow(applied.meta);
+    const image = images.storeNow(applied.lone ?? applied.meta);
     const before = overlay.get(nameOf(key));
     const isLogged = before?.stamp === state.stamp && before.image?.kind === "segment";
     const prev = isLogged ? { kind: "before" as const } : images.storeNow(state.meta);

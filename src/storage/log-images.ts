@@ -6,7 +6,7 @@ import { bad, good } from "../core/fan-out.ts";
 import type { Rng } from "../sys/rng.ts";
 import { type Disk, Ignore, step } from "../sys/disk.ts";
 import type { DriveFiles } from "./drive-files.ts";
-import { DriveError, type DriveOutcome } from "./drive.ts";
+import { DriveError, type DriveOutcome, type LoneVersion } from "./drive.ts";
 import type { Placed } from "./commit-log.ts";
 import type { CommitRecord, StoredImage } from "./log-record.ts";
 import type { Entry, Image, SegmentImage } from "./overlay.ts";
@@ -30,9 +30,10 @@ export class LogImages {
   ) {}
 
   /** What a record says of `meta`; undefined: it is too large for one. */
-  storeNow(meta: Uint8Array | null): StoredImage | null | undefined {
+  storeNow(meta: Uint8Array | LoneVersion | null): StoredImage | null | undefined {
     if (meta === null) return null;
-    return meta.length <= this.parts.inRecordBytesMax ? { kind: "bytes", bytes: meta } : undefined;
+    if (meta.length > this.parts.inRecordBytesMax) return undefined;
+    return meta instanceof Uint8Array ? { kind: "bytes", bytes: meta } : { kind: "made", bytes: meta };
   }
 
   /** The same of any size; a file is durable when it answers. `known`: an image of the same bytes. */

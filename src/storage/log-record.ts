@@ -5,7 +5,7 @@
  * and the checksum are filled by `sealRecords` when the batch is written; on real disks the native pool does the same.
  * The mark is the log's secret: bytes that a client had stored look like a record to nobody who reads the log.
  */
-import type { ObjectPath, Stamp } from "./drive.ts";
+import type { LoneVersion, ObjectPath, Stamp } from "./drive.ts";
 
 export const HEADER_BYTES = 24;
 const ALIGN = 8;
@@ -30,6 +30,8 @@ export interface NewDirectory {
 /** One xl.meta as a record holds it: in the record, or in a file of the log's folder. */
 export type StoredImage =
   | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  /** As bytes, made when the record is written. */
+  | { readonly kind: "made"; readonly bytes: Pick<LoneVersion, "length" | "writeTo"> }
   | { readonly kind: "file"; readonly name: string };
 /** What a commit replaces may also be what the log, and if it says nothing the tree, had of the key before the record. */
 export type StoredPrev = StoredImage | { readonly kind: "before" };
@@ -105,9 +107,9 @@ function textMax(text: string): number {
 function imageBytes(image: StoredPrev | null): number {
   return image === null || image.kind === "before"
     ? 0
-    : image.kind === "bytes"
-      ? image.bytes.length
-      : textMax(image.name);
+    : image.kind === "file"
+      ? textMax(image.name)
+      : image.bytes.length;
 }
 
 /** Writes into a buffer that the caller keeps; one for many records. */
@@ -172,7 +174,7 @@ export class RecordWriter {
     this.stamp(record.stamp);
     this.stamp(record.prevStamp);
     this.u32(
-      (image === null ? 0 : image.kind === "bytes" ? HAS_IMAGE : HAS_IMAGE | IMAGE_IN_FILE) |
+      (image === null ? 0 : image.kind === "file" ? HAS_IMAGE | IMAGE_IN_FILE : HAS_IMAGE) |
         (prev === null ? 0 : HAS_PREV) |
         (prev?.kind === "file" ? PREV_IN_FILE : 0) |
         (prev?.kind === "before" ? PREV_IN_LOG : 0) |
@@ -201,10 +203,13 @@ export class RecordWriter {
   private image(image: StoredPrev | null): number {
     if (image === null || image.kind === "before") return 0;
     const from = this.at;
-    if (image.kind === "bytes") {
-      this.bytes.set(image.bytes, from);
-      this.at += image.bytes.length;
-    } else this.at += this.buffer.write(image.name, from);
+    if (image.kind === "file") {
+      this.at += this.buffer.write(image.name, from);
+      return this.at - from;
+    }
+    if (image.kind === "bytes") this.bytes.set(image.bytes, from);
+    else image.bytes.writeTo(this.bytes, from);
+    this.at += image.bytes.length;
     return this.at - from;
   }
   private u16(value: number): void {

@@ -127,8 +127,8 @@ export class LogRecovery {
   private tell(sequence: number, key: ObjectPath, image: StoredImage | null, stamp: bigint): Promise<void> | void {
     const { changes, files, images } = this.parts;
     if (changes === null || sequence <= changes.after) return;
-    if (image === null || image.kind === "bytes") {
-      changes.changed(sequence, key, parseMeta(image === null ? null : image.bytes.slice()), stamp);
+    if (image?.kind !== "file") {
+      changes.changed(sequence, key, parseMeta(image?.kind === "bytes" ? image.bytes.slice() : null), stamp);
       return;
     }
     return files.readSmall(images.pathOf(image.name)).then((meta) => {

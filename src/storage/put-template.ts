@@ -36,11 +36,10 @@ export class PutTemplate {
     return this.encoded.withIndex(shard);
   }
 
-  /** xl.meta of a key that has only this version. */
-  fileOf(shard: number, inline: Uint8Array | null): Uint8Array {
-    if (this.file?.inlineBytes !== (inline?.length ?? -1))
-      this.file = new LoneFile(this.header, this.encoded, inline?.length ?? -1);
-    return this.file.of(shard, inline ?? NOTHING);
+  /** xl.meta of a key that has only this version, with so many bytes of inline data; -1 = none. */
+  fileOf(inlineBytes: number): LoneFile {
+    if (this.file?.inlineBytes !== inlineBytes) this.file = new LoneFile(this.header, this.encoded, inlineBytes);
+    return this.file;
   }
 }
 
@@ -71,15 +70,25 @@ class TemplatePut implements PutChange, LoneVersion {
   get parsed(): XlMeta {
     return this.template.parsed;
   }
-  encode(): Uint8Array {
-    return this.template.fileOf(this.shard, this.data.kind === "inline" ? this.data.bytes : null);
+  get length(): number {
+    return this.file.head.length + this.inline.length;
+  }
+  writeTo(target: Uint8Array, at: number): void {
+    this.file.writeTo(target, at, { shard: this.shard, inline: this.inline });
+  }
+
+  private get file(): LoneFile {
+    return this.template.fileOf(this.data.kind === "inline" ? this.data.bytes.length : -1);
+  }
+  private get inline(): Uint8Array {
+    return this.data.kind === "inline" ? this.data.bytes : NOTHING;
   }
 }
 
 /** The file for inline data of one length; -1 = none. */
 class LoneFile {
   /** All but the inline data, of shard 1. */
-  private readonly head: Uint8Array;
+  readonly head: Uint8Array;
   private readonly payloadEnd: number;
   private readonly indexAt: number;
 
@@ -97,18 +106,17 @@ class LoneFile {
     this.head = writer.finish();
   }
 
-  of(shard: number, inline: Uint8Array): Uint8Array {
-    assert(shard >= 1 && shard <= 0x7f, `shard number ${shard} does not fit a template`);
-    const { head, payloadEnd } = this;
-    const file = new Uint8Array(head.length + inline.length);
-    file.set(head);
-    file[this.indexAt] = shard;
-    const sum = payloadChecksum(file.subarray(PAYLOAD_AT, payloadEnd));
-    file[payloadEnd + 1] = sum >>> 24;
-    file[payloadEnd + 2] = sum >>> 16;
-    file[payloadEnd + 3] = sum >>> 8;
-    file[payloadEnd + 4] = sum;
-    file.set(inline, head.length);
-    return file;
+  writeTo(target: Uint8Array, at: number, own: { readonly shard: number; readonly inline: Uint8Array }): void {
+    assert(own.shard >= 1 && own.shard <= 0x7f, `shard number ${own.shard} does not fit a template`);
+    const { head } = this;
+    target.set(head, at);
+    target[at + this.indexAt] = own.shard;
+    const end = at + this.payloadEnd;
+    const sum = payloadChecksum(target.subarray(at + PAYLOAD_AT, end));
+    target[end + 1] = sum >>> 24;
+    target[end + 2] = sum >>> 16;
+    target[end + 3] = sum >>> 8;
+    target[end + 4] = sum;
+    target.set(own.inline, at + head.length);
   }
 }

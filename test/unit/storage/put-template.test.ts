@@ -72,7 +72,11 @@ test("on a key that is not there, and over one that has nothing else", () => {
       const other = new PutTemplate({ ...draw(seed + PUTS).template.version, versionId });
       const before = applyChange(null, other.changeFor(shard, { kind: "staged", op: "before" }))?.meta ?? null;
       const over = applyChange(before, change);
-      expect([seed, over]).toEqual([seed, { ...applyChange(before, plain(change)), parsed: over?.parsed } as never]);
+      const encodedOver = applyChange(before, plain(change));
+      expect([seed, over?.meta, over?.freedDirs]).toEqual([seed, encodedOver?.meta, encodedOver?.freedDirs]);
+      const record = new Uint8Array(over?.lone?.length ?? 0).fill(0xaa);
+      over?.lone?.writeTo(record, 0);
+      expect(record).toEqual(over?.meta as Uint8Array<ArrayBuffer>);
       expect(XlMeta.decode(over?.meta as Uint8Array).versions[0]?.header.signature).toBe(template.header.signature);
     }
   }
@@ -85,7 +89,7 @@ test("beside another version nothing of it is lost", () => {
   const change = second.changeFor(1, { kind: "inline", bytes: new Uint8Array(5) });
   const both = applyChange(before, change);
   expect(both?.meta).toEqual(applyChange(before, plain(change))?.meta as Uint8Array);
-  expect(both?.parsed?.versions.length).toBe(2);
+  expect([both?.parsed?.versions.length, both?.lone]).toEqual([2, null]);
 });
 
 test("the index is told the same by the template as by the bytes", () => {
