@@ -15,7 +15,7 @@ export class DeadlineWatch {
 
   constructor(
     private readonly after: (ms: number, run: () => void) => unknown,
-    private readonly deadlineMs: number,
+    readonly deadlineMs: number,
   ) {}
 
   /** `late` runs unless the call ends in time. */

@@ -3,6 +3,7 @@
  * an xl.meta is an object and may hold further keys below it. Enough drives of each set are asked to see every committed
  * key. One page at a time; nothing is kept between pages, so a page is correct however old its marker is.
  */
+import type { Cancellation } from "../core/cancellation.ts";
 import { compareKeys } from "../core/key-order.ts";
 import type { DriveOutcome, KeyState, ObjectPath } from "../storage/drive.ts";
 import type { ErasureSet } from "./erasure-set.ts";
@@ -31,7 +32,7 @@ export interface WalkOptions {
   readonly allSets: readonly ErasureSet[];
   readonly bucket: string;
   readonly prefix: string;
-  readonly signal: AbortSignal;
+  readonly signal: Cancellation;
 }
 
 interface Look {

@@ -4,6 +4,7 @@
  * (the `__XLDIR__` form is made below). Version ids are "null" or UUID text. Times are ns since 1970.
  * Every method throws QuorumError when the drives cannot tell or cannot keep; "not there" is a value.
  */
+import type { Cancellation } from "../core/cancellation.ts";
 import type { DigestResult } from "../codec/checksum.ts";
 import type { ByteSink, ByteSource } from "../core/byte-stream.ts";
 import type { PartNumbers } from "../storage/drive.ts";
@@ -79,7 +80,7 @@ export interface StageRequest {
   readonly storageClass: string;
   /** May the data go inline (single PUT, not a part)? `versioned` halves the limit as MinIO does (on-disk-format.md §5.9). */
   readonly inline: "never" | "unversioned" | "versioned";
-  readonly signal: AbortSignal;
+  readonly signal: Cancellation;
   /** For a part: pins pool, set and erasure layout of the upload. */
   readonly upload?: UploadRef;
 }
@@ -124,7 +125,7 @@ export interface CommitRequest {
   decide(current: StoredVersion | null, versionOf: VersionLookup): VersionChange | null;
   /** "none": blind write, decide gets null. "latest": the latest version. {versionId}: that version. */
   readonly reads: "none" | "latest" | { readonly versionId: string };
-  readonly signal: AbortSignal;
+  readonly signal: Cancellation;
 }
 
 /** A version as a listing shows it: sizes are the client's. */
@@ -154,7 +155,7 @@ export interface ListRequest {
   /** Entries + common prefixes. Keys whose latest version is a delete marker count only with allVersions. */
   readonly limit: number;
   readonly allVersions: boolean;
-  readonly signal: AbortSignal;
+  readonly signal: Cancellation;
 }
 
 /** A multipart upload in progress; pool and set are inside `handle`. */
@@ -238,7 +239,7 @@ export interface Store {
     /** May throw; called under the key's lock with the latest version if `readsLatest`. */
     check(current: StoredVersion | null, versionOf: VersionLookup): void;
     readonly readsLatest: boolean;
-    readonly signal: AbortSignal;
+    readonly signal: Cancellation;
   }): Promise<Committed>;
   abortUpload(ref: UploadRef): Promise<void>;
 }

@@ -4,6 +4,7 @@
  * to all drives; at most BLOCKS_IN_FLIGHT blocks of a body are in memory. Small bodies stay in memory and go into xl.meta.
  * A drive that fails is dropped; fewer than the write quorum left fails the whole. Source: on-disk-format.md §3, §4, §8.1.
  */
+import type { Cancellation } from "../core/cancellation.ts";
 import { encodeInline } from "../codec/bitrot.ts";
 import { Digest, type DigestResult } from "../codec/checksum.ts";
 import { assert, present } from "../core/assert.ts";
@@ -60,7 +61,7 @@ export interface StageOptions {
   readonly inlineAllowed: boolean;
   /** A part of an upload: an empty one is a file too. */
   readonly isPart: boolean;
-  readonly signal: AbortSignal;
+  readonly signal: Cancellation;
 }
 
 export async function stageShards(set: ErasureSet, options: StageOptions): Promise<StagedShards> {
@@ -68,10 +69,11 @@ export async function stageShards(set: ErasureSet, options: StageOptions): Promi
   const op = set.resources.rng.uuid();
   const digest = new Digest(set.resources.codec, options.digests);
   if (options.inlineAllowed || (options.sizeBytes === 0 && !options.isPart)) {
-    const content = await readWhole(options.body, options.sizeBytes, digest, set);
     const coding = { k, m: options.parity, blockBytes: BLOCK_BYTES };
-    const inline = content.length === 0 ? emptyOnEach(set) : encodeInline(set.resources.codec, content, coding);
-    return stagedShards(set, op, options, { sizeBytes: content.length, digest, inline });
+    const encode = (content: Uint8Array): readonly Uint8Array[] =>
+      content.length === 0 ? emptyOnEach(set) : encodeInline(set.resources.codec, content, coding);
+    const { sizeBytes, inline } = await readWhole(options.body, options.sizeBytes, { digest, set, encode });
+    return stagedShards(set, op, options, { sizeBytes, digest, inline });
   }
   const files = new ShardFiles(set, op, options);
   let sizeBytes = 0;
@@ -122,23 +124,45 @@ function emptyOnEach(set: ErasureSet): Uint8Array[] {
   return new Array<Uint8Array>(set.size).fill(EMPTY);
 }
 
+interface WholeBody {
+  readonly sizeBytes: number;
+  /** By shard number - 1. */
+  readonly inline: readonly Uint8Array[];
+}
+
+/** A small body, which most often comes in one piece: that is hashed and coded where it is. */
 async function readWhole(
   body: ByteSource,
   sizeBytes: number | null,
-  digest: Digest,
-  set: ErasureSet,
-): Promise<Uint8Array> {
-  if (sizeBytes === null) return await readToEnd(body);
+  { digest, set, encode }: { digest: Digest; set: ErasureSet; encode: (content: Uint8Array) => readonly Uint8Array[] },
+): Promise<WholeBody> {
+  if (sizeBytes === null) {
+    const content = await readToEnd(body);
+    return { sizeBytes: content.length, inline: encode(content) };
+  }
+  const first = await body.next();
+  if (first?.length === sizeBytes && sizeBytes <= DIGEST_INLINE_BYTES) {
+    digest.update(first);
+    const inline = encode(first);
+    assert((await body.next()) === null, "a body is no longer than it says");
+    return { sizeBytes, inline };
+  }
+  const content = await joined(body, first, sizeBytes);
+  if (sizeBytes > DIGEST_INLINE_BYTES) await set.resources.jobs.run([step.digest(digest.state, content)]);
+  else if (sizeBytes > 0) digest.update(content);
+  return { sizeBytes, inline: encode(content) };
+}
+
+/** The first piece and those behind it, `sizeBytes` together. */
+async function joined(body: ByteSource, first: Uint8Array | null, sizeBytes: number): Promise<Uint8Array> {
   const content = new Uint8Array(new ArrayBuffer(Math.max(sizeBytes, 1024))).subarray(0, sizeBytes);
   let at = 0;
-  for (let chunk = await body.next(); chunk !== null; chunk = await body.next()) {
+  for (let chunk = first; chunk !== null; chunk = await body.next()) {
     assert(at + chunk.length <= sizeBytes, "a body is no longer than it says");
     content.set(chunk, at);
     at += chunk.length;
   }
   assert(at === sizeBytes, "a body is no shorter than it says");
-  if (sizeBytes > DIGEST_INLINE_BYTES) await set.resources.jobs.run([step.digest(digest.state, content)]);
-  else if (sizeBytes > 0) digest.update(content);
   return content;
 }
 

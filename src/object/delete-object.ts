@@ -1,4 +1,5 @@
 /** DeleteObject: a delete marker, or a version for good, by the bucket's versioning. Source: s3-api.md §4.7. */
+import type { Cancellation } from "../core/cancellation.ts";
 import { isProtected } from "../bucket/object-lock.ts";
 import { modeOf } from "../bucket/versioning.ts";
 import type { StoredVersion } from "../erasure/store.ts";
@@ -68,7 +69,7 @@ async function deleteVersion(
   return { versionId, isDeleteMarker: wasMarker };
 }
 
-function target(request: DeleteObjectRequest): { bucket: string; key: string; signal: AbortSignal } {
+function target(request: DeleteObjectRequest): { bucket: string; key: string; signal: Cancellation } {
   return { bucket: request.bucket, key: request.key, signal: request.signal };
 }
 

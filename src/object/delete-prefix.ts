@@ -2,6 +2,7 @@
  * MinIO's forced delete: every version of a key and of all keys below it, or of a whole bucket, for good. Page by page: what was
  * removed before it ended early is gone. A bucket with object lock refuses it. Source: s3-api.md §4.7, §4.11.
  */
+import type { Cancellation } from "../core/cancellation.ts";
 import type { ListedKey } from "../erasure/store.ts";
 import { bucketOf, type ObjectContext } from "./context.ts";
 import { deleteObject } from "./delete-object.ts";
@@ -14,7 +15,7 @@ export interface DeletePrefixRequest {
   readonly bucket: string;
   /** With a slash at its end: what lies below it, and itself; "" = all of the bucket. */
   readonly key: string;
-  readonly signal: AbortSignal;
+  readonly signal: Cancellation;
   /** Throws for a version that the caller may not remove; asked of a whole page before any of it goes. */
   readonly demand: (key: string, versionId: string) => Promise<void>;
 }

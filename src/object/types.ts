@@ -3,6 +3,7 @@
  * `export async function putObject(ctx: ObjectContext, request: PutObjectRequest): Promise<PutObjectResult>` and so on.
  * Times are nanoseconds (bigint) since 1970 where they come from a version, keys are as the client wrote them.
  */
+import type { Cancellation } from "../core/cancellation.ts";
 import type { Due } from "../bucket/lifecycle.ts";
 import type { LockWish } from "../bucket/object-lock.ts";
 import type { ChecksumName as Algorithm, ChecksumType as Extent, DigestResult } from "../codec/checksum.ts";
@@ -121,7 +122,7 @@ export interface VersionInfo {
 export interface ObjectTarget {
   readonly bucket: string;
   readonly key: string;
-  readonly signal: AbortSignal;
+  readonly signal: Cancellation;
 }
 
 // ---- put-object.ts: putObject
@@ -231,7 +232,7 @@ export interface ListObjectsRequest {
   /** Keys strictly after this one. */
   readonly after: string;
   readonly maxKeys: number;
-  readonly signal: AbortSignal;
+  readonly signal: Cancellation;
 }
 export interface ListedObject {
   readonly key: string;

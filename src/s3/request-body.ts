@@ -230,8 +230,11 @@ class ExactBody implements RawBody {
     this.left = sizeBytes;
   }
 
-  async next(): Promise<Uint8Array | null> {
-    const chunk = await this.source.next();
+  next(): Promise<Uint8Array | null> {
+    return this.source.next().then((chunk) => this.counted(chunk));
+  }
+
+  private counted(chunk: Uint8Array | null): Uint8Array | null {
     if (chunk === null) {
       if (this.left > 0)
         throw new WireError(

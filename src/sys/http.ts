@@ -6,6 +6,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { ByteSink, ByteSource } from "../core/byte-stream.ts";
+import type { Cancellation } from "../core/cancellation.ts";
+import { DeadlineWatch } from "../core/deadline-watch.ts";
 import { OperatingError } from "../core/errors.ts";
 import type { CertificateFolder } from "./tls.ts";
 import { type ClientCertificate, clientCertificateOf, pauseSocketWithBody, tlsListener } from "./tls-listener.ts";
@@ -30,8 +32,8 @@ export interface HttpRequest {
   readonly clientCertificate: ClientCertificate | null;
   /** The body's bytes; null `Content-Length` and no chunked coding = no body. */
   readonly body: ByteSource;
-  /** Aborts when the client goes away. */
-  readonly signal: AbortSignal;
+  /** Over when the client went away. */
+  readonly signal: Cancellation;
 }
 
 export interface HttpResponder {
@@ -61,7 +63,7 @@ export interface HttpServerOptions {
   readonly clientAuthorities?: readonly string[] | null | undefined;
   /** Bytes of all headers together. */
   readonly headerBytesMax: number;
-  /** A body that sends nothing for so long is given up; so is, after five times as long, an answer of which nothing is read. */
+  /** A body that sends nothing for so long, or up to a quarter more, is given up; so is, after five times as long, an answer of which nothing is read. */
   readonly bodyIdleMs: number;
   /** From the first byte of a request to the end of its headers: longer is answered 408. */
   readonly headerMs: number;
@@ -71,6 +73,10 @@ export interface HttpServerOptions {
   readonly connectionsMax: number;
   readonly handle: (exchange: HttpExchange) => Promise<void>;
   readonly failed: (error: unknown) => void;
+}
+/** One timer for the bodies of all requests that are waited for. */
+interface ServingOptions extends HttpServerOptions {
+  readonly bodyIdle: DeadlineWatch;
 }
 export interface RunningServer {
   readonly port: number;
@@ -83,13 +89,15 @@ export interface RunningServer {
 
 export async function startHttpServer(options: HttpServerOptions): Promise<RunningServer> {
   const running = new Set<NodeExchange>();
+  const bodyIdle = new DeadlineWatch((ms, run) => setTimeout(run, ms).unref(), options.bodyIdleMs);
+  const serving: ServingOptions = { ...options, bodyIdle };
   let stopping = false;
   const onRequest = (message: IncomingMessage, reply: ServerResponse): void => {
     if (stopping) {
       refuseWhileStopping(reply);
       return;
     }
-    const exchange = new NodeExchange(message, reply, options);
+    const exchange = new NodeExchange(message, reply, serving);
     if (options.tls !== null && exchange.request.body !== EMPTY) pauseSocketWithBody(message);
     running.add(exchange);
     exchange.served = serve(exchange, reply, options, running);
@@ -188,7 +196,6 @@ async function serve(
   }
   if (!reply.writableFinished && !reply.destroyed) await ended(reply);
   running.delete(exchange);
-  exchange.request.finish();
 }
 
 function ended(reply: ServerResponse): Promise<void> {
@@ -198,33 +205,30 @@ function ended(reply: ServerResponse): Promise<void> {
   });
 }
 
-const NO_ABORT = new AbortController().signal;
-
 class NodeExchange implements HttpExchange {
   readonly request: NodeRequest;
   readonly response: NodeResponder;
   /** Until the response is over. */
   served: Promise<void> | null = null;
 
-  constructor(message: IncomingMessage, reply: ServerResponse, options: HttpServerOptions) {
+  constructor(message: IncomingMessage, reply: ServerResponse, options: ServingOptions) {
     this.request = new NodeRequest(message, reply, options);
     this.response = new NodeResponder(message, reply, options.bodyIdleMs * STALLED);
   }
 }
 
-class NodeRequest implements HttpRequest {
+class NodeRequest implements HttpRequest, Cancellation {
   readonly method: string;
   readonly rawPath: string;
   readonly rawQuery: string;
   readonly headers: ReadonlyMap<string, string>;
   readonly isTls: boolean;
   readonly body: ByteSource;
-  private aborter: AbortController | null = null;
 
   constructor(
     private readonly message: IncomingMessage,
     private readonly reply: ServerResponse,
-    private readonly options: HttpServerOptions,
+    private readonly options: ServingOptions,
   ) {
     const url = message.url ?? "/";
     const question = url.indexOf("?");
@@ -234,7 +238,7 @@ class NodeRequest implements HttpRequest {
     this.headers = headersOf(message.rawHeaders);
     this.isTls = options.tls !== null;
     const hasBody = this.headers.has("transfer-encoding") || (this.headers.get("content-length") ?? "0") !== "0";
-    this.body = hasBody ? new NodeBody(message, reply, { idleMs: options.bodyIdleMs, headers: this.headers }) : EMPTY;
+    this.body = hasBody ? new NodeBody(message, reply, { idle: options.bodyIdle, headers: this.headers }) : EMPTY;
   }
 
   get remoteAddress(): string {
@@ -245,23 +249,13 @@ class NodeRequest implements HttpRequest {
     return this.options.clientAuthorities === undefined ? null : clientCertificateOf(this.message.socket);
   }
 
-  /** Made only when somebody asks: an AbortController and its listeners cost more than the rest of a request's objects. */
-  get signal(): AbortSignal {
-    if (this.aborter !== null) return this.aborter.signal;
-    const { message, reply } = this;
-    if (this.body !== EMPTY && message.destroyed && !message.complete) return NO_ABORT;
-    const aborter = new AbortController();
-    this.aborter = aborter;
-    const gone = (): void => {
-      if (!reply.writableFinished) aborter.abort(new HttpError("ClientGone", "the client went away"));
-    };
-    reply.on("close", gone);
-    message.on("aborted", gone);
-    return aborter.signal;
+  get signal(): Cancellation {
+    return this;
   }
 
-  finish(): void {
-    this.aborter = null;
+  /** Looked at, not listened for: an AbortController and its listeners cost more than the rest of a request's objects. */
+  throwIfAborted(): void {
+    if (this.reply.destroyed && !this.reply.writableFinished) throw new HttpError("ClientGone", "the client went away");
   }
 }
 
@@ -295,38 +289,46 @@ class NodeBody implements ByteSource {
   /** Handed out; its bytes are valid until the next call. */
   private lent: Uint8Array | null = null;
   private wake: (() => void) | null = null;
+  /** Bytes to come; NaN = their end is told. */
+  private left: number;
 
   constructor(
     private readonly message: IncomingMessage,
     private readonly reply: ServerResponse,
-    private readonly about: { readonly idleMs: number; readonly headers: ReadonlyMap<string, string> },
-  ) {}
+    private readonly about: { readonly idle: DeadlineWatch; readonly headers: ReadonlyMap<string, string> },
+  ) {
+    const isChunked = about.headers.has("transfer-encoding");
+    this.left = isChunked ? Number.NaN : Number(about.headers.get("content-length"));
+  }
 
-  async next(): Promise<Uint8Array | null> {
+  next(): Promise<Uint8Array | null> {
     if (!this.started) this.start();
     if (this.lent !== null) giveBack(this.lent);
     this.lent = null;
-    for (;;) {
-      const chunk = this.chunks.shift();
-      if (chunk !== undefined) {
-        this.lent = chunk;
-        return chunk;
-      }
-      if (this.error !== null) throw this.error;
-      if (this.ended) return null;
-      await this.more();
-    }
+    return this.isAnswerable ? this.answer() : this.more().then(() => this.answer());
   }
 
+  private get isAnswerable(): boolean {
+    return this.chunks.length > 0 || this.error !== null || this.ended;
+  }
+
+  private answer(): Promise<Uint8Array | null> {
+    const chunk = this.chunks.shift() ?? null;
+    if (chunk === null && this.error !== null) return Promise.reject(this.error);
+    this.lent = chunk;
+    return Promise.resolve(chunk);
+  }
+
+  /** Until there is an answer. */
   private more(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const { idleMs } = this.about;
-    const timer = setTimeout(() => {
-      this.error = new HttpError("BodyTimeout", `the request body stopped for ${idleMs} ms`);
+    const { idle } = this.about;
+    const waiting = idle.begin(() => {
+      this.error = new HttpError("BodyTimeout", `the request body stopped for ${idle.deadlineMs} ms`);
       this.notify();
-    }, idleMs);
+    });
     this.wake = () => {
-      clearTimeout(timer);
+      idle.end(waiting);
       resolve();
     };
     this.message.resume();
@@ -339,7 +341,9 @@ class NodeBody implements ByteSource {
     this.message.on("data", (chunk: Uint8Array) => {
       // A plain view: `slice` of a Buffer does not copy, and whoever keeps bytes must be able to.
       this.chunks.push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength));
-      this.message.pause();
+      this.left -= chunk.byteLength;
+      if (this.left === 0) this.ended = true;
+      else this.message.pause();
       this.notify();
     });
     this.message.on("end", () => {
@@ -363,12 +367,16 @@ class NodeBody implements ByteSource {
   }
 }
 
+/** Less is left to the garbage collector: it costs less than to give it back. */
+const GIVEN_BACK_BYTES_MIN = 16 * 1024;
+
 /**
  * Frees a chunk's memory at once. Left to the garbage collector, every received byte lands in fresh pages: a quarter of the
  * JavaScript thread's time for large uploads, and memory that grows until a collection.
  */
 function giveBack(chunk: Uint8Array): void {
   const { buffer } = chunk;
+  if (chunk.byteLength < GIVEN_BACK_BYTES_MIN) return;
   if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.byteLength && !buffer.detached) buffer.transfer(0);
 }
 

@@ -2,6 +2,7 @@
  * SelectObjectContent without the wire: opens the object, reads what the scan range asks for, and runs the statement over it
  * as it comes. Nothing is held but what SelectRun holds. Bytes.
  */
+import type { Cancellation } from "../../core/cancellation.ts";
 import type { ByteSink } from "../../core/byte-stream.ts";
 import type { ObjectContext } from "../context.ts";
 import { openObject } from "../get-object.ts";
@@ -21,7 +22,7 @@ export interface SelectObjectRequest {
   readonly versionId?: string;
   /** The client's key, if it sent one. */
   readonly customerKey?: Uint8Array | undefined;
-  readonly signal: AbortSignal;
+  readonly signal: Cancellation;
   readonly statement: Statement;
   readonly input: InputFormat;
   /** null = not compressed. */
