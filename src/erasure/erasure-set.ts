@@ -12,7 +12,7 @@ import { bad, fanOut } from "../core/fan-out.ts";
 import { type Drive, DriveError, type DriveOutcome, nameOf, type ObjectPath, type Stamp } from "../storage/drive.ts";
 import type { DamageSink, DebtSink } from "./damage.ts";
 import type { DigestLanes } from "./digest-lanes.ts";
-import { distribution } from "./placement.ts";
+import { distributionFrom, distributionStart } from "./placement.ts";
 import type { Stamps } from "./stamps.ts";
 
 export interface SetResources {
@@ -38,6 +38,8 @@ export class ErasureSet {
   private readonly readers = new Map<string, number>();
   private readonly whenUnread = new Map<string, (() => void)[]>();
 
+  /** All that there are. */
+  private readonly distributions: readonly (readonly number[])[];
   /** Of all drives. */
   readonly positions: ReadonlySet<number>;
   /** Positions whose drive came empty and is being rebuilt: what it lacks says nothing. */
@@ -57,6 +59,7 @@ export class ErasureSet {
     readonly resources: SetResources,
   ) {
     this.positions = new Set(drives.keys());
+    this.distributions = drives.map((_, start) => distributionFrom(start, drives.length));
     assert(standardParity * 2 <= drives.length, "parity is at most half of the set");
   }
 
@@ -75,7 +78,7 @@ export class ErasureSet {
 
   /** dist[i] = 1-based shard number of the drive at position i. */
   distribution(key: ObjectPath): readonly number[] {
-    return distribution(nameOf(key), this.size);
+    return this.distributions[distributionStart(nameOf(key), this.size)] as readonly number[];
   }
 
   /** The same on every drive at once, all awaited; a position without a drive answers "Faulty". */

@@ -38,8 +38,16 @@ export class SetChooser {
 
 /** dist[i] = 1-based shard number of the drive at position i of the set; `name` is `<bucket>/<path>`. */
 export function distribution(name: string | Uint8Array, driveCount: number): number[] {
+  return distributionFrom(distributionStart(name, driveCount), driveCount);
+}
+
+/** Which of the `driveCount` distributions a name has. */
+export function distributionStart(name: string | Uint8Array, driveCount: number): number {
   assert(driveCount >= 1, "a set has drives");
-  const start = crc32(name) % driveCount;
+  return crc32(name) % driveCount;
+}
+
+export function distributionFrom(start: number, driveCount: number): number[] {
   const out: number[] = [];
   for (let position = 0; position < driveCount; position++) out.push(1 + ((start + position + 1) % driveCount));
   return out;

@@ -6,16 +6,16 @@ import { type ChecksumName, type ChecksumRecord, checksumFromBase64, DIGEST } fr
 import type { Bucket } from "../bucket/catalog.ts";
 import { modeOf } from "../bucket/versioning.ts";
 import type { StoredVersion } from "../erasure/store.ts";
-import { bucketOf, type ObjectContext } from "./context.ts";
+import { bucketOf, knownBucket, type ObjectContext } from "./context.ts";
 import { withDefaultChecksum } from "./default-checksum.ts";
 import { ObjectError } from "./errors.ts";
 import { expiryOfNew } from "./expiry.ts";
 import { type EtagOf, etagForConditions } from "./known-etag.ts";
 import { checkKey } from "./names.ts";
-import { newCoding, stageContent } from "./new-coding.ts";
+import { type NewContent, newCoding, plainCoding, stageContent } from "./new-coding.ts";
 import { demandLockable, demandReplaceable, lockOfNewVersion, readsForWrite } from "./object-lock.ts";
 import { judgeWrite } from "./precondition.ts";
-import { takeRoom } from "./quota.ts";
+import { roomWithoutQuota, takeRoom } from "./quota.ts";
 import type { Checksum, Conditions, PutObjectRequest, PutObjectResult } from "./types.ts";
 import { modTimeMs, userMetadata } from "./version-info.ts";
 
@@ -25,18 +25,19 @@ export const NULL_VERSION = "null";
 export async function putObject(ctx: ObjectContext, request: PutObjectRequest): Promise<PutObjectResult> {
   const { tagging, storageClass } = request;
   checkKey(request.key);
-  const bucket = await bucketOf(ctx, request.bucket);
+  const bucket = knownBucket(ctx, request.bucket) ?? (await bucketOf(ctx, request.bucket));
   demandAdmissible(bucket, request);
   const body = withDefaultChecksum(ctx, request.body);
-  using room = await takeRoom(ctx, bucket, body.sizeBytes);
+  using room = roomWithoutQuota(bucket) ?? (await takeRoom(ctx, bucket, body.sizeBytes));
   const mode = modeOf(bucket.versioning, request.key);
-  using coding = await newCoding(ctx, {
+  const plan: NewContent = {
     place: request,
     bucket,
     contentType: request.metadata.get("content-type") ?? "",
     sizeBytes: body.sizeBytes,
     encryption: request.encryption,
-  });
+  };
+  using coding = plainCoding(ctx, plan) ?? (await newCoding(ctx, plan));
   await using content = await stageContent(
     ctx,
     {

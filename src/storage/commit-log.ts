@@ -248,8 +248,9 @@ export class CommitLog {
     const start = segment.fill;
     segment.fill += batch.fill;
     segment.lastSequence = first + count - 1;
-    for (const [i, { offset, images, who }] of batch.waiting.entries())
-      who.absorb({ sequence: first + i, segment, offset: start + offset }, images);
+    let sequence = first;
+    for (const { offset, images, who } of batch.waiting)
+      who.absorb({ sequence: sequence++, segment, offset: start + offset }, images);
     this.durable = segment.lastSequence;
     return null;
   }
