@@ -13,6 +13,11 @@ export type EtagOf = (version: StoredVersion) => string;
 const storedEtag = (version: StoredVersion): string => version.metaUsr.get("etag") ?? "";
 const opaque: EtagOf = (version) => opaqueEtag(storedEtag(version));
 
+/** Null: an object key may have to be opened for it. */
+export function etagOfPlain(ctx: ObjectContext, conditions: Conditions): EtagOf | null {
+  return ctx.transforms.kms === null || !namesEtag(conditions) ? opaque : null;
+}
+
 /** Throws ObjectError when a condition names an ETag, and the key of what is there is not to be had. */
 export async function etagForConditions(
   ctx: ObjectContext,

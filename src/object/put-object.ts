@@ -10,7 +10,7 @@ import { bucketOf, knownBucket, type ObjectContext } from "./context.ts";
 import { withDefaultChecksum } from "./default-checksum.ts";
 import { ObjectError } from "./errors.ts";
 import { expiryOfNew } from "./expiry.ts";
-import { type EtagOf, etagForConditions } from "./known-etag.ts";
+import { type EtagOf, etagForConditions, etagOfPlain } from "./known-etag.ts";
 import { checkKey } from "./names.ts";
 import { type NewContent, newCoding, plainCoding, stageContent } from "./new-coding.ts";
 import { demandLockable, demandReplaceable, lockOfNewVersion, readsForWrite } from "./object-lock.ts";
@@ -58,15 +58,16 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   const given = body.checksum();
   const record = given === null ? null : fullChecksum(given);
   const versionId = mode === "enabled" ? ctx.rng.uuid() : NULL_VERSION;
-  const etagOf = await etagForConditions(ctx, request, request.conditions);
+  const { conditions } = request;
+  const etagOf = etagOfPlain(ctx, conditions) ?? (await etagForConditions(ctx, request, conditions));
   room.committing();
   const committed = await ctx.store.commit({
     bucket: request.bucket,
     key: request.key,
-    reads: request.demand === undefined ? readsForWrite(bucket, versionId, request.conditions) : "latest",
+    reads: request.demand === undefined ? readsForWrite(bucket, versionId, conditions) : "latest",
     signal: request.signal,
     decide(current, versionOf) {
-      demandConditions(request.conditions, current, etagOf);
+      demandConditions(conditions, current, etagOf);
       request.demand?.(current);
       demandReplaceable(ctx, versionId, versionOf);
       const lock = lockOfNewVersion(ctx, bucket, request.lock);

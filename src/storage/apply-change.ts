@@ -20,12 +20,15 @@ export interface Applied {
   readonly isAnew: boolean;
 }
 
+const NO_DIRECTORIES: readonly string[] = [];
 const GONE = { meta: null, lone: null, parsed: null };
 
 /** Null: the version that a delete or patch names is not here. */
 export function applyChange(current: Uint8Array | null, change: Change): Applied | null {
   if (current === null && change.kind === "put" && change.alone !== undefined)
     return new AppliedAlone(change.alone, []);
+  if (current !== null && change.kind === "delete-version" && isOnly(current, change.versionId))
+    return gone(XlMeta.shared(current), change.versionId);
   const known = current === null ? XlMeta.empty() : decodeOrNull(current);
   const meta = known ?? XlMeta.empty();
   switch (change.kind) {
@@ -63,6 +66,19 @@ export function applyChange(current: Uint8Array | null, change: Change): Applied
       };
     }
   }
+}
+
+/** Is it all that these bytes hold? Nearly always somebody decoded them already, to see what there is. */
+function isOnly(bytes: Uint8Array, versionId: string): boolean {
+  if (!isReadable(bytes)) return false;
+  const { versions } = XlMeta.shared(bytes);
+  return versions.length === 1 && versions[0]?.header.versionId === versionId;
+}
+
+/** Its only version is removed. */
+function gone(meta: XlMeta, versionId: string): Applied {
+  const freed = meta.dataDirFreedBy(versionId);
+  return { ...GONE, freedDirs: freed === "" ? NO_DIRECTORIES : [freed], isAnew: false };
 }
 
 /** Of a key that has only what is put. */

@@ -9,6 +9,7 @@ import { Errno, step } from "../sys/disk.ts";
 import { type Applied, applyChange, isReadable, parseMeta, stampOf } from "./apply-change.ts";
 import type { BucketGate } from "./bucket-gate.ts";
 import type { CommitLog } from "./commit-log.ts";
+import { tidyAfterRestore, tidyAfterSettle } from "./commit-tidy.ts";
 import {
   type Change,
   type CommitAnswer,
@@ -28,6 +29,7 @@ import type { LogHealth } from "./log-health.ts";
 import type { CommitRecord, NewDirectory, StoredImage, StoredPrev } from "./log-record.ts";
 import type { Doubt, Entry } from "./overlay.ts";
 import { type CommitParts, PendingCommit } from "./pending-commit.ts";
+import { RecentReads } from "./recent-reads.ts";
 
 export interface LogCommitParts extends CommitParts {
   readonly files: DriveFiles;
@@ -52,6 +54,7 @@ type Refuse = (reason: "stale" | "doubt" | "prior" | "missing") => Promise<Drive
 export class LogCommit {
   private readonly locks = new KeyLock();
   private readonly done = Promise.resolve(good(undefined));
+  private readonly recent = new RecentReads();
   /** Settled by a successor's commit; their own settle, which tidies up, is still to come. */
   private readonly cleanups = new Map<string, Pick<Doubt, "newDirs" | "oldDirs">>();
 
@@ -62,8 +65,12 @@ export class LogCommit {
   }
 
   read(key: ObjectPath): Promise<DriveOutcome<KeyState>> {
-    const state = this.readNow(key, nameOf(key));
-    return state === null ? this.readSlowly(key) : Promise.resolve(good(state));
+    const name = nameOf(key);
+    const state = this.readNow(key, name);
+    if (state === null) return this.readSlowly(key);
+    const entry = this.parts.overlay.get(name);
+    if (entry !== undefined && entry.doubt === null) this.recent.keep(entry, state.meta);
+    return Promise.resolve(good(state));
   }
 
   /** Drive.copyNow. */
@@ -91,6 +98,15 @@ export class LogCommit {
     const { image, stamp } = entry.doubt.prev;
     const before = images.readNow(image);
     return before === undefined ? null : { meta, stamp: entry.stamp, prev: { meta: before, stamp }, promised };
+  }
+
+  /** The same for who read it a moment ago. */
+  private readAgain(key: ObjectPath, name: string): KeyState | null {
+    const { overlay, memory } = this.parts;
+    const entry = overlay.get(name);
+    const meta = entry === undefined || entry.doubt !== null ? undefined : this.recent.take(entry);
+    if (entry === undefined || meta === undefined) return this.readNow(key, name);
+    return { meta, stamp: entry.stamp, prev: null, promised: memory.promised(name) };
   }
 
   /** `withoutData`: also while the data of a commit are not in their place. */
@@ -164,7 +180,7 @@ export class LogCommit {
     const name = nameOf(key);
     if (memory.hasAccepted(name, terms.stamp)) return null;
     this.settleKnown(name, terms);
-    const state = this.readNow(key, name);
+    const state = this.readAgain(key, name);
     if (state === null || objectionTo(state, terms) !== null || files.sourceDirectories(change).length > 0) return null;
     const applied = applyChange(state.meta, change);
     if (applied === null || applied.isAnew || (applied.parsed !== null && this.parts.treeFull() !== null)) return null;
@@ -549,36 +565,4 @@ function unfinished(files: DriveFiles, key: ObjectPath, errno: number): DriveErr
 
 function noBucket(files: DriveFiles, bucket: string): DriveError {
   return new DriveError("NotFound", `${files.endpoint}: there is no bucket ${bucket}`);
-}
-
-/** What a settled commit leaves to remove: parts of an upload that are not listed, data directories of what it replaced. */
-export async function tidyAfterSettle(
-  files: DriveFiles,
-  key: ObjectPath,
-  doubt: Pick<Doubt, "newDirs" | "oldDirs">,
-): Promise<DriveOutcome<void>> {
-  for (const { name, keepParts } of doubt.newDirs) {
-    const tidy = keepParts === null ? good(undefined) : await files.keepOnlyParts(key, name, keepParts);
-    if (!tidy.ok) return tidy;
-  }
-  for (const dir of doubt.oldDirs) {
-    const gone = await files.discardDirectory(key, dir);
-    if (!gone.ok) return gone;
-  }
-  return good(undefined);
-}
-
-/** New data go to where they came from, so that the operation can be repeated; what cannot, to the trash. */
-export async function tidyAfterRestore(
-  files: DriveFiles,
-  key: ObjectPath,
-  doubt: Pick<Doubt, "newDirs">,
-): Promise<DriveOutcome<void>> {
-  for (const dir of doubt.newDirs) {
-    const back = await files.giveBackDirectory(key, dir);
-    if (!back.ok) return back;
-    const gone = await files.discardDirectory(key, dir.name);
-    if (!gone.ok) return gone;
-  }
-  return good(undefined);
 }

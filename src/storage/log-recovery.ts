@@ -11,7 +11,7 @@ import type { DriveFiles } from "./drive-files.ts";
 import { type DriveError, nameOf, type ObjectPath } from "./drive.ts";
 import type { KeyMemory } from "./key-memory.ts";
 import type { CommitSink } from "./commit-sink.ts";
-import { tidyAfterRestore, tidyAfterSettle } from "./log-commit.ts";
+import { tidyAfterRestore, tidyAfterSettle } from "./commit-tidy.ts";
 import type { LogImages } from "./log-images.ts";
 import type { CommitRecord, NewDirectory, StoredImage, StoredPrev } from "./log-record.ts";
 import type { FoundRecord } from "./log-replay.ts";

@@ -55,6 +55,22 @@ for (const maker of DRIVE_MAKERS) {
       },
     );
 
+    on("a commit changes what is there now, whatever was read before", async (drive) => {
+      const other = "11111111-2222-4333-8444-555555555555";
+      await settled(drive, 10n, "old");
+      must(await drive.read(KEY));
+      expect(await commit(drive, put(20n, "new", { versionId: other }), 20n)).toBe("accepted");
+      must(await drive.settle(KEY, 20n));
+      expect(await commit(drive, remove(other), 30n)).toBe("accepted");
+      must(await drive.settle(KEY, 30n));
+      expect(await shown(drive)).toEqual({ tags: ["old"], stamp: 30n, prev: "settled" });
+      must(await drive.read(KEY));
+      expect(await commit(drive, remove("null"), 40n)).toBe("accepted");
+      expect(await commit(drive, put(50n, "later"), 50n)).toBe("doubt");
+      must(await drive.settle(KEY, 40n));
+      expect(await commit(drive, remove("null"), 60n)).toBe("missing");
+    });
+
     on("a stamp at or below what is there or was promised is refused, and told the higher one", async (drive) => {
       await settled(drive, 10n, "old");
       for (const stamp of [9n, 5n])
