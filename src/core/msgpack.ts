@@ -88,8 +88,8 @@ export class MsgpackWriter {
   #tagged64(tag: number, value: bigint): void {
     const at = this.#reserve(9);
     this.#bytes[at] = tag;
-    this.#uint32(at + 1, Number((value >> 32n) & 0xffff_ffffn));
-    this.#uint32(at + 5, Number(value & 0xffff_ffffn));
+    this.#uint32(at + 1, Number(value >> 32n));
+    this.#uint32(at + 5, Number(BigInt.asUintN(32, value)));
   }
 
   #uint32(at: number, value: number): void {

@@ -26,7 +26,7 @@ const GONE = { meta: null, lone: null, parsed: null };
 /** Null: the version that a delete or patch names is not here. */
 export function applyChange(current: Uint8Array | null, change: Change): Applied | null {
   if (current === null && change.kind === "put" && change.alone !== undefined)
-    return new AppliedAlone(change.alone, []);
+    return new AppliedAlone(change.alone, NO_DIRECTORIES);
   if (current !== null && change.kind === "delete-version" && isOnly(current, change.versionId))
     return gone(XlMeta.shared(current), change.versionId);
   const known = current === null ? XlMeta.empty() : decodeOrNull(current);

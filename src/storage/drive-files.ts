@@ -22,6 +22,7 @@ const DIRECTORY_BUFFER_BYTES = 64 * 1024;
 const META_BYTES_MAX = 256 * 1024 * 1024;
 const BUFFERS_KEPT = 64;
 const MOVE_ATTEMPTS = 4;
+const NO_DIRECTORIES: readonly NewDirectory[] = [];
 
 export class DriveFiles {
   private readonly buffers: Uint8Array[] = [];
@@ -65,11 +66,11 @@ export class DriveFiles {
         from: stagePath(change.op, name),
         keepParts: null,
       }));
-    if (change.kind !== "put") return [];
+    if (change.kind !== "put") return NO_DIRECTORIES;
     switch (change.data.kind) {
       case "inline":
       case "none":
-        return [];
+        return NO_DIRECTORIES;
       case "staged":
         return [{ name: change.dataDir, from: stagePath(change.data.op, change.dataDir), keepParts: null }];
       case "upload":

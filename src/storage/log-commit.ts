@@ -8,7 +8,7 @@ import { KeyLock } from "../core/key-lock.ts";
 import { Errno, step } from "../sys/disk.ts";
 import { type Applied, applyChange, isReadable, parseMeta, stampOf } from "./apply-change.ts";
 import type { BucketGate } from "./bucket-gate.ts";
-import type { CommitLog } from "./commit-log.ts";
+import type { CommitLog, Recorded } from "./commit-log.ts";
 import { tidyAfterRestore, tidyAfterSettle } from "./commit-tidy.ts";
 import {
   type Change,
@@ -28,7 +28,7 @@ import { later } from "./key-memory.ts";
 import type { LogHealth } from "./log-health.ts";
 import type { CommitRecord, NewDirectory, StoredImage, StoredPrev } from "./log-record.ts";
 import type { Doubt, Entry } from "./overlay.ts";
-import { type CommitParts, PendingCommit } from "./pending-commit.ts";
+import { type CommitFacts, type CommitParts, PendingCommit } from "./pending-commit.ts";
 import { RecentReads } from "./recent-reads.ts";
 
 export interface LogCommitParts extends CommitParts {
@@ -156,26 +156,17 @@ export class LogCommit {
     if (!log.isOpen || !gate.isKnown(key.bucket) || (changes?.room() ?? null) !== null) return null;
     const lock = this.locks.take(nameOf(key));
     if (lock === null) return null;
-    const pending = this.acceptedNow(key, change, terms);
+    const pending = this.acceptedNow(key, change, terms, lock);
     if (pending === null) {
       lock[Symbol.dispose]();
       return null;
     }
-    const { promise, resolve } = Promise.withResolvers<DriveOutcome<CommitAnswer>>();
-    log.post(pending.record, {
-      absorb: (placed, offsets) => pending.absorb(placed, offsets),
-      over: (failure) => {
-        lock[Symbol.dispose]();
-        gate.leave(key.bucket);
-        if (failure === null) this.parts.onCommit();
-        resolve(failure === null ? ACCEPTED : bad(failure));
-      },
-    });
-    return promise;
+    log.post(pending.record, pending);
+    return pending.answer;
   }
 
   /** Under the key's lock. */
-  private acceptedNow(key: ObjectPath, change: Change, terms: CommitTerms): PendingCommit | null {
+  private acceptedNow(key: ObjectPath, change: Change, terms: CommitTerms, lock: Disposable): QuickCommit | null {
     const { memory, files } = this.parts;
     const name = nameOf(key);
     if (memory.hasAccepted(name, terms.stamp)) return null;
@@ -187,7 +178,7 @@ export class LogCommit {
     const stored = this.imagesNow(key, applied, state);
     if (stored === null) return null;
     const record = commitRecord(key, change, { state, stamp: terms.stamp, stored, applied, newDirs: NO_DIRECTORIES });
-    return new PendingCommit(this.parts, record, applied, state.meta === null);
+    return new QuickCommit(this.parts, { record, applied, wasAbsent: state.meta === null, arriving: null }, lock);
   }
 
   private async commitInside(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
@@ -444,7 +435,8 @@ export class LogCommit {
     const stored = found.value;
     const record = commitRecord(key, change, { state, stamp, stored, applied, newDirs });
     const moved = newDirs.length > 0 ? Promise.withResolvers<DriveError | null>() : null;
-    const pending = new PendingCommit(this.parts, record, applied, state.meta === null, moved?.promise);
+    const facts = { record, applied, wasAbsent: state.meta === null, arriving: moved?.promise ?? null };
+    const pending = new PendingCommit(this.parts, facts);
     const failed = await log.append(record, (placed, offsets) => pending.absorb(placed, offsets));
     if (failed !== null) return bad(failed);
     onCommit();
@@ -521,6 +513,30 @@ export class LogCommit {
     if (!image.ok) return image;
     const prev = await images.store(state.meta, overlay.get(nameOf(key))?.image ?? null);
     return prev.ok ? good({ image: image.value, prev: prev.value }) : prev;
+  }
+}
+
+/** One that is waited for only until its record is durable. Holds the key and the bucket's gate until then. */
+class QuickCommit extends PendingCommit implements Recorded {
+  readonly answer: Promise<DriveOutcome<CommitAnswer>>;
+  private readonly resolve: (answer: DriveOutcome<CommitAnswer>) => void;
+
+  constructor(
+    private readonly all: LogCommitParts,
+    facts: CommitFacts,
+    private readonly lock: Disposable,
+  ) {
+    super(all, facts);
+    const { promise, resolve } = Promise.withResolvers<DriveOutcome<CommitAnswer>>();
+    this.answer = promise;
+    this.resolve = resolve;
+  }
+
+  over(failure: DriveError | null): void {
+    this.lock[Symbol.dispose]();
+    this.all.gate.leave(this.record.key.bucket);
+    if (failure === null) this.all.onCommit();
+    this.resolve(failure === null ? ACCEPTED : bad(failure));
   }
 }
 

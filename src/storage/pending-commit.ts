@@ -18,18 +18,27 @@ export interface CommitParts {
   readonly changes: CommitSink | null;
 }
 
+export interface CommitFacts {
+  readonly record: CommitRecord;
+  readonly applied: Applied;
+  /** The key had no xl.meta. */
+  readonly wasAbsent: boolean;
+  /** Until its data are in their place; null = they are. */
+  readonly arriving: Promise<DriveError | null> | null;
+}
+
 export class PendingCommit {
   constructor(
     private readonly parts: CommitParts,
-    readonly record: CommitRecord,
-    private readonly applied: Applied,
-    /** The key had no xl.meta. */
-    private readonly wasAbsent: boolean,
-    private readonly arriving: Promise<DriveError | null> | null = null,
+    private readonly facts: CommitFacts,
   ) {}
 
+  get record(): CommitRecord {
+    return this.facts.record;
+  }
+
   absorb(placed: Placed, offsets: ImageOffsets): void {
-    const { record, applied } = this;
+    const { record, applied, wasAbsent, arriving } = this.facts;
     const { overlay, memory, images, changes } = this.parts;
     const name = nameOf(record.key);
     const known = overlay.get(name);
@@ -47,8 +56,8 @@ export class PendingCommit {
         oldDirs: record.oldDirs,
         replaces: record.heals,
       },
-      isNew: known?.isNew ?? this.wasAbsent,
-      arriving: this.arriving,
+      isNew: known?.isNew ?? wasAbsent,
+      arriving,
     };
     overlay.set(entry, needed === undefined);
     memory.accept(name, record.stamp);

@@ -60,7 +60,10 @@ export function versionIdText(raw: Uint8Array): string {
   return isZeroUuid(raw) ? NULL_VERSION_ID : uuidText(raw);
 }
 
-/** Raw id of "null", "" (null as well) or UUID text. */
+/** Of the null version; not to be written to. */
+export const NULL_ID: Uint8Array = new Uint8Array(UUID_BYTES);
+
+/** Raw id of "null", "" (null as well) or UUID text; not to be written to. */
 export function versionIdBytes(text: string): Uint8Array {
-  return text === NULL_VERSION_ID || text === "" ? new Uint8Array(UUID_BYTES) : uuidBytes(text);
+  return text === NULL_VERSION_ID || text === "" ? NULL_ID : uuidBytes(text);
 }

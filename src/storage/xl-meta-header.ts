@@ -5,7 +5,7 @@
 import { FormatError } from "../core/format-error.ts";
 import { parseHttpDate } from "../core/go-time.ts";
 import { encodedBytes, type MsgpackReader, type MsgpackWriter } from "../core/msgpack.ts";
-import { UUID_BYTES, versionIdBytes, versionIdText } from "./uuid.ts";
+import { NULL_ID, UUID_BYTES, versionIdBytes, versionIdText } from "./uuid.ts";
 import { signatureOf } from "./xl-meta-signature.ts";
 import type { AnyVersion, ObjectVersion } from "./xl-meta-version.ts";
 
@@ -133,15 +133,13 @@ export function writeHeader(writer: MsgpackWriter, header: XlHeader): void {
   writer.uint(header.ecM);
 }
 
-/** The null version's. */
-const NO_ID = new Uint8Array(UUID_BYTES);
-const NO_ID_ENCODED = encodedBytes(NO_ID);
+const NULL_ID_ENCODED = encodedBytes(NULL_ID);
 
 /** Reads the array; `headerVersion` is 1, 2 or 3. The id is a view of the input, or that of all null versions. */
 export function readHeader(reader: MsgpackReader, headerVersion: number): XlHeader {
   const count = reader.arrayHeader();
   if (count !== HEADER_LENGTHS[headerVersion]) throw new FormatError(`xl.meta: header of ${count} fields`);
-  const id = reader.takeKey(NO_ID_ENCODED) ? NO_ID : reader.bin();
+  const id = reader.takeKey(NULL_ID_ENCODED) ? NULL_ID : reader.bin();
   if (id.length !== UUID_BYTES) throw new FormatError(`xl.meta: version id of ${id.length} bytes`);
   const modTime = reader.int64();
   let signature = 0;

@@ -531,16 +531,16 @@ function writeInts(writer: MsgpackWriter, values: readonly number[]): void {
 
 function writeMetaSys(writer: MsgpackWriter, map: ReadonlyMap<string, Uint8Array>): void {
   writer.mapHeader(map.size);
-  for (const [key, value] of map) {
+  for (const key of map.keys()) {
     writer.str(key);
-    writer.bin(value);
+    writer.bin(map.get(key) as Uint8Array);
   }
 }
 
 function writeMetaUsr(writer: MsgpackWriter, map: ReadonlyMap<string, string>): void {
   writer.mapHeader(map.size);
-  for (const [key, value] of map) {
+  for (const key of map.keys()) {
     writer.str(key);
-    writer.str(value);
+    writer.str(map.get(key) as string);
   }
 }
