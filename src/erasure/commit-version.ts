@@ -7,6 +7,7 @@ import { good, isAnswered } from "../core/fan-out.ts";
 import {
   type Change,
   type CommitAnswer,
+  type CommitTerms,
   type Drive,
   type DriveOutcome,
   nameOf,
@@ -23,6 +24,7 @@ import { decideNewest } from "./resolve-doubt.ts";
 
 const ATTEMPTS = 4;
 const NONE: ReadonlySet<number> = new Set();
+const NO_STAMPS: readonly Stamp[] = [];
 
 export interface CommitPlan {
   readonly key: ObjectPath;
@@ -43,10 +45,11 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
   let floor = later(plan.reading?.highest ?? 0n, plan.above ?? 0n);
   for (let attempt = 1; ; attempt++) {
     const stamp = set.resources.stamps.above(floor);
-    const at = { stamp, settles: committedStamps(plan.reading, set.unsettled.get(name)), overDamage: false };
+    const settles = committedStamps(plan.reading, set.unsettled.get(name));
+    const at: CommitTerms = { stamp, prior: null, settles, overDamage: false };
     const first = await set.each((drive, i) => ask(drive, i, plan, at));
     const anew = damagedNeeded(plan, first);
-    const outcomes = anew.size === 0 ? first : await askAnew(set, plan, { ...at, anew, first });
+    const outcomes = anew.size === 0 ? first : await askAnew(set, plan, { terms: at, anew, first });
     const votes = votesOf(plan, outcomes);
     const verdict = judgeCommit(votes, plan.quorum);
     if (verdict === "committed") {
@@ -76,27 +79,22 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
 
 type Answer = DriveOutcome<CommitAnswer | null>;
 
-/** COMMIT to one drive; null = it has nothing to commit. */
-function ask(
-  drive: Drive,
-  position: number,
-  plan: CommitPlan,
-  { stamp, settles, overDamage }: { stamp: Stamp; settles: readonly Stamp[]; overDamage: boolean },
-): Promise<Answer> {
-  const change = plan.changeFor(position, stamp);
+/** COMMIT to one drive, on what it showed; null = it has nothing to commit. */
+function ask(drive: Drive, position: number, plan: CommitPlan, at: CommitTerms): Promise<Answer> {
+  const change = plan.changeFor(position, at.stamp);
   if (change === null) return Promise.resolve(good(null));
-  return drive.commit(plan.key, change, { stamp, prior: priorOf(plan.reading, position), settles, overDamage });
+  const prior = priorOf(plan.reading, position);
+  return drive.commit(plan.key, change, prior === null ? at : { ...at, prior });
 }
 
 /** The same again to those that are to begin anew. */
 function askAnew(
   set: ErasureSet,
   plan: CommitPlan,
-  at: { stamp: Stamp; settles: readonly Stamp[]; anew: ReadonlySet<number>; first: readonly Answer[] },
+  at: { terms: CommitTerms; anew: ReadonlySet<number>; first: readonly Answer[] },
 ): Promise<readonly Answer[]> {
-  return set.each((drive, i) =>
-    at.anew.has(i) ? ask(drive, i, plan, { ...at, overDamage: true }) : Promise.resolve(at.first[i] as Answer),
-  );
+  const terms = { ...at.terms, overDamage: true };
+  return set.each((drive, i) => (at.anew.has(i) ? ask(drive, i, plan, terms) : Promise.resolve(at.first[i] as Answer)));
 }
 
 /**
@@ -149,6 +147,7 @@ function oweMissed(
 
 /** Stamps that the read showed to be committed, or that are `known` to be: a drive may still hold them in doubt. */
 function committedStamps(reading: KeyReading | null, known: Stamp | undefined): readonly Stamp[] {
+  if (reading === null && known === undefined) return NO_STAMPS; // nearly always
   const stamps = known === undefined ? [] : [known];
   if (reading === null) return stamps;
   for (const state of reading.states)

@@ -194,20 +194,20 @@ export class GuardedDrive implements Drive {
       this.judge(outcome.ok ? null : outcome.error);
       return answer;
     }
-    const { promise, resolve } = Promise.withResolvers<DriveOutcome<T>>();
-    const call = this.watch.begin(() => {
-      this.become("faulty"); // a drive that hangs is out at once
-      const words = `${this.endpoint}: ${what} did not answer in ${this.deadlineMs} ms`;
-      resolve(bad(new DriveError("Timeout", words, {})));
-    });
     this.inFlight++;
-    answer.then((outcome) => {
-      this.inFlight--;
-      this.judge(outcome.ok ? null : outcome.error);
-      this.watch.end(call);
-      resolve(outcome);
-    }, this.broken);
-    return promise;
+    return new Promise((resolve) => {
+      const call = this.watch.begin(() => {
+        this.become("faulty"); // a drive that hangs is out at once
+        const words = `${this.endpoint}: ${what} did not answer in ${this.deadlineMs} ms`;
+        resolve(bad(new DriveError("Timeout", words, {})));
+      });
+      answer.then((outcome) => {
+        this.inFlight--;
+        this.judge(outcome.ok ? null : outcome.error);
+        this.watch.end(call);
+        resolve(outcome);
+      }, this.broken);
+    });
   }
 
   /** A call that holds buffers of the caller's. `counted`: it is under way already. */

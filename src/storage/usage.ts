@@ -57,6 +57,7 @@ export function countsOf(versions: readonly CountedVersion[]): number[] {
   };
   const [latest] = versions;
   if (latest === undefined) return counts;
+  if (versions.length === 1 && !latest.isDeleteMarker) return countsOfOne(latest);
   const data = versions.filter((v) => !v.isDeleteMarker);
   add(SUM.objects, latest.isDeleteMarker ? 0 : 1);
   add(SUM.versions, data.length);
@@ -74,6 +75,16 @@ export function countsOf(versions: readonly CountedVersion[]): number[] {
   const isUnversioned = versions.length === 1 && latest.isNull;
   const many = COUNT_RANGES.findIndex(([, below]) => versions.length < below);
   add(SUM.versionCounts + (isUnversioned ? 0 : Math.max(1, many)), 1);
+  return counts;
+}
+
+/** Of the key that most keys are. */
+function countsOfOne({ isNull, sizeBytes }: CountedVersion): number[] {
+  const counts = [SUM.objects, 1, SUM.versions, 1];
+  if (sizeBytes !== 0) counts.push(SUM.bytes, sizeBytes);
+  let range = 0;
+  while (sizeBytes >= (SIZE_RANGES[range]?.[1] ?? Number.POSITIVE_INFINITY)) range++;
+  counts.push(SUM.sizes + range, 1, SUM.versionCounts + (isNull ? 0 : 1), 1);
   return counts;
 }
 

@@ -100,12 +100,15 @@ function checksumShape(metaSys: ReadonlyMap<string, Uint8Array>): VersionSummary
 
 /** null = it has characters that the text form cannot hold. */
 export function summaryText(v: VersionSummary): string | null {
-  const texts = [v.etag, v.storageClass, v.checksum?.algorithm ?? "", v.checksum?.type ?? ""];
-  if (v.owner !== "") texts.push(v.owner); // a field more than others have, and older rows
+  const { etag, storageClass, checksum, owner } = v;
+  const algorithm = checksum?.algorithm ?? "";
+  const type = checksum?.type ?? "";
+  const texts = `${etag} ${storageClass} ${algorithm} ${type} ${owner}`;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these two are the separators
-  if (texts.some((text) => /[\u001e\u001f]/.test(text) || !text.isWellFormed())) return null;
-  const numbers = [v.versionId, v.modTimeMs, v.isDeleteMarker ? 1 : 0, v.sizeBytes];
-  return [...numbers, ...texts].join(FIELD);
+  if (/[\u001e\u001f]/.test(texts) || !texts.isWellFormed()) return null;
+  const numbers = `${v.versionId}${FIELD}${v.modTimeMs}${FIELD}${v.isDeleteMarker ? 1 : 0}${FIELD}${v.sizeBytes}`;
+  const text = `${numbers}${FIELD}${etag}${FIELD}${storageClass}${FIELD}${algorithm}${FIELD}${type}`;
+  return owner === "" ? text : `${text}${FIELD}${owner}`; // a field more than others have, and older rows
 }
 
 /** From the fields of a text, of which the first is at `at`. */
