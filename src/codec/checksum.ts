@@ -69,7 +69,7 @@ export class Digest {
   private readonly codec: Codec;
 
   constructor(codec: Codec, flags: number) {
-    assert((flags & ~DIGEST_ALL) === 0, `digest flags ${flags} are unknown`);
+    assert((flags & ~DIGEST_ALL) === 0, "all digest flags are known");
     assert(Number(codec.symbols.sherd_digest_bytes()) <= OUT_OFFSET, "the digest state has outgrown its buffer");
     this.codec = codec;
     this.flags = flags;
@@ -274,14 +274,14 @@ export function encodeChecksumRecords(records: readonly ChecksumRecord[]): Uint8
   const out: number[] = [];
   for (const record of records) {
     const { bytes, typeBit } = checksumAlgorithmOf(record.algorithm);
-    assert(record.value.length === bytes, `${record.algorithm} values have ${bytes} bytes`);
+    assert(record.value.length === bytes, "a checksum is as long as its algorithm says");
     assert(record.partValues.length === 0 || record.partValues.length === record.parts, "one value each part, or none");
     let type = typeBit + (record.trailing ? TRAILING : 0);
     if (record.parts > 0) type += MULTIPART + (record.partValues.length > 0 ? INCLUDES_PARTS : 0);
     // CRC64NVME is always of the full object and says so by itself, as does every single PUT.
     if (record.parts > 0 && record.type === "FULL_OBJECT" && record.algorithm !== "CRC64NVME") type += FULL_OBJECT;
     pushUvarint(out, type);
-    out.push(...record.value);
+    for (const byte of record.value) out.push(byte);
     if (record.parts === 0) continue;
     pushUvarint(out, record.parts);
     for (const value of record.partValues) {

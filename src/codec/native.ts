@@ -128,7 +128,7 @@ export class Codec {
   /** Address of the coding plan of k + m, made once. */
   plan(k: number, m: number): number {
     const isWhole = Number.isInteger(k) && Number.isInteger(m);
-    assert(isWhole && k >= 1 && m >= 0 && m <= k && k + m <= SHARDS_MAX, `no code of ${k}+${m} shards`);
+    assert(isWhole && k >= 1 && m >= 0 && m <= k && k + m <= SHARDS_MAX, "there is a code of so many shards");
     const key = k * 32 + m;
     const known = this.plans.get(key);
     if (known !== undefined) return known.pointer;

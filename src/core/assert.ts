@@ -1,4 +1,7 @@
-/** Assertions on our own promises; they stay on in production. Never assert what came from a client, a peer or a drive. */
+/**
+ * Assertions on our own promises; they stay on in production. Never assert what came from a client, a peer or a drive. A message is made
+ * whether it is needed or not: a plain text where requests come by.
+ */
 export class AssertionError extends Error {
   constructor(message: string) {
     super(message);

@@ -87,7 +87,7 @@ export class KeyIndex {
 
   /** Rows of changes up to `sequence`, which does not fall. Seen by the next range. */
   note(rows: readonly TableChange[], sequence: bigint): void {
-    assert(sequence >= this.noted, `sequence ${sequence} comes after ${this.noted}`);
+    assert(sequence >= this.noted, "sequences of changes do not fall");
     for (const row of rows) this.tail.set(row);
     this.noted = sequence;
     if (this.tail.size >= BATCH_ROWS_MAX) this.stopGathering?.();

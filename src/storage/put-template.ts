@@ -107,7 +107,7 @@ class LoneFile {
   }
 
   writeTo(target: Uint8Array, at: number, own: { readonly shard: number; readonly inline: Uint8Array }): void {
-    assert(own.shard >= 1 && own.shard <= 0x7f, `shard number ${own.shard} does not fit a template`);
+    assert(own.shard >= 1 && own.shard <= 0x7f, "a shard number fits a template");
     const { head } = this;
     target.set(head, at);
     target[at + this.indexAt] = own.shard;

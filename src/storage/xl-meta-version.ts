@@ -407,7 +407,7 @@ export class ObjectVersionTemplate {
   ) {}
 
   withIndex(erasureIndex: number): Uint8Array {
-    assert(erasureIndex >= 1 && erasureIndex <= 0x7f, `shard number ${erasureIndex} does not fit a template`);
+    assert(erasureIndex >= 1 && erasureIndex <= 0x7f, "a shard number fits a template");
     const copy = this.body.slice();
     copy[this.indexOffset] = erasureIndex;
     return copy;

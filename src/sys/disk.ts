@@ -298,7 +298,7 @@ export function s2Room(plainBytes: number): number {
 
 /** What C writes at least; it trusts us. */
 function roomy(buffer: Uint8Array, bytes: number): Uint8Array {
-  assert(buffer.length >= bytes, `a buffer of ${buffer.length} bytes where ${bytes} are written`);
+  assert(buffer.length >= bytes, "a buffer has room for what is written");
   return buffer;
 }
 
