@@ -118,7 +118,8 @@ export class DriveFiles {
     const bytes = first.error === 0 ? buffer.slice(0, size) : null;
     if (this.buffers.length < BUFFERS_KEPT) this.buffers.push(buffer);
     if (bytes !== null) return good(bytes);
-    if (first.error === Errno.ENOENT || first.error === Errno.ENOTDIR) return await this.absent();
+    if (first.error === Errno.ENOENT || first.error === Errno.ENOTDIR)
+      return this.readNow(path) === null ? good(null) : await this.absent(); // the kernel knows now, too, that it is not there
     if (first.error !== Errno.E2BIG || size > META_BYTES_MAX) return bad(this.error(`read ${path}`, first.error));
     return await this.readLarge(path, size + 4096);
   }
