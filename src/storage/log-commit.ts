@@ -144,23 +144,30 @@ export class LogCommit {
   commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
     const { gate, files } = this.parts;
     if (!gate.enter(key.bucket)) return Promise.resolve(bad(noBucket(files, key.bucket)));
-    return this.commitNow(key, change, terms) ?? this.commitInside(key, change, terms);
+    try {
+      return this.commitNow(key, change, terms) ?? this.commitInside(key, change, terms);
+    } catch (error) {
+      gate.leave(key.bucket);
+      return Promise.reject(error as Error);
+    }
   }
 
   /**
    * Where nothing but the record's way to the drive takes time, as nearly always, and the answer is yes; null = something else
-   * is to be waited for or said, and nothing was changed.
+   * is to be waited for or said, and nothing was done that is not true anyway.
    */
   private commitNow(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> | null {
     const { log, changes, gate } = this.parts;
     if (!log.isOpen || !gate.isKnown(key.bucket) || (changes?.room() ?? null) !== null) return null;
     const lock = this.locks.take(nameOf(key));
     if (lock === null) return null;
-    const pending = this.acceptedNow(key, change, terms, lock);
-    if (pending === null) {
-      lock[Symbol.dispose]();
-      return null;
+    let pending: QuickCommit | null = null;
+    try {
+      pending = this.acceptedNow(key, change, terms, lock);
+    } finally {
+      if (pending === null) lock[Symbol.dispose]();
     }
+    if (pending === null) return null;
     log.post(pending.record, pending);
     return pending.answer;
   }

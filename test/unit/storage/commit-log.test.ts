@@ -1,5 +1,6 @@
 /** A drive's commit log on the simulated disk: group sync, overlay, lazy apply, back pressure, recycling, clean stop. */
 import { expect, test } from "bun:test";
+import { FormatError } from "../../../src/core/format-error.ts";
 import { Errno, Op } from "../../../src/sys/disk.ts";
 import {
   DELETE,
@@ -415,6 +416,18 @@ test("a drive without the data of a commit is no holder of it until they are the
   expect(must(await drive.read(keyOf("a"))).stamp).toBe(20n); // who asks makes it try again
   must(await drive.settle(keyOf("a"), 20n));
   expect(must(await drive.shardSize({ ...keyOf("a"), dataDir: DATA, part: 1 }))).toBe(100);
+});
+
+test("a change that makes no sense leaves neither its key nor its bucket held", async () => {
+  const { drive } = await opened();
+  await write(drive, "key", 10n, "old");
+  const senseless: Change = { kind: "replace", meta: new TextEncoder().encode("no xl.meta"), op: "", dataDirs: [] };
+  const outcome = await drive.commit(keyOf("key"), senseless, terms(20n)).catch((error: unknown) => error);
+  expect(outcome).toBeInstanceOf(FormatError);
+  await write(drive, "key", 30n, "new");
+  expect(await tagAt(drive, "key")).toBe("new");
+  await erase(drive, "key", 40n);
+  must(await drive.removeBucket("bucket"));
 });
 
 test("a commit whose data never came can be taken back", async () => {
