@@ -148,7 +148,7 @@ function codingOfCopy(
   ctx: ObjectContext,
   request: CopyObjectRequest,
   of: { readonly bucket: Bucket; readonly metadata: ReadonlyMap<string, string>; readonly sizeBytes: number },
-): Promise<Coding> {
+): Coding | Promise<Coding> {
   return newCoding(ctx, {
     place: request,
     bucket: of.bucket,

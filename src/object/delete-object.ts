@@ -5,7 +5,7 @@ import { modeOf } from "../bucket/versioning.ts";
 import type { StoredVersion } from "../erasure/store.ts";
 import { bucketOf, knownBucket, type ObjectContext } from "./context.ts";
 import { ObjectError } from "./errors.ts";
-import { type EtagOf, etagForConditions, etagOfPlain } from "./known-etag.ts";
+import { type EtagOf, etagForConditions } from "./known-etag.ts";
 import { checkKey } from "./names.ts";
 import { demandReplaceable, locked } from "./object-lock.ts";
 import { hasWriteConditions, judgeWrite } from "./precondition.ts";
@@ -17,8 +17,7 @@ export async function deleteObject(ctx: ObjectContext, request: DeleteObjectRequ
   checkKey(request.key);
   const bucket = knownBucket(ctx, request.bucket) ?? (await bucketOf(ctx, request.bucket));
   const mode = modeOf(bucket.versioning, request.key);
-  const { conditions } = request;
-  const etagOf = etagOfPlain(ctx, conditions) ?? (await etagForConditions(ctx, request, conditions, request.versionId));
+  const etagOf = await etagForConditions(ctx, request, request.conditions, request.versionId);
   if (request.versionId !== undefined) return await deleteVersion(ctx, request, request.versionId, etagOf);
   if (mode === "unversioned" || request.key.endsWith("/")) {
     await ctx.store.commit({

@@ -13,19 +13,24 @@ export type EtagOf = (version: StoredVersion) => string;
 const storedEtag = (version: StoredVersion): string => version.metaUsr.get("etag") ?? "";
 const opaque: EtagOf = (version) => opaqueEtag(storedEtag(version));
 
-/** Null: an object key may have to be opened for it. */
-export function etagOfPlain(ctx: ObjectContext, conditions: Conditions): EtagOf | null {
-  return ctx.transforms.kms === null || !namesEtag(conditions) ? opaque : null;
-}
-
-/** Throws ObjectError when a condition names an ETag, and the key of what is there is not to be had. */
-export async function etagForConditions(
+/**
+ * Throws ObjectError when a condition names an ETag, and the key of what is there is not to be had. Without waiting where none is
+ * named, as nearly always.
+ */
+export function etagForConditions(
   ctx: ObjectContext,
-  { bucket, key }: Pick<ObjectTarget, "bucket" | "key">,
+  target: Pick<ObjectTarget, "bucket" | "key">,
   conditions: Conditions,
   versionId?: string,
+): EtagOf | Promise<EtagOf> {
+  return ctx.transforms.kms === null || !namesEtag(conditions) ? opaque : etagOfCurrent(ctx, target, versionId);
+}
+
+async function etagOfCurrent(
+  ctx: ObjectContext,
+  { bucket, key }: Pick<ObjectTarget, "bucket" | "key">,
+  versionId: string | undefined,
 ): Promise<EtagOf> {
-  if (ctx.transforms.kms === null || !namesEtag(conditions)) return opaque;
   const current = await ctx.store.readVersion(bucket, key, versionId);
   if (current === null || current.isDeleteMarker) return opaque;
   const sealed = storedEtag(current);

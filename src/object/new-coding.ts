@@ -87,35 +87,39 @@ export interface NewContent {
   readonly encryption: Encryption | undefined;
 }
 
-/** Null: it is to be encrypted. */
-export function plainCoding(ctx: ObjectContext, what: NewContent, isUpload = false): Coding | null {
-  if ((what.encryption ?? defaultOf(ctx, what.bucket)) !== undefined) return null;
-  return isToCompress(ctx, what, isUpload, false)
-    ? new Coding(null, true, null, COMPRESSED)
-    : new Coding(null, false, null, NOTHING);
+/** For a new object, or an upload, whose parts then all go this way. Without waiting for what is not encrypted. */
+export function newCoding(ctx: ObjectContext, what: NewContent, isUpload = false): Coding | Promise<Coding> {
+  const { transforms } = ctx;
+  const encryption = what.encryption ?? defaultOf(ctx, what.bucket);
+  const compressed = isCompressed(transforms.compression, {
+    key: what.place.key,
+    contentType: what.contentType,
+    sizeBytes: isUpload ? Number.MAX_SAFE_INTEGER : what.sizeBytes,
+    isEncrypted: encryption !== undefined,
+  });
+  const metaSys = compressed ? COMPRESSED : NOTHING;
+  return encryption === undefined
+    ? new Coding(null, compressed, null, metaSys)
+    : encrypted(ctx, { place: what.place, encryption, compressed, metaSys, isUpload });
 }
 
-/** For a new object, or an upload, whose parts then all go this way. */
-export async function newCoding(ctx: ObjectContext, what: NewContent, isUpload = false): Promise<Coding> {
-  const encryption = what.encryption ?? defaultOf(ctx, what.bucket);
-  if (encryption === undefined) return plainCoding(ctx, what, isUpload) as Coding;
-  const compressed = isToCompress(ctx, what, isUpload, true);
-  const metaSys = new Map(compressed ? COMPRESSED : NOTHING);
-  const made = await newObjectKey(ctx.transforms, what.place, encryption);
+async function encrypted(
+  { transforms }: ObjectContext,
+  what: {
+    readonly place: Place;
+    readonly encryption: Encryption;
+    readonly compressed: boolean;
+    readonly metaSys: ReadonlyMap<string, Uint8Array>;
+    readonly isUpload: boolean;
+  },
+): Promise<Coding> {
+  const { encryption, compressed } = what;
+  const metaSys = new Map(what.metaSys);
+  const made = await newObjectKey(transforms, what.place, encryption);
   for (const [name, value] of made.metaSys) metaSys.set(name, value);
-  if (isUpload) metaSys.set(ENCRYPTED_MULTIPART, new Uint8Array(0));
+  if (what.isUpload) metaSys.set(ENCRYPTED_MULTIPART, new Uint8Array(0));
   const info = encryptionInfo(metaSys, encryption.kind === "SSE-C" ? encryption.key : undefined);
   return new Coding(made.objectKey, compressed, info, metaSys);
-}
-
-function isToCompress(
-  { transforms }: ObjectContext,
-  { place, contentType, sizeBytes }: NewContent,
-  isUpload: boolean,
-  isEncrypted: boolean,
-): boolean {
-  const bytes = isUpload ? Number.MAX_SAFE_INTEGER : sizeBytes;
-  return isCompressed(transforms.compression, { key: place.key, contentType, sizeBytes: bytes, isEncrypted });
 }
 
 function defaultOf({ transforms }: ObjectContext, bucket: Bucket): Encryption | undefined {

@@ -10,12 +10,12 @@ import { bucketOf, knownBucket, type ObjectContext } from "./context.ts";
 import { withDefaultChecksum } from "./default-checksum.ts";
 import { ObjectError } from "./errors.ts";
 import { expiryOfNew } from "./expiry.ts";
-import { type EtagOf, etagForConditions, etagOfPlain } from "./known-etag.ts";
+import { type EtagOf, etagForConditions } from "./known-etag.ts";
 import { checkKey } from "./names.ts";
-import { type NewContent, newCoding, plainCoding, stageContent } from "./new-coding.ts";
+import { newCoding, stageContent } from "./new-coding.ts";
 import { demandLockable, demandReplaceable, lockOfNewVersion, readsForWrite } from "./object-lock.ts";
 import { judgeWrite } from "./precondition.ts";
-import { roomWithoutQuota, takeRoom } from "./quota.ts";
+import { takeRoom } from "./quota.ts";
 import type { Checksum, Conditions, PutObjectRequest, PutObjectResult } from "./types.ts";
 import { modTimeMs, userMetadata } from "./version-info.ts";
 
@@ -28,16 +28,15 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   const bucket = knownBucket(ctx, request.bucket) ?? (await bucketOf(ctx, request.bucket));
   demandAdmissible(bucket, request);
   const body = withDefaultChecksum(ctx, request.body);
-  using room = roomWithoutQuota(bucket) ?? (await takeRoom(ctx, bucket, body.sizeBytes));
+  using room = await takeRoom(ctx, bucket, body.sizeBytes);
   const mode = modeOf(bucket.versioning, request.key);
-  const plan: NewContent = {
+  using coding = await newCoding(ctx, {
     place: request,
     bucket,
     contentType: request.metadata.get("content-type") ?? "",
     sizeBytes: body.sizeBytes,
     encryption: request.encryption,
-  };
-  using coding = plainCoding(ctx, plan) ?? (await newCoding(ctx, plan));
+  });
   await using content = await stageContent(
     ctx,
     {
@@ -58,16 +57,15 @@ export async function putObject(ctx: ObjectContext, request: PutObjectRequest): 
   const given = body.checksum();
   const record = given === null ? null : fullChecksum(given);
   const versionId = mode === "enabled" ? ctx.rng.uuid() : NULL_VERSION;
-  const { conditions } = request;
-  const etagOf = etagOfPlain(ctx, conditions) ?? (await etagForConditions(ctx, request, conditions));
+  const etagOf = await etagForConditions(ctx, request, request.conditions);
   room.committing();
   const committed = await ctx.store.commit({
     bucket: request.bucket,
     key: request.key,
-    reads: request.demand === undefined ? readsForWrite(bucket, versionId, conditions) : "latest",
+    reads: request.demand === undefined ? readsForWrite(bucket, versionId, request.conditions) : "latest",
     signal: request.signal,
     decide(current, versionOf) {
-      demandConditions(conditions, current, etagOf);
+      demandConditions(request.conditions, current, etagOf);
       request.demand?.(current);
       demandReplaceable(ctx, versionId, versionOf);
       const lock = lockOfNewVersion(ctx, bucket, request.lock);

@@ -80,15 +80,13 @@ async function fits(asked: {
   }
 }
 
-/** Null: the bucket has a quota. */
-export function roomWithoutQuota(bucket: Bucket): Room | null {
-  return quotaBytes(bucket.metadata.documents.quota) === null ? FREE : null;
+/** Throws QuotaExceeded. Without waiting where there is no quota, as nearly always. */
+export function takeRoom(ctx: ObjectContext, bucket: Bucket, sizeBytes: number): Room | Promise<Room> {
+  const limit = quotaBytes(bucket.metadata.documents.quota);
+  return limit === null ? FREE : takeRoomBelow(limit, ctx, bucket, sizeBytes);
 }
 
-/** Throws QuotaExceeded. */
-export async function takeRoom(ctx: ObjectContext, bucket: Bucket, sizeBytes: number): Promise<Room> {
-  const limit = quotaBytes(bucket.metadata.documents.quota);
-  if (limit === null) return FREE;
+async function takeRoomBelow(limit: number, ctx: ObjectContext, bucket: Bucket, sizeBytes: number): Promise<Room> {
   const used = async (): Promise<number | null> => (await ctx.store.usage(bucket.name))?.bytes ?? null;
   const room = await ctx.quotas.reserve(bucket.name, sizeBytes, limit, used);
   if (room === null) throw new ObjectError("QuotaExceeded", "Bucket quota exceeded", { bucket: bucket.name });

@@ -35,17 +35,16 @@ export function applyChange(current: Uint8Array | null, change: Change): Applied
     case "put": {
       const freed = meta.dataDirFreedBy(change.versionId);
       const freedDirs = freed === "" || freed === change.dataDir ? [] : [freed];
-      const isOnly = known !== null && meta.versions.every(({ header }) => header.versionId === change.versionId);
-      if (isOnly && change.alone !== undefined) return new AppliedAlone(change.alone, freedDirs);
+      const isAll = known !== null && meta.versions.every(({ header }) => header.versionId === change.versionId);
+      if (isAll && change.alone !== undefined) return new AppliedAlone(change.alone, freedDirs);
       meta.putBody(change.body, change.data.kind === "inline" ? change.data.bytes : undefined, change.header);
       return { ...encoded(meta), freedDirs, isAnew: known === null };
     }
     case "delete-version": {
       if (meta.find(change.versionId) === undefined) return null;
       const freed = meta.dataDirFreedBy(change.versionId);
-      meta.removeVersion(change.versionId);
-      const left = meta.versions.length === 0 ? GONE : encoded(meta);
-      return { ...left, freedDirs: freed === "" ? [] : [freed], isAnew: false };
+      meta.removeVersion(change.versionId); // another one is left
+      return { ...encoded(meta), freedDirs: freed === "" ? [] : [freed], isAnew: false };
     }
     case "patch": {
       if (meta.find(change.versionId) === undefined) return null;

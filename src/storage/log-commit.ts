@@ -157,8 +157,9 @@ export class LogCommit {
    * is to be waited for or said, and nothing was done that is not true anyway.
    */
   private commitNow(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> | null {
-    const { log, changes, gate } = this.parts;
+    const { log, changes, gate, files } = this.parts;
     if (!log.isOpen || !gate.isKnown(key.bucket) || (changes?.room() ?? null) !== null) return null;
+    if (files.sourceDirectories(change).length > 0) return null;
     const lock = this.locks.take(nameOf(key));
     if (lock === null) return null;
     let pending: QuickCommit | null = null;
@@ -174,12 +175,12 @@ export class LogCommit {
 
   /** Under the key's lock. */
   private acceptedNow(key: ObjectPath, change: Change, terms: CommitTerms, lock: Disposable): QuickCommit | null {
-    const { memory, files } = this.parts;
+    const { memory } = this.parts;
     const name = nameOf(key);
     if (memory.hasAccepted(name, terms.stamp)) return null;
     this.settleKnown(name, terms);
     const state = this.readAgain(key, name);
-    if (state === null || objectionTo(state, terms) !== null || files.sourceDirectories(change).length > 0) return null;
+    if (state === null || objectionTo(state, terms) !== null) return null;
     const applied = applyChange(state.meta, change);
     if (applied === null || applied.isAnew || (applied.parsed !== null && this.parts.treeFull() !== null)) return null;
     const stored = this.imagesNow(key, applied, state);
@@ -203,14 +204,13 @@ export class LogCommit {
     }
   }
 
-  /** Most of it without waiting: only the record's way to the drive takes time. */
-  private commitLocked(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
+  private async commitLocked(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
     const { memory } = this.parts;
     const name = nameOf(key);
-    if (memory.hasAccepted(name, terms.stamp)) return Promise.resolve(good({ accepted: true }));
+    if (memory.hasAccepted(name, terms.stamp)) return ACCEPTED;
     this.settleKnown(name, terms);
-    const state = this.readNow(key, name);
-    return state === null ? this.commitAfterRead(key, change, terms) : this.decide(key, change, terms, state);
+    const current = await this.readSlowly(key);
+    return current.ok ? await this.decide(key, change, terms, current.value) : current;
   }
 
   /** What the terms say is committed is in doubt no more. */
@@ -219,15 +219,6 @@ export class LogCommit {
     if (doubtful?.arriving !== null || doubtful.doubt === null || !settles.includes(doubtful.stamp)) return;
     this.cleanups.set(`${name} ${doubtful.stamp}`, doubtful.doubt);
     this.markSettled(doubtful, doubtful.doubt);
-  }
-
-  private async commitAfterRead(
-    key: ObjectPath,
-    change: Change,
-    terms: CommitTerms,
-  ): Promise<DriveOutcome<CommitAnswer>> {
-    const current = await this.readSlowly(key);
-    return current.ok ? await this.decide(key, change, terms, current.value) : current;
   }
 
   private decide(

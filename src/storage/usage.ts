@@ -52,40 +52,38 @@ export interface CountedVersion {
 /** Numbers and amounts of the sums that a key with these versions, newest first, adds to. */
 export function countsOf(versions: readonly CountedVersion[]): number[] {
   const counts: number[] = [];
-  const add = (sum: number, amount: number): void => {
-    if (amount !== 0) counts.push(sum, amount);
-  };
   const [latest] = versions;
   if (latest === undefined) return counts;
-  if (versions.length === 1 && !latest.isDeleteMarker) return countsOfOne(latest);
-  const data = versions.filter((v) => !v.isDeleteMarker);
-  add(SUM.objects, latest.isDeleteMarker ? 0 : 1);
-  add(SUM.versions, data.length);
-  add(SUM.deleteMarkers, versions.length - data.length);
-  add(
-    SUM.bytes,
-    data.reduce((sum, v) => sum + v.sizeBytes, 0),
-  );
-  const sizes = new Map<number, number>();
-  for (const { sizeBytes } of data) {
-    const range = SIZE_RANGES.findIndex(([, below]) => sizeBytes < below);
-    sizes.set(range, (sizes.get(range) ?? 0) + 1);
+  let data = 0;
+  let bytes = 0;
+  for (const { isDeleteMarker, sizeBytes } of versions)
+    if (!isDeleteMarker) {
+      data++;
+      bytes += sizeBytes;
+    }
+  add(counts, SUM.objects, latest.isDeleteMarker ? 0 : 1);
+  add(counts, SUM.versions, data);
+  add(counts, SUM.deleteMarkers, versions.length - data);
+  add(counts, SUM.bytes, bytes);
+  for (let range = 0; range < SIZE_RANGES.length; range++) {
+    let inRange = 0;
+    for (const version of versions) if (!version.isDeleteMarker && rangeOf(version.sizeBytes) === range) inRange++;
+    add(counts, SUM.sizes + range, inRange);
   }
-  for (const [range, count] of sizes) add(SUM.sizes + range, count);
   const isUnversioned = versions.length === 1 && latest.isNull;
   const many = COUNT_RANGES.findIndex(([, below]) => versions.length < below);
-  add(SUM.versionCounts + (isUnversioned ? 0 : Math.max(1, many)), 1);
+  add(counts, SUM.versionCounts + (isUnversioned ? 0 : Math.max(1, many)), 1);
   return counts;
 }
 
-/** Of the key that most keys are. */
-function countsOfOne({ isNull, sizeBytes }: CountedVersion): number[] {
-  const counts = [SUM.objects, 1, SUM.versions, 1];
-  if (sizeBytes !== 0) counts.push(SUM.bytes, sizeBytes);
+function add(counts: number[], sum: number, amount: number): void {
+  if (amount !== 0) counts.push(sum, amount);
+}
+
+function rangeOf(sizeBytes: number): number {
   let range = 0;
   while (sizeBytes >= (SIZE_RANGES[range]?.[1] ?? Number.POSITIVE_INFINITY)) range++;
-  counts.push(SUM.sizes + range, 1, SUM.versionCounts + (isNull ? 0 : 1), 1);
-  return counts;
+  return range;
 }
 
 export function usageOf(sums: ReadonlyMap<number, number>): BucketUsage {

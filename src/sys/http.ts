@@ -291,6 +291,7 @@ class NodeBody implements ByteSource {
   private wake: (() => void) | null = null;
   /** Bytes to come; NaN = their end is told. */
   private left: number;
+  private readonly isSmall: boolean;
 
   constructor(
     private readonly message: IncomingMessage,
@@ -299,11 +300,12 @@ class NodeBody implements ByteSource {
   ) {
     const isChunked = about.headers.has("transfer-encoding");
     this.left = isChunked ? Number.NaN : Number(about.headers.get("content-length"));
+    this.isSmall = this.left <= SMALL_BODY_BYTES;
   }
 
   next(): Promise<Uint8Array | null> {
     if (!this.started) this.start();
-    if (this.lent !== null) giveBack(this.lent);
+    if (this.lent !== null && !this.isSmall) giveBack(this.lent);
     this.lent = null;
     return this.isAnswerable ? this.answer() : this.more().then(() => this.answer());
   }
@@ -367,8 +369,8 @@ class NodeBody implements ByteSource {
   }
 }
 
-/** Less is left to the garbage collector: it costs less than to give it back. */
-const GIVEN_BACK_BYTES_MIN = 16 * 1024;
+/** What is received of such a body is left to the garbage collector: that costs less than to give it back. */
+const SMALL_BODY_BYTES = 16 * 1024;
 
 /**
  * Frees a chunk's memory at once. Left to the garbage collector, every received byte lands in fresh pages: a quarter of the
@@ -376,7 +378,6 @@ const GIVEN_BACK_BYTES_MIN = 16 * 1024;
  */
 function giveBack(chunk: Uint8Array): void {
   const { buffer } = chunk;
-  if (chunk.byteLength < GIVEN_BACK_BYTES_MIN) return;
   if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.byteLength && !buffer.detached) buffer.transfer(0);
 }
 
