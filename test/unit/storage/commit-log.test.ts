@@ -49,6 +49,33 @@ test("64 commits at once share their syncs, and one alone pays one", async () =>
   expect(disk.fileSyncs).toBe(alone + 1);
 });
 
+/** Requests that are here come by in the turn after. */
+class TurningClock extends SimulatedClock {
+  override yieldNow(): Promise<void> {
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+test("after a batch of several the next one waits for the turn's other requests; after a lone one it does not", async () => {
+  const { drive, disk } = await opened({ clock: new TurningClock() });
+  let stamp = 10n;
+  const commit = async (path: string): Promise<void> => {
+    const at = stamp++;
+    expect(must(await drive.commit(keyOf(path), put(at, "x"), terms(at))).accepted).toBe(true);
+  };
+  const oneBehindTheOther = async (): Promise<number> => {
+    const before = disk.fileSyncs;
+    const first = commit(`k${stamp}`);
+    for (let i = 0; i < 10; i++) await Promise.resolve();
+    await Promise.all([first, commit(`k${stamp}`)]);
+    return disk.fileSyncs - before;
+  };
+  await commit("lone");
+  expect(await oneBehindTheOther()).toBe(2);
+  await Promise.all([commit("a"), commit("b")]);
+  expect(await oneBehindTheOther()).toBe(1);
+});
+
 test("nothing is in the tree until the drive is idle; a key overwritten or deleted sooner never is", async () => {
   const clock = new SimulatedClock();
   const { drive, disk } = await opened({ clock });
