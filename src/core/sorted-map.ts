@@ -1,14 +1,18 @@
 /**
- * SortedMap: a map whose keys are kept in the order of key-order.ts. Chunks of bounded length, so that an insertion moves
- * few keys; a look-up by key is a hash map's.
+ * SortedMap: a map whose keys are asked for in the order of key-order.ts. They are put in order when somebody asks, all that came since
+ * at once: many more are added than are listed. A look-up by key is a hash map's.
  */
 import { compareKeys } from "./key-order.ts";
 
-const CHUNK_KEYS_MAX = 128;
+/** So many more than the map has may be kept in the two lists. */
+const GONE_MAX = 256;
 
 export class SortedMap<V> {
   private readonly values = new Map<string, V>();
-  private readonly chunks: string[][] = [];
+  /** In order. Some may have been deleted since. */
+  private order: readonly string[] = [];
+  /** Added since then, in no order; some may have been deleted, or be in `order` too. */
+  private late: string[] = [];
 
   get size(): number {
     return this.values.size;
@@ -18,54 +22,77 @@ export class SortedMap<V> {
   }
 
   set(key: string, value: V): void {
-    if (!this.values.has(key)) this.insert(key);
-    this.values.set(key, value);
+    const { values } = this;
+    const before = values.size;
+    values.set(key, value);
+    if (values.size === before) return;
+    this.late.push(key);
+    if (this.order.length + this.late.length > 2 * values.size + GONE_MAX) this.arrange();
   }
 
   delete(key: string): void {
-    if (!this.values.delete(key)) return;
-    const at = this.chunkOf(key);
-    const chunk = this.chunks[at] as string[];
-    chunk.splice(lowerBound(chunk, key), 1);
-    if (chunk.length === 0) this.chunks.splice(at, 1);
+    if (!this.values.delete(key) || this.values.size > 0) return;
+    this.order = [];
+    this.late = [];
+  }
+
+  /** The values in the order of their keys. */
+  all(): V[] {
+    const out: V[] = [];
+    for (const key of this.arrange()) if (this.values.has(key)) out.push(this.values.get(key) as V);
+    return out;
   }
 
   /** Entries from `from` on (itself too, if `inclusive`) and before `before`; null = to the end. */
   *range(from: string, inclusive: boolean, before: string | null): Generator<readonly [key: string, value: V]> {
-    for (let at = this.chunkOf(from); at < this.chunks.length; at++) {
-      const chunk = this.chunks[at] as string[];
-      for (let i = lowerBound(chunk, from); i < chunk.length; i++) {
-        const key = chunk[i] as string;
-        if (!inclusive && key === from) continue;
-        if (before !== null && compareKeys(key, before) >= 0) return;
-        yield [key, this.values.get(key) as V];
-      }
+    const order = this.arrange();
+    for (let i = lowerBound(order, from, 0); i < order.length; i++) {
+      const key = order[i] as string;
+      if (!this.values.has(key) || (!inclusive && key === from)) continue;
+      if (before !== null && compareKeys(key, before) >= 0) return;
+      yield [key, this.values.get(key) as V];
     }
   }
 
-  private insert(key: string): void {
-    if (this.chunks.length === 0) this.chunks.push([]);
-    const at = this.chunkOf(key);
-    const chunk = this.chunks[at] as string[];
-    chunk.splice(lowerBound(chunk, key), 0, key);
-    if (chunk.length > CHUNK_KEYS_MAX) this.chunks.splice(at + 1, 0, chunk.splice(CHUNK_KEYS_MAX / 2));
+  /** `order`, with all keys in it. A new list where anything is new: who goes through the old one is not disturbed. */
+  private arrange(): readonly string[] {
+    if (this.late.length === 0) return this.order;
+    const late = this.late.sort(compareKeys);
+    const merged = late.length + this.order.length === this.values.size ? merge(this.order, late) : this.present(late);
+    this.order = merged;
+    this.late = [];
+    return merged;
   }
 
-  /** The last chunk that does not begin after `key`. */
-  private chunkOf(key: string): number {
-    let low = 0;
-    let high = this.chunks.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (compareKeys((this.chunks[middle] as string[])[0] as string, key) <= 0) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+  /** The same where keys were deleted. */
+  private present(late: readonly string[]): readonly string[] {
+    const isThere = (key: string): boolean => this.values.has(key);
+    const added = late.filter((key, i) => isThere(key) && key !== late[i - 1]);
+    const isAdded = new Set(added);
+    return merge(
+      this.order.filter((key) => isThere(key) && !isAdded.has(key)),
+      added,
+    );
   }
 }
 
-function lowerBound(keys: readonly string[], key: string): number {
-  let low = 0;
+/** Two ordered lists without a common key, the second one often short. */
+function merge(keys: readonly string[], added: readonly string[]): readonly string[] {
+  if (keys.length === 0) return added;
+  const out: string[] = [];
+  let at = 0;
+  for (const key of added) {
+    const end = lowerBound(keys, key, at);
+    while (at < end) out.push(keys[at++] as string);
+    out.push(key);
+  }
+  while (at < keys.length) out.push(keys[at++] as string);
+  return out;
+}
+
+/** The first position from `from` on whose key is not before `key`. */
+function lowerBound(keys: readonly string[], key: string, from: number): number {
+  let low = from;
   let high = keys.length;
   while (low < high) {
     const middle = (low + high) >> 1;

@@ -32,9 +32,7 @@ export class IndexTail {
 
   /** Everything, by group and key. */
   all(): TableChange[] {
-    const out: TableChange[] = [];
-    for (const group of this.groups.values()) for (const [, change] of group.range("", true, null)) out.push(change);
-    return out;
+    return [...this.groups.values()].flatMap((group) => group.all());
   }
 
   written(changes: readonly TableChange[]): void {
