@@ -5,8 +5,9 @@
 const TICKS = 4;
 
 export interface Watched {
+  /** 0 when it begins. */
   ticks: number;
-  readonly late: () => void;
+  late(): void;
 }
 
 export class DeadlineWatch {
@@ -21,9 +22,12 @@ export class DeadlineWatch {
   /** `late` runs unless the call ends in time. */
   begin(late: () => void): Watched {
     const call: Watched = { ticks: 0, late };
+    this.watch(call);
+    return call;
+  }
+  watch(call: Watched): void {
     this.calls.add(call);
     if (!this.isArmed) this.arm();
-    return call;
   }
   end(call: Watched): void {
     this.calls.delete(call);

@@ -3,12 +3,10 @@
  * in the background, report drives that missed it; below the quorum take back what was accepted, and retry only a clean
  * attempt. Called under the key's lock, which is a courtesy: the drives' rules are the safety.
  */
-import { good, isAnswered } from "../core/fan-out.ts";
+import { bad, good, isAnswered } from "../core/fan-out.ts";
 import {
   type Change,
-  type CommitAnswer,
   type CommitTerms,
-  type Drive,
   type DriveOutcome,
   nameOf,
   type ObjectPath,
@@ -16,6 +14,7 @@ import {
 } from "../storage/drive.ts";
 import { later } from "../storage/key-memory.ts";
 import type { BackgroundWork } from "./background-work.ts";
+import { CommitRound, type RoundAnswer } from "./commit-round.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import { type CommitVote, judgeCommit, voteOfError } from "./quorum.ts";
@@ -47,7 +46,7 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
     const stamp = set.resources.stamps.above(floor);
     const settles = committedStamps(plan.reading, set.unsettled.get(name));
     const at: CommitTerms = { stamp, prior: null, settles, overDamage: false };
-    const first = await set.each((drive, i) => ask(drive, i, plan, at));
+    const first = await askAll(set, plan, at);
     const anew = damagedNeeded(plan, first);
     const outcomes = anew.size === 0 ? first : await askAnew(set, plan, { terms: at, anew, first });
     const votes = votesOf(plan, outcomes);
@@ -77,48 +76,66 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
   }
 }
 
-type Answer = DriveOutcome<CommitAnswer | null>;
+/** COMMIT to every drive, on what it showed; null = it has nothing to commit. */
+function askAll(set: ErasureSet, plan: CommitPlan, at: CommitTerms): Promise<readonly RoundAnswer[]> {
+  const round = new CommitRound(plan.key, set.size);
+  for (let i = 0; i < set.size; i++) ask(round, set, plan, { position: i, terms: at });
+  return round.over;
+}
 
-/** COMMIT to one drive, on what it showed; null = it has nothing to commit. */
-function ask(drive: Drive, position: number, plan: CommitPlan, at: CommitTerms): Promise<Answer> {
-  const change = plan.changeFor(position, at.stamp);
-  if (change === null) return Promise.resolve(good(null));
-  const prior = priorOf(plan.reading, position);
-  return drive.commit(plan.key, change, prior === null ? at : { ...at, prior });
+function ask(
+  round: CommitRound,
+  set: ErasureSet,
+  plan: CommitPlan,
+  to: { position: number; terms: CommitTerms },
+): void {
+  const { position, terms } = to;
+  const drive = set.drives[position] ?? null;
+  const change = drive === null ? null : plan.changeFor(position, terms.stamp);
+  if (drive === null) round.answered(position, bad(set.noDrive(position)));
+  else if (change === null) round.answered(position, good(null));
+  else {
+    const prior = priorOf(plan.reading, position);
+    round.ask(drive, position, change, prior === null ? terms : { ...terms, prior });
+  }
 }
 
 /** The same again to those that are to begin anew. */
 function askAnew(
   set: ErasureSet,
   plan: CommitPlan,
-  at: { terms: CommitTerms; anew: ReadonlySet<number>; first: readonly Answer[] },
-): Promise<readonly Answer[]> {
+  at: { terms: CommitTerms; anew: ReadonlySet<number>; first: readonly RoundAnswer[] },
+): Promise<readonly RoundAnswer[]> {
   const terms = { ...at.terms, overDamage: true };
-  return set.each((drive, i) => (at.anew.has(i) ? ask(drive, i, plan, terms) : Promise.resolve(at.first[i] as Answer)));
+  const round = new CommitRound(plan.key, set.size);
+  for (const [i, answer] of at.first.entries())
+    if (at.anew.has(i)) ask(round, set, plan, { position: i, terms });
+    else round.answered(i, answer);
+  return round.over;
 }
 
 /**
  * A drive that cannot read what it has of the key takes no put, so that what was read wrong once does not become what is there.
  * Those without which the write fails are to begin anew (ADR 0018).
  */
-function damagedNeeded(plan: CommitPlan, answers: readonly Answer[]): ReadonlySet<number> {
+function damagedNeeded(plan: CommitPlan, answers: readonly RoundAnswer[]): ReadonlySet<number> {
   if (!answers.some(isDamaged)) return NONE;
   const damaged = new Set([...answers.keys()].filter((i) => isDamaged(answers[i])));
   const isNeeded = judgeCommit(votesOf(plan, answers), plan.quorum) !== "committed";
   return isNeeded ? damaged : NONE;
 }
 
-function isDamaged(outcome: Answer | undefined): boolean {
+function isDamaged(outcome: RoundAnswer | undefined): boolean {
   return outcome?.ok === false && outcome.error.code === "Corrupt";
 }
 
-function votesOf(plan: CommitPlan, outcomes: readonly Answer[]): readonly CommitVote[] {
+function votesOf(plan: CommitPlan, outcomes: readonly RoundAnswer[]): readonly CommitVote[] {
   const votes: CommitVote[] = [];
   for (const outcome of outcomes) votes.push(voteOf(plan, outcome));
   return votes;
 }
 
-function voteOf(plan: CommitPlan, outcome: Answer): CommitVote {
+function voteOf(plan: CommitPlan, outcome: RoundAnswer): CommitVote {
   if (!outcome.ok) return voteOfError(outcome.error);
   if (outcome.value === null) return "untouched";
   if (outcome.value.accepted) return "accepted";

@@ -84,10 +84,13 @@ export class ErasureSet {
   /** The same on every drive at once, all awaited; a position without a drive answers "Faulty". */
   each<T>(work: (drive: Drive, position: number) => Promise<DriveOutcome<T>>): Promise<DriveOutcome<T>[]> {
     return fanOut<Drive | null, T, DriveError>(this.drives, (drive, i) =>
-      drive === null
-        ? Promise.resolve(bad(new DriveError("Faulty", `no drive at position ${i} of set ${this.setIndex}`)))
-        : work(drive, i),
+      drive === null ? Promise.resolve(bad(this.noDrive(i))) : work(drive, i),
     );
+  }
+
+  /** What a position without a drive answers. */
+  noDrive(position: number): DriveError {
+    return new DriveError("Faulty", `no drive at position ${position} of set ${this.setIndex}`);
   }
 
   /** Marks a key as being read until disposed. */

@@ -44,8 +44,8 @@ const NO_HEADERS: readonly XlHeader[] = [];
 const NO_POSITIONS: readonly number[] = [];
 
 /** How a drive is asked: by `read`, or by what brings more with it. */
-export type Ask = (drive: Drive, key: ObjectPath) => Promise<DriveOutcome<KeyState>>;
-const plainRead: Ask = (drive, key) => drive.read(key);
+export type Ask = (drive: Drive, key: ObjectPath) => KeyState | Promise<DriveOutcome<KeyState>>;
+const plainRead: Ask = (drive, key) => drive.readNow(key) ?? drive.read(key);
 
 /** Reads a key. `all`: ask every drive (writers that pass `prior`, heal). */
 export function readKey(set: ErasureSet, key: ObjectPath, all = false, how: Ask = plainRead): Promise<KeyReading> {
@@ -69,7 +69,7 @@ async function readFew(set: ErasureSet, key: ObjectPath, how: Ask): Promise<KeyR
   const few = fewOf(set);
   const states = silence(set);
   const asked = new Asked(set, key, order.slice(0, few), how);
-  for (let n = 0; n < few; n++) asked.note(n, await asked.answers[n], states);
+  for (let n = 0; n < few; n++) asked.note(n, asked.known(n) ?? (await asked.answerOf(n)), states);
   const quick = isWitnessed(set, key, order, few) ? agreeing(set, key, states, few) : null;
   // That a key is absent is believed when all say so: drives may have lost it without knowing.
   if (quick !== null && (quick.merged.versions.length > 0 || how !== plainRead)) return quick;
@@ -162,15 +162,13 @@ async function ask(
   how: Ask,
 ): Promise<void> {
   const asked = new Asked(set, key, positions, how);
-  for (let n = 0; n < positions.length; n++) asked.note(n, await asked.answers[n], into);
+  for (let n = 0; n < positions.length; n++) asked.note(n, asked.known(n) ?? (await asked.answerOf(n)), into);
 }
-
-type Answer = DriveOutcome<KeyState>;
 
 /** Drives that were asked at the same time. */
 class Asked {
   /** One for each position; null = there is no drive. */
-  readonly answers: readonly (Promise<Answer> | null)[];
+  private readonly answers: readonly (ReturnType<Ask> | null)[];
   /** What is rebuilt while others are waited for may have answered before it was. */
   private readonly rebuilding: ReadonlySet<number>;
 
@@ -181,7 +179,7 @@ class Asked {
     how: Ask,
   ) {
     this.rebuilding = set.rebuilding.size === 0 ? NOBODY : new Set(set.rebuilding);
-    const answers: (Promise<Answer> | null)[] = [];
+    const answers: (ReturnType<Ask> | null)[] = [];
     for (const position of positions) {
       const drive = set.drives[position];
       answers.push(drive == null ? null : how(drive, key));
@@ -189,12 +187,24 @@ class Asked {
     this.answers = answers;
   }
 
-  /** What the drive at `positions[n]` said. */
-  note(n: number, answer: Answer | null | undefined, into: (KeyState | undefined)[]): void {
-    if (answer == null || !answer.ok) return;
+  /** What the drive at `positions[n]` said at once; null = it did not. */
+  known(n: number): KeyState | null {
+    const answer = this.answers[n];
+    return answer == null || answer instanceof Promise ? null : answer;
+  }
+  /** The same of one that is waited for; null = it cannot tell. */
+  async answerOf(n: number): Promise<KeyState | null> {
+    const answer = this.answers[n];
+    if (!(answer instanceof Promise)) return null;
+    const outcome = await answer;
+    return outcome.ok ? outcome.value : null;
+  }
+
+  note(n: number, state: KeyState | null, into: (KeyState | undefined)[]): void {
+    if (state === null) return;
     const position = this.positions[n] as number;
     const isEmpty = this.rebuilding.has(position) || this.set.rebuilding.has(position);
-    if (answer.value.meta !== null || !isEmpty) into[position] = answer.value;
+    if (state.meta !== null || !isEmpty) into[position] = state;
   }
 }
 

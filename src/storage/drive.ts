@@ -106,6 +106,11 @@ export type CommitAnswer =
   | { readonly accepted: true }
   | { readonly accepted: false; readonly reason: "stale" | "doubt" | "prior" | "missing"; readonly stamp: Stamp };
 
+/** Who waits for a drive's answer to one commit. */
+export interface CommitWaiter {
+  answered(outcome: DriveOutcome<CommitAnswer>): void;
+}
+
 export interface FenceAnswer {
   readonly promised: boolean;
   readonly state: KeyState;
@@ -175,12 +180,19 @@ export interface Drive {
   unstage(op: string): Promise<DriveOutcome<void>>;
 
   read(key: ObjectPath): Promise<DriveOutcome<KeyState>>;
+  /** The same at once, if it is in memory, the kernel's too; null = `read` it, whatever the reason. */
+  readNow(key: ObjectPath): KeyState | null;
   /**
    * What `read` would give of a key with nothing in doubt, if it is in memory, the kernel's too: its xl.meta into `into`, at once. How
    * many bytes; not above 0 = `read` it, whatever the reason: it is absent, in doubt, larger than `into`, or has to be waited for.
    */
   copyNow(key: ObjectPath, into: Uint8Array): number;
   commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>>;
+  /**
+   * The same where nothing is held against the change and nothing but its record's way to the drive takes time, as nearly always: `waiter`
+   * is told of that, later. False: it is not so, and nothing was done that is not true anyway: `commit` it.
+   */
+  commitNow(key: ObjectPath, change: Change, terms: CommitTerms, waiter: CommitWaiter): boolean;
   /** Not synced. */
   settle(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<void>>;
   fence(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<FenceAnswer>>;

@@ -4,13 +4,14 @@
  * lets them go (DriveError.letsGo): until then they are not the caller's. A drive that hangs or keeps failing is taken out of use and answers
  * Faulty at once; a probe brings it back. In-flight calls are capped, so that a slow drive cannot pile up work.
  */
-import { DeadlineWatch } from "../core/deadline-watch.ts";
+import { DeadlineWatch, type Watched } from "../core/deadline-watch.ts";
 import { bad, isAnswered } from "../core/fan-out.ts";
 import type { Clock } from "../sys/clock.ts";
 import {
   type Change,
   type CommitAnswer,
   type CommitTerms,
+  type CommitWaiter,
   type DirectoryEntry,
   type Drive,
   DriveError,
@@ -134,6 +135,12 @@ export class GuardedDrive implements Drive {
   read(key: ObjectPath): Promise<DriveOutcome<KeyState>> {
     return this.refused() ?? this.timed("read", this.inner.read(key));
   }
+  readNow(key: ObjectPath): KeyState | null {
+    if (this.state !== "ok") return null;
+    const state = this.inner.readNow(key);
+    if (state !== null) this.judge(null);
+    return state;
+  }
   copyNow(key: ObjectPath, into: Uint8Array): number {
     if (this.state !== "ok") return -1;
     const bytes = this.inner.copyNow(key, into);
@@ -142,6 +149,14 @@ export class GuardedDrive implements Drive {
   }
   commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
     return this.refused() ?? this.timed("commit", this.inner.commit(key, change, terms));
+  }
+  commitNow(key: ObjectPath, change: Change, terms: CommitTerms, waiter: CommitWaiter): boolean {
+    if (this.refusal() !== null) return false;
+    const call = new GuardedCommit(this, waiter);
+    if (!this.inner.commitNow(key, change, terms, call)) return false;
+    this.inFlight++;
+    this.watch.watch(call);
+    return true;
   }
   settle(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<void>> {
     return this.refused() ?? this.timed("settle", this.inner.settle(key, stamp));
@@ -196,18 +211,26 @@ export class GuardedDrive implements Drive {
     }
     this.inFlight++;
     return new Promise((resolve) => {
-      const call = this.watch.begin(() => {
-        this.become("faulty"); // a drive that hangs is out at once
-        const words = `${this.endpoint}: ${what} did not answer in ${this.deadlineMs} ms`;
-        resolve(bad(new DriveError("Timeout", words, {})));
-      });
+      const call = this.watch.begin(() => resolve(this.hung(what)));
       answer.then((outcome) => {
-        this.inFlight--;
-        this.judge(outcome.ok ? null : outcome.error);
-        this.watch.end(call);
+        this.ended(call, outcome);
         resolve(outcome);
       }, this.broken);
     });
+  }
+
+  /** Of a call that may be given up: it did not answer in time. A drive that hangs is out at once. */
+  hung(what: string): { readonly ok: false; readonly error: DriveError } {
+    this.become("faulty");
+    const words = `${this.endpoint}: ${what} did not answer in ${this.deadlineMs} ms`;
+    return bad(new DriveError("Timeout", words, {}));
+  }
+
+  /** Of a call that may be given up: it answered, perhaps too late. */
+  ended(call: Watched, outcome: DriveOutcome<unknown>): void {
+    this.inFlight--;
+    this.judge(outcome.ok ? null : outcome.error);
+    this.watch.end(call);
   }
 
   /** A call that holds buffers of the caller's. `counted`: it is under way already. */
@@ -310,5 +333,26 @@ export class GuardedDrive implements Drive {
         else this.probeLater();
       }, this.broken);
     });
+  }
+}
+
+/** A commit that a drive took at once: who asked is told its answer, or that it was late. */
+class GuardedCommit implements CommitWaiter, Watched {
+  ticks = 0;
+  private isLate = false;
+
+  constructor(
+    private readonly guard: GuardedDrive,
+    private readonly waiter: CommitWaiter,
+  ) {}
+
+  answered(outcome: DriveOutcome<CommitAnswer>): void {
+    this.guard.ended(this, outcome);
+    if (!this.isLate) this.waiter.answered(outcome);
+  }
+
+  late(): void {
+    this.isLate = true;
+    this.waiter.answered(this.guard.hung("commit"));
   }
 }

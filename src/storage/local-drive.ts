@@ -11,6 +11,7 @@ import type {
   Change,
   CommitAnswer,
   CommitTerms,
+  CommitWaiter,
   DirectoryEntry,
   Drive,
   DriveError,
@@ -300,6 +301,9 @@ export class LocalDrive implements Drive {
   read(key: ObjectPath): Promise<DriveOutcome<KeyState>> {
     return this.log.commits.read(key);
   }
+  readNow(key: ObjectPath): KeyState | null {
+    return this.log.commits.readNow(key);
+  }
   copyNow(key: ObjectPath, into: Uint8Array): number {
     return this.log.commits.copyNow(key, into);
   }
@@ -310,6 +314,9 @@ export class LocalDrive implements Drive {
     return op === null || staged === undefined
       ? this.log.commits.commit(key, change, terms)
       : this.commitStaged(op, staged, () => this.log.commits.commit(key, change, terms));
+  }
+  commitNow(key: ObjectPath, change: Change, terms: CommitTerms, waiter: CommitWaiter): boolean {
+    return operationOf(change) === null && this.log.commits.commitNow(key, change, terms, waiter);
   }
   private async commitStaged(
     op: string,

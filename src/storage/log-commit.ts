@@ -14,6 +14,7 @@ import {
   type Change,
   type CommitAnswer,
   type CommitTerms,
+  type CommitWaiter,
   DriveError,
   type DriveOutcome,
   type FenceAnswer,
@@ -65,12 +66,17 @@ export class LogCommit {
   }
 
   read(key: ObjectPath): Promise<DriveOutcome<KeyState>> {
+    const state = this.readNow(key);
+    return state === null ? this.readSlowly(key) : Promise.resolve(good(state));
+  }
+
+  /** Drive.readNow. */
+  readNow(key: ObjectPath): KeyState | null {
     const name = nameOf(key);
-    const state = this.readNow(key, name);
-    if (state === null) return this.readSlowly(key);
-    const entry = this.parts.overlay.get(name);
-    if (entry !== undefined && entry.doubt === null) this.recent.keep(entry, state.meta);
-    return Promise.resolve(good(state));
+    const state = this.stateNow(key, name);
+    const entry = state === null ? undefined : this.parts.overlay.get(name);
+    if (state !== null && entry !== undefined && entry.doubt === null) this.recent.keep(entry, state.meta);
+    return state;
   }
 
   /** Drive.copyNow. */
@@ -83,7 +89,7 @@ export class LogCommit {
   }
 
   /** The state if it is in memory, the kernel's too; null = it has to be waited for. */
-  private readNow(key: ObjectPath, name: string): KeyState | null {
+  private stateNow(key: ObjectPath, name: string): KeyState | null {
     const { overlay, images, files, memory } = this.parts;
     const entry = overlay.get(name);
     const meta =
@@ -105,7 +111,7 @@ export class LogCommit {
     const { overlay, memory } = this.parts;
     const entry = overlay.get(name);
     const meta = entry === undefined || entry.doubt !== null ? undefined : this.recent.take(entry);
-    if (entry === undefined || meta === undefined) return this.readNow(key, name);
+    if (entry === undefined || meta === undefined) return this.stateNow(key, name);
     return { meta, stamp: entry.stamp, prev: null, promised: memory.promised(name) };
   }
 
@@ -142,39 +148,44 @@ export class LogCommit {
   }
 
   commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
-    const { gate, files } = this.parts;
-    if (!gate.enter(key.bucket)) return Promise.resolve(bad(noBucket(files, key.bucket)));
+    const { promise, resolve } = Promise.withResolvers<DriveOutcome<CommitAnswer>>();
     try {
-      return this.commitNow(key, change, terms) ?? this.commitInside(key, change, terms);
+      const isTaken = this.commitNow(key, change, terms, { answered: resolve });
+      return isTaken ? promise : this.commitInside(key, change, terms);
     } catch (error) {
-      gate.leave(key.bucket);
       return Promise.reject(error as Error);
     }
   }
 
-  /**
-   * Where nothing but the record's way to the drive takes time, as nearly always, and the answer is yes; null = something else
-   * is to be waited for or said, and nothing was done that is not true anyway.
-   */
-  private commitNow(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> | null {
+  /** Drive.commitNow. */
+  commitNow(key: ObjectPath, change: Change, terms: CommitTerms, waiter: CommitWaiter): boolean {
     const { log, changes, gate, files } = this.parts;
-    if (!log.isOpen || !gate.isKnown(key.bucket) || (changes?.room() ?? null) !== null) return null;
-    if (files.sourceDirectories(change).length > 0) return null;
+    if (!log.isOpen || !gate.isKnown(key.bucket) || (changes?.room() ?? null) !== null) return false;
+    if (files.sourceDirectories(change).length > 0 || !gate.enter(key.bucket)) return false;
     const lock = this.locks.take(nameOf(key));
-    if (lock === null) return null;
-    let pending: QuickCommit | null = null;
+    let isPosted = false;
     try {
-      pending = this.acceptedNow(key, change, terms, lock);
+      const pending = lock === null ? null : this.acceptedNow(key, change, terms, { lock, waiter });
+      if (pending !== null) {
+        log.post(pending.record, pending);
+        isPosted = true;
+      }
     } finally {
-      if (pending === null) lock[Symbol.dispose]();
+      if (!isPosted) {
+        lock?.[Symbol.dispose]();
+        gate.leave(key.bucket);
+      }
     }
-    if (pending === null) return null;
-    log.post(pending.record, pending);
-    return pending.answer;
+    return isPosted;
   }
 
-  /** Under the key's lock. */
-  private acceptedNow(key: ObjectPath, change: Change, terms: CommitTerms, lock: Disposable): QuickCommit | null {
+  /** Under the key's lock; null = something is to be waited for or said. */
+  private acceptedNow(
+    key: ObjectPath,
+    change: Change,
+    terms: CommitTerms,
+    held: { readonly lock: Disposable; readonly waiter: CommitWaiter },
+  ): QuickCommit | null {
     const { memory } = this.parts;
     const name = nameOf(key);
     if (memory.hasAccepted(name, terms.stamp)) return null;
@@ -186,11 +197,12 @@ export class LogCommit {
     const stored = this.imagesNow(key, applied, state);
     if (stored === null) return null;
     const record = commitRecord(key, change, { state, stamp: terms.stamp, stored, applied, newDirs: NO_DIRECTORIES });
-    return new QuickCommit(this.parts, { record, applied, wasAbsent: state.meta === null, arriving: null }, lock);
+    return new QuickCommit(this.parts, { record, applied, wasAbsent: state.meta === null, arriving: null }, held);
   }
 
   private async commitInside(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
-    const { gate, log, changes, health } = this.parts;
+    const { gate, log, changes, health, files } = this.parts;
+    if (!gate.enter(key.bucket)) return bad(noBucket(files, key.bucket));
     try {
       const refusal = log.failure === null ? null : await health.refusal();
       if (refusal !== null) return bad(refusal);
@@ -516,25 +528,20 @@ export class LogCommit {
 
 /** One that is waited for only until its record is durable. Holds the key and the bucket's gate until then. */
 class QuickCommit extends PendingCommit implements Recorded {
-  readonly answer: Promise<DriveOutcome<CommitAnswer>>;
-  private readonly resolve: (answer: DriveOutcome<CommitAnswer>) => void;
-
   constructor(
     private readonly all: LogCommitParts,
     facts: CommitFacts,
-    private readonly lock: Disposable,
+    private readonly held: { readonly lock: Disposable; readonly waiter: CommitWaiter },
   ) {
     super(all, facts);
-    const { promise, resolve } = Promise.withResolvers<DriveOutcome<CommitAnswer>>();
-    this.answer = promise;
-    this.resolve = resolve;
   }
 
   over(failure: DriveError | null): void {
-    this.lock[Symbol.dispose]();
+    const { lock, waiter } = this.held;
+    lock[Symbol.dispose]();
     this.all.gate.leave(this.record.key.bucket);
     if (failure === null) this.all.onCommit();
-    this.resolve(failure === null ? ACCEPTED : bad(failure));
+    waiter.answered(failure === null ? ACCEPTED : bad(failure));
   }
 }
 

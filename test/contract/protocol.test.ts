@@ -1,7 +1,7 @@
 /** The commit protocol that every single drive keeps, whatever it is made of (engine.md §1-3; commit-model is its model). */
 import { describe, expect, test } from "bun:test";
-import type { Drive } from "../../src/storage/drive.ts";
-import { commit, KEY, marker, NO_CHANGES, put, remove, settled, shown, tags, terms } from "./changes.ts";
+import type { Change, CommitAnswer, CommitTerms, Drive, DriveOutcome, Stamp } from "../../src/storage/drive.ts";
+import { commit, KEY, marker, NO_CHANGES, put, remove, said, settled, shown, tags, terms } from "./changes.ts";
 import { LocalDrive } from "../../src/storage/local-drive.ts";
 import { turns } from "../sim/seeded.ts";
 import { DRIVE_MAKERS, must } from "./drive-makers.ts";
@@ -52,6 +52,73 @@ for (const maker of DRIVE_MAKERS) {
         expect(await commit(drive, remove("null"), 20n)).toBe("accepted");
         must(await drive.settle(KEY, 20n));
         expect(drive.copyNow(KEY, into)).toBeLessThanOrEqual(0);
+      },
+    );
+
+    on("what is read at once is what is read: in doubt, settled, absent, and in the tree", async (drive) => {
+      const isSame = async (): Promise<boolean> => {
+        const now = drive.readNow(KEY);
+        if (now !== null) expect(now).toEqual(must(await drive.read(KEY)));
+        return now !== null;
+      };
+      await isSame();
+      await settled(drive, 10n, "one");
+      expect(await isSame()).toBe(true); // it was just written: it is in memory
+      expect(await commit(drive, put(20n, "two"), 20n)).toBe("accepted");
+      expect(await isSame()).toBe(true);
+      expect(drive.readNow(KEY)?.prev?.stamp).toBe(10n);
+      must(await drive.settle(KEY, 20n));
+      must(await drive.fence(KEY, 30n));
+      expect(await isSame()).toBe(true);
+      if (drive instanceof LocalDrive) await drive.flush();
+      await isSame();
+      expect(await commit(drive, remove("null"), 40n)).toBe("accepted");
+      must(await drive.settle(KEY, 40n));
+      expect(await isSame()).toBe(true);
+    });
+
+    on(
+      "a commit that is taken at once is told its answer later, once; one that is not changes nothing",
+      async (drive) => {
+        let told: DriveOutcome<CommitAnswer>[] = [];
+        const now = async (
+          change: Change,
+          stamp: Stamp,
+          more: Partial<CommitTerms> = {},
+          key = KEY,
+        ): Promise<string> => {
+          const before = await shown(drive);
+          const { promise, resolve } = Promise.withResolvers<void>();
+          told = [];
+          const waiter = {
+            answered(outcome: DriveOutcome<CommitAnswer>): void {
+              told.push(outcome);
+              resolve();
+            },
+          };
+          if (!drive.commitNow(key, change, terms(stamp, more), waiter)) {
+            expect(await shown(drive)).toEqual(before);
+            return "not taken";
+          }
+          expect(told).toEqual([]);
+          await promise;
+          return said(must(told[0] as DriveOutcome<CommitAnswer>));
+        };
+        await settled(drive, 10n, "old");
+        expect(await now(put(20n, "new"), 20n)).toBe("accepted");
+        expect(await shown(drive)).toEqual({ tags: ["new"], stamp: 20n, prev: ["old"] });
+        expect(await now(put(30n, "x"), 30n)).toBe("not taken"); // in doubt
+        must(await drive.settle(KEY, 20n));
+        expect(await now(put(20n, "x"), 20n)).toBe("not taken"); // done already
+        expect(await now(put(15n, "x"), 15n)).toBe("not taken"); // stale
+        expect(await now(put(90n, "x"), 90n, { prior: 10n })).toBe("not taken"); // and 90 is not promised to anybody
+        expect(await now(remove("11111111-2222-4333-8444-555555555555"), 90n)).toBe("not taken");
+        expect(await now(put(90n, "x"), 90n, {}, { bucket: "no-such-bucket", path: "k" })).toBe("not taken");
+        expect(await now(remove("null"), 40n, { prior: 20n })).toBe("accepted");
+        expect(await now(put(50n, "next"), 50n, { settles: [40n] })).toBe("accepted");
+        must(await drive.settle(KEY, 50n));
+        expect(await shown(drive)).toEqual({ tags: ["next"], stamp: 50n, prev: "settled" });
+        expect(told.length).toBe(1);
       },
     );
 

@@ -44,7 +44,7 @@ test("S3, S4: an attempt that could not be taken back everywhere is not tried ag
     if (position !== 0) return drive;
     return new Proxy(drive, {
       get(target, name, receiver) {
-        if (name === "commit" && isArmed) commits++;
+        if (name === "commitNow" && isArmed) commits++; // every attempt begins so
         // What the drive was told to take back it keeps, and nobody knows.
         if (name === "restore" && isArmed)
           return () => Promise.resolve(bad(new DriveError("Io", "/d1: the answer is lost")));

@@ -290,6 +290,15 @@ export const PLANTS: readonly Plant[] = [
     isQuick: true,
   },
   {
+    name: "a write is acknowledged before its last drive answered",
+    file: "src/erasure/commit-round.ts",
+    find: "if (this.left === 0)",
+    replace: "if (this.left <= 1)",
+    by: "test/unit/erasure/commit-round.test.ts",
+    test: "",
+    isQuick: true,
+  },
+  {
     name: "what was read before another commit",
     file: LOG,
     find: "entry === undefined || entry.doubt !== null ? undefined : this.recent.take(entry);",

@@ -1,7 +1,7 @@
 /** Deadlines and health of a drive, with time and answers in the test's hand. */
 import { expect, test } from "bun:test";
 import { bad, good } from "../../../src/core/fan-out.ts";
-import { type Drive, DriveError, type DriveState } from "../../../src/storage/drive.ts";
+import { type CommitWaiter, type Drive, DriveError, type DriveState } from "../../../src/storage/drive.ts";
 import { GuardedDrive } from "../../../src/storage/guarded-drive.ts";
 import type { Clock } from "../../../src/sys/clock.ts";
 
@@ -97,6 +97,37 @@ test("a writer that hangs is given up, also in its abort; one that opens too lat
   await Promise.resolve();
   await Promise.resolve();
   expect(aborted).toBe(2);
+});
+
+test("a commit that was taken at once and hangs is a Timeout, told once, and counts as under way until it answers", async () => {
+  const waiting: CommitWaiter[] = [];
+  const commitNow: Drive["commitNow"] = (_key, _change, _terms, waiter) => waiting.push(waiter) > 0;
+  const { drive, fire } = setup({ commitNow, space: () => Promise.resolve(good(SPACE)) }, 2);
+  const told: string[] = [];
+  const ask = (): boolean =>
+    drive.commitNow(
+      KEY,
+      { kind: "delete-version", versionId: "null" },
+      { stamp: 1n, prior: null, settles: [] },
+      {
+        answered: (outcome) => told.push(codeOf(outcome)),
+      },
+    );
+  expect([ask(), ask(), ask()]).toEqual([true, true, false]);
+  waiting[0]?.answered(good({ accepted: true }));
+  expect(told).toEqual(["ok"]);
+  expect([ask(), ask()]).toEqual([true, false]);
+  fire();
+  expect(told).toEqual(["ok", "Timeout", "Timeout"]);
+  expect([drive.state, ask()]).toEqual(["faulty", false]);
+  fire(); // the probe
+  await Promise.resolve();
+  await Promise.resolve();
+  expect([drive.state, ask()]).toEqual(["ok", false]); // it is back, and both are still under way
+  waiting[1]?.answered(good({ accepted: true }));
+  waiting[2]?.answered(bad(new DriveError("Io", "x")));
+  expect(told).toEqual(["ok", "Timeout", "Timeout"]);
+  expect(ask()).toBe(true);
 });
 
 test("beyond its cap of calls a drive refuses untouched, and takes calls again when some have ended", async () => {
