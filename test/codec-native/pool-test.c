@@ -289,6 +289,57 @@ static void stuck_workers_are_replaced_up_to_the_most(void) {
   stop_pool();
 }
 
+/* Every drive of a set syncs its log at the same time, however few processors there are, and whatever the others do. */
+static void tasks_that_sync_all_run_at_once(void) {
+  start_pool();
+  for (uint32_t i = 0; i < THREADS; i++) stuck_task();
+  CHECK(wait_until_left(0)); /* nobody is free */
+  for (uint32_t i = 0; i < 2; i++) {
+    struct task *t = new_task();
+    add(t, STEP_OPEN, 0, path(0, "fifo"), O_RDONLY, 0, 0);
+    add(t, STEP_FSYNC, 0, 0, 0, 0, 0); /* never comes to it */
+    submit(t);
+  }
+  CHECK(stat_of(THREADS_NOW) == THREADS + 2);
+  struct task *t = new_task();
+  add(t, STEP_OPEN, 0, path(1, "synced"), O_WRONLY | O_CREAT, 0600, 0);
+  add(t, STEP_PWRITE, 0, address("abc"), 3, 0, 0);
+  add(t, STEP_FDATASYNC, 0, 0, 0, 0, 0);
+  CHECK(run(t) == 0);
+  CHECK(stat_of(COMPLETED) == 1);
+  free_the_stuck();
+  stop_pool();
+}
+
+/* Tasks end all the time, but each sleeps before it does, as with many slow drives: more of them have to be under way at once. */
+static void workers_that_sleep_are_joined_by_others(void) {
+  enum { SLOW = 8, TURNS = 300 };
+  static const char *const names[SLOW] = {"slow-0", "slow-1", "slow-2", "slow-3", "slow-4", "slow-5", "slow-6", "slow-7"};
+  start_pool();
+  for (uint32_t i = 0; i < SLOW; i++) {
+    path(i, names[i]);
+    CHECK(mkfifo(path_text[i], 0600) == 0);
+  }
+  uint32_t turn = 0;
+  for (; turn < TURNS && stat_of(THREADS_NOW) < THREADS_MAX; turn++) {
+    if (turn >= SLOW) { /* the one that has slept for longest ends */
+      const int fd = open(path_text[turn % SLOW], O_RDWR | O_NONBLOCK);
+      CHECK(fd >= 0);
+      nanosleep(&(struct timespec){0, 5000000}, NULL);
+      close(fd);
+    }
+    struct task *t = new_task();
+    add(t, STEP_OPEN, 0, path(turn % SLOW, names[turn % SLOW]), O_RDONLY, 0, 0);
+    submit(t);
+  }
+  CHECK(turn < TURNS);
+  int fds[SLOW];
+  for (uint32_t i = 0; i < SLOW; i++) fds[i] = open(path_text[i], O_RDWR | O_NONBLOCK);
+  CHECK(drain_until(next_task));
+  for (uint32_t i = 0; i < SLOW; i++) close(fds[i]);
+  stop_pool();
+}
+
 /* Light tasks share a hand-over; one of them that hangs must hold neither those before it nor those behind it. */
 static void a_stuck_task_holds_none_of_its_batch(void) {
   start_pool();
@@ -573,6 +624,8 @@ int main(void) {
   run_test("an error ends the task and closes its descriptors", an_error_ends_the_task_and_closes_its_descriptors);
   run_test("a kept descriptor is the caller's", a_kept_descriptor_is_the_callers);
   run_test("stuck workers are replaced, up to the most", stuck_workers_are_replaced_up_to_the_most);
+  run_test("tasks that sync all run at once", tasks_that_sync_all_run_at_once);
+  run_test("workers that sleep are joined by others", workers_that_sleep_are_joined_by_others);
   run_test("a stuck task holds none of its batch", a_stuck_task_holds_none_of_its_batch);
   run_test("stop waits for what runs and says what hangs", stop_waits_for_what_runs_and_says_what_hangs);
   run_test("many threads may submit", many_threads_may_submit);

@@ -1,15 +1,17 @@
 /* The thread pool that keeps coding, hashing and blocking system calls off the JavaScript thread.
 
-   Workers take tasks (pool.h) from one queue. Digest tasks wait in a queue of their own, from which one worker at a time
-   takes up to 32, so that MD5 of concurrent streams runs in SIMD lanes. A monitor adds workers (up to threads_max) when
-   all are stuck in system calls while tasks wait: a drive that hangs must not freeze the others. Finished tasks collect in
-   a list; the first one in an empty list wakes JavaScript, which drains many at once. */
+   Workers take tasks (pool.h) from one queue, at first as many at once as there are processors to compute on. A monitor lets more of them
+   do so (up to threads_max) when those that are at it sleep in system calls while tasks wait, or when none ends: many drives want many
+   calls at once, and one that hangs must not freeze the others. Tasks that sync wait for a drive and do little else: they are in a queue of
+   their own, and as many run as there are. Digest tasks have one too, from which one worker at a time takes up to 32, so that MD5 of concurrent
+   streams runs in SIMD lanes. Finished tasks collect in a list; the first one in an empty list wakes JavaScript, which drains many at once. */
 #define _GNU_SOURCE
 #include "pool.h"
 #include "codec.h"
 #include "log-steps.h"
 #include "pool-batches.h"
 #include "pool-list.h"
+#include "pool-waits.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +24,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,9 +37,11 @@
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t work, ended;
-    struct list ready, digests, done;
-    uint32_t threads, threads_base, threads_max, idle, digest_runners, digest_runners_max;
-    uint64_t completed, submitted, progress;
+    struct list ready, syncs, digests, done;
+    uint32_t threads, threads_base, threads_max, starting, idle, digest_runners, digest_runners_max;
+    uint32_t runners, runners_max; /* workers at tasks that are no syncs */
+    pid_t runner[WORKERS_MAX];     /* their threads, in no order */
+    uint64_t completed, submitted, progress; /* progress: without syncs */
     bool stopping, started, monitored;
     void (*wake)(void);
     struct batch *batches;
@@ -379,7 +384,6 @@ static void finish(struct task **tasks, uint32_t count) { /* lock held on return
     bool first = pool.done.head == NULL;
     for (uint32_t i = 0; i < count; i++) list_push(&pool.done, tasks[i]);
     pool.completed += count;
-    pool.progress++;
     void (*wake)(void) = first && !pool.stopping ? pool.wake : NULL;
     pthread_mutex_unlock(&pool.lock);
     if (wake) wake();
@@ -435,33 +439,55 @@ static bool rescue_batches(void) { /* lock held */
     return was_empty && pool.done.head;
 }
 
+static void begin_running(pid_t thread) { pool.runner[pool.runners++] = thread; } /* lock held */
+
+static void end_running(pid_t thread) { /* lock held */
+    uint32_t i = 0;
+    while (pool.runner[i] != thread) i++;
+    pool.runner[i] = pool.runner[--pool.runners];
+    pool.progress++;
+}
+
 static void *worker(void *unused) {
     (void)unused;
+    const pid_t thread = (pid_t)syscall(SYS_gettid);
     pthread_mutex_lock(&pool.lock);
+    pool.starting--;
     struct batch together;
     while (!pool.stopping) {
         struct task *batch[DIGEST_TASKS];
-        if (pool.digests.head && pool.digest_runners < pool.digest_runners_max) {
+        const bool may_run = pool.runners < pool.runners_max;
+        if (pool.syncs.head) {
+            batch[0] = list_pop(&pool.syncs);
+            pthread_mutex_unlock(&pool.lock);
+            run_task(batch[0]);
+            finish(batch, 1);
+            pthread_mutex_lock(&pool.lock);
+        } else if (may_run && pool.digests.head && pool.digest_runners < pool.digest_runners_max) {
             uint32_t n = 0;
             while (n < DIGEST_TASKS && pool.digests.head) batch[n++] = list_pop(&pool.digests);
             pool.digest_runners++;
+            begin_running(thread);
             pthread_mutex_unlock(&pool.lock);
             run_digests(batch, n);
             finish(batch, n);
             pthread_mutex_lock(&pool.lock);
             pool.digest_runners--;
-        } else if (pool.ready.head) {
+            end_running(thread);
+        } else if (may_run && pool.ready.head) {
             uint32_t n = 0;
             do batch[n++] = list_pop(&pool.ready); /* a few light ones together: fewer hand-overs */
             while (n < BATCH_MAX && pool.ready.head && (pool.ready.head->flags & TASK_LIGHT) && (batch[n - 1]->flags & TASK_LIGHT));
             bool shared = n > 1;
             if (shared) batch_join(&pool.batches, &together, batch, n);
+            begin_running(thread);
             pthread_mutex_unlock(&pool.lock);
             if (shared) n = batch_run(&together, batch, run_task);
             else run_task(batch[0]);
             finish(batch, n);
             pthread_mutex_lock(&pool.lock);
             if (shared) batch_leave(&pool.batches, &together);
+            end_running(thread);
         } else {
             struct timespec until;
             clock_gettime(CLOCK_REALTIME, &until);
@@ -469,7 +495,7 @@ static void *worker(void *unused) {
             pool.idle++;
             int timeout = pthread_cond_timedwait(&pool.work, &pool.lock, &until);
             pool.idle--;
-            if (timeout && pool.threads > pool.threads_base && !pool.ready.head && !pool.digests.head) break;
+            if (timeout && pool.threads > pool.threads_base && !pool.ready.head && !pool.syncs.head && !pool.digests.head) break;
         }
     }
     pool.threads--;
@@ -486,19 +512,55 @@ static bool start_worker(void) { /* lock held */
     pthread_attr_setstacksize(&attributes, 512 * 1024);
     bool good = pthread_create(&thread, &attributes, worker, NULL) == 0;
     pthread_attr_destroy(&attributes);
-    if (good) pool.threads++;
+    if (good) pool.threads++, pool.starting++;
     return good;
 }
 
-/* Adds a worker when tasks wait and nothing was finished since the last look; frees those that wait behind a stuck one. */
+/* Tasks that a worker might take now. */
+static uint32_t takeable(void) { /* lock held */
+    const uint32_t waiting = pool.ready.count + (pool.digests.head && pool.digest_runners < pool.digest_runners_max ? 1 : 0);
+    const uint32_t room = pool.runners < pool.runners_max ? pool.runners_max - pool.runners : 0;
+    return pool.syncs.count + (waiting < room ? waiting : room);
+}
+
+/* As many workers as could have something to do. */
+static void start_workers(void) { /* lock held */
+    if (pool.stopping) return;
+    for (uint32_t wanted = takeable(), n = pool.idle + pool.starting; n < wanted && pool.threads < pool.threads_max; n++)
+        if (!start_worker()) return;
+}
+
+/* One more worker may run tasks. */
+static void add_runner(void) { /* lock held */
+    if (pool.runners_max == pool.threads_max) return;
+    pool.runners_max++;
+    start_workers();
+    pthread_cond_signal(&pool.work);
+}
+
+/* Whether more workers should be at it, or fewer; `waits`: of those that are, since the last look. */
+static void adapt(bool waiting, bool is_stuck, enum waits waits) { /* lock held */
+    if (waiting && pool.runners == pool.runners_max && (is_stuck || waits == WAITS_SLEEPING)) add_runner();
+    else if (pool.runners_max == pool.threads_base) return;
+    else if (waiting ? waits == WAITS_COMPUTING : pool.runners + pool.threads_base < pool.runners_max) pool.runners_max--;
+}
+
+/* Adds workers when tasks wait and those that are there sleep or end nothing; frees those that wait behind a stuck one. */
 static void *monitor(void *unused) {
     (void)unused;
     uint64_t seen = 0;
+    pid_t threads[WORKERS_MAX];
     pthread_mutex_lock(&pool.lock);
     while (!pool.stopping) {
         bool wake = rescue_batches();
-        bool waiting = pool.ready.head || (pool.digests.head && pool.digest_runners == 0);
-        if (waiting && pool.progress == seen && pool.idle == 0 && pool.threads < pool.threads_max) start_worker();
+        const bool waiting = pool.ready.head || (pool.digests.head && pool.digest_runners == 0);
+        const uint32_t count = waiting ? pool.runners : 0;
+        memcpy(threads, pool.runner, count * sizeof *threads);
+        pthread_mutex_unlock(&pool.lock);
+        const enum waits waits = waits_of(threads, count);
+        pthread_mutex_lock(&pool.lock);
+        adapt(waiting, pool.progress == seen, waits);
+        start_workers();
         seen = pool.progress;
         bool busy = pool.idle < pool.threads;
         pthread_mutex_unlock(&pool.lock);
@@ -521,10 +583,14 @@ SHERD_API int32_t sherd_pool_start(uint32_t threads, uint32_t threads_max, void 
     }
     pool.started = true;
     pool.stopping = false;
-    pool.ready = pool.digests = pool.done = (struct list){0};
+    pool.ready = pool.syncs = pool.digests = pool.done = (struct list){0};
     pool.submitted = pool.completed = 0;
     pool.threads_base = threads ? threads : 1;
     pool.threads_max = threads_max < pool.threads_base ? pool.threads_base : threads_max;
+    if (pool.threads_base > WORKERS_MAX) pool.threads_base = WORKERS_MAX;
+    if (pool.threads_max > WORKERS_MAX) pool.threads_max = WORKERS_MAX;
+    pool.runners = 0;
+    pool.runners_max = pool.threads_base;
     pool.digest_runners_max = 1; /* a stream's digests must stay in order */
     pool.wake = wake;
     bool good = true;
@@ -537,19 +603,30 @@ SHERD_API int32_t sherd_pool_start(uint32_t threads, uint32_t threads_max, void 
     return good ? 0 : -2;
 }
 
+/* Does it wait for what it wrote to be on the drive? */
+static bool syncs(const struct task *t) {
+    for (uint32_t i = 0; i < t->steps; i++) {
+        const struct step *s = &t->step[i];
+        if (s->op == STEP_FDATASYNC || s->op == STEP_FSYNC || s->op == STEP_SYNCFS) return true;
+        if (s->op == STEP_WRITE_FILE && s->a[3] & 2) return true;
+    }
+    return false;
+}
+
 SHERD_API void sherd_pool_submit(const uint64_t *tasks, uint32_t count) {
     uint32_t light = 0, heavy = 0;
     pthread_mutex_lock(&pool.lock);
     for (uint32_t i = 0; i < count; i++) {
         struct task *t = memory_of(tasks[i]);
         bool digest = t->steps == 1 && t->step[0].op == STEP_DIGEST;
-        list_push(digest ? &pool.digests : &pool.ready, t);
+        list_push(digest ? &pool.digests : syncs(t) ? &pool.syncs : &pool.ready, t);
         if (t->flags & TASK_LIGHT) light++;
         else heavy++;
     }
     pool.submitted += count;
     uint32_t wanted = heavy + (light + 3) / 4;
     for (uint32_t i = 0; i < wanted && i < pool.idle; i++) pthread_cond_signal(&pool.work);
+    if (pool.syncs.count > pool.idle) start_workers();
     pthread_mutex_unlock(&pool.lock);
 }
 
@@ -565,7 +642,7 @@ SHERD_API void sherd_pool_stats(uint64_t *out) {
     pthread_mutex_lock(&pool.lock);
     out[0] = pool.threads;
     out[1] = pool.idle;
-    out[2] = pool.ready.count;
+    out[2] = pool.ready.count + pool.syncs.count;
     out[3] = pool.digests.count;
     out[4] = pool.submitted;
     out[5] = pool.completed;
