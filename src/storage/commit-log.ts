@@ -1,6 +1,6 @@
 /**
  * CommitLog: appends records and makes them durable, many at the price of one (engine.md §4). Records collect while the last
- * sync runs; then one write, one fdatasync. No timer: a lone caller pays one sync. `absorb` of each record runs in the
+ * sync runs, and for a few turns of the event loop where there are several callers; then one write, one fdatasync. No timer: a lone caller pays one sync. `absorb` of each record runs in the
  * order of the sequences once it is durable. A sync that fails ends all writing until the next start; a write that a full or
  * read-only drive refused, until it can be repeated.
  * When the log fills up, appends are slowed down smoothly, so that applying keeps pace.
@@ -20,6 +20,9 @@ const ROOM_BYTES_MIN = 64;
 /** Of the log: from here on appends are slowed, by up to DELAY_MAX_MS each. */
 const SLOW_FROM = 0.65;
 const DELAY_MAX_MS = 40;
+/** Turns of the event loop that a batch waits for other requests where several clients write, and after how long it goes all the same. */
+const GATHER_TURNS = 5;
+const GATHER_MS_MAX = 10;
 /** A log that stays full for so long answers NoSpace. */
 const FULL_WAIT_MS = 10_000;
 
@@ -220,9 +223,15 @@ export class CommitLog {
     this.running = null;
   }
 
-  /** The callers of this turn; and where there are several clients, those whose requests are here and not looked at yet. */
-  private othersJoin(): Promise<void> {
-    return this.hasCompany ? this.options.clock.yieldNow() : Promise.resolve();
+  /** The callers of this turn; and where there are several clients, those whose requests are here, or come while others are answered. */
+  private async othersJoin(): Promise<void> {
+    if (!this.hasCompany) return;
+    const { clock } = this.options;
+    const beganMs = clock.elapsedMs();
+    for (let turn = 0; turn < GATHER_TURNS && this.urgent.length === 0 && this.batches.length <= 1; turn++) {
+      await clock.yieldNow();
+      if (clock.elapsedMs() - beganMs >= GATHER_MS_MAX) return;
+    }
   }
 
   private async write(batch: Batch): Promise<DriveError | null> {

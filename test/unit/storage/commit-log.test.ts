@@ -51,13 +51,21 @@ test("64 commits at once share their syncs, and one alone pays one", async () =>
 
 /** Requests that are here come by in the turn after. */
 class TurningClock extends SimulatedClock {
+  /** What a turn takes. */
+  turnMs = 0;
+  private turns = 0;
   override yieldNow(): Promise<void> {
+    this.turns++;
     return new Promise((resolve) => setImmediate(resolve));
+  }
+  override elapsedMs(): number {
+    return super.elapsedMs() + this.turns * this.turnMs;
   }
 }
 
-test("after a batch of several the next one waits for the turn's other requests; after a lone one it does not", async () => {
-  const { drive, disk } = await opened({ clock: new TurningClock() });
+test("after a batch of several the next one waits for other requests of a few short turns; after a lone one it does not", async () => {
+  const clock = new TurningClock();
+  const { drive, disk } = await opened({ clock });
   let stamp = 10n;
   const commit = async (path: string): Promise<void> => {
     const at = stamp++;
@@ -74,6 +82,16 @@ test("after a batch of several the next one waits for the turn's other requests;
   expect(await oneBehindTheOther()).toBe(2);
   await Promise.all([commit("a"), commit("b")]);
   expect(await oneBehindTheOther()).toBe(1);
+  const someTurnsBehind = async (): Promise<number> => {
+    const before = disk.fileSyncs;
+    const first = commit(`k${stamp}`);
+    for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+    await Promise.all([first, commit(`k${stamp}`)]);
+    return disk.fileSyncs - before;
+  };
+  expect(await someTurnsBehind()).toBe(1);
+  clock.turnMs = 20; // turns as long as that are not waited for
+  expect(await someTurnsBehind()).toBe(2);
 });
 
 test("nothing is in the tree until the drive is idle; a key overwritten or deleted sooner never is", async () => {
