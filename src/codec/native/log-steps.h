@@ -1,4 +1,4 @@
-/* Steps for a commit log (log-steps.c), and what they share with the pool's other file steps (pool.c). Errors are errnos. */
+/* Steps for a commit log (log-steps.c), and what they share with the pool's other file steps (pool-steps.c). Errors are errnos. */
 #pragma once
 #include <stdint.h>
 

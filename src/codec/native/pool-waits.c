@@ -1,3 +1,4 @@
+/* pool-waits.c — how long threads slept between two looks, by /proc/self/task/N/schedstat. */
 #define _GNU_SOURCE
 #include "pool-waits.h"
 #include <fcntl.h>
