@@ -340,6 +340,31 @@ static void workers_that_sleep_are_joined_by_others(void) {
   stop_pool();
 }
 
+/* One worker hangs, and others have more to compute than they can: there is one more of them, not one more at each look. */
+static void a_worker_that_hangs_has_another_in_its_place(void) {
+  enum { BYTES = 16 << 20 };
+  uint8_t *data = calloc(1, BYTES);
+  start_pool();
+  stuck_task();
+  CHECK(wait_until_stat(SUBMITTED, 1));
+  bool came = false;
+  for (uint32_t ms = 0; ms < 1000 || (!came && ms < WAIT_MS); ms += 2) {
+    while (next_task < TASKS_MAX && stat_of(READY) < 4) {
+      struct task *t = new_task();
+      add(t, STEP_S2_CHECK, 0, address(data), BYTES, 0, 0);
+      submit(t);
+    }
+    nanosleep(&(struct timespec){0, 2000000}, NULL);
+    came = came || stat_of(THREADS_NOW) > THREADS;
+    if (next_task == TASKS_MAX) break;
+  }
+  CHECK(came);
+  CHECK(stat_of(THREADS_NOW) <= THREADS + 2);
+  free_the_stuck();
+  stop_pool();
+  free(data);
+}
+
 /* Light tasks share a hand-over; one of them that hangs must hold neither those before it nor those behind it. */
 static void a_stuck_task_holds_none_of_its_batch(void) {
   start_pool();
@@ -626,6 +651,7 @@ int main(void) {
   run_test("stuck workers are replaced, up to the most", stuck_workers_are_replaced_up_to_the_most);
   run_test("tasks that sync all run at once", tasks_that_sync_all_run_at_once);
   run_test("workers that sleep are joined by others", workers_that_sleep_are_joined_by_others);
+  run_test("a worker that hangs has another in its place", a_worker_that_hangs_has_another_in_its_place);
   run_test("a stuck task holds none of its batch", a_stuck_task_holds_none_of_its_batch);
   run_test("stop waits for what runs and says what hangs", stop_waits_for_what_runs_and_says_what_hangs);
   run_test("many threads may submit", many_threads_may_submit);

@@ -35,21 +35,20 @@ static uint64_t awake_ns(pid_t thread) {
     return sscanf(text, "%llu %llu", &ran, &ready) == 2 ? ran + ready : 0;
 }
 
-enum waits waits_of(const pid_t *threads, uint32_t count) {
+struct waits waits_of(const pid_t *threads, uint32_t count) {
     struct look look = {.at = now_ns(), .count = count < WORKERS_MAX ? count : WORKERS_MAX};
-    const uint64_t passed = look.at - last.at;
-    uint64_t awake = 0, known = 0;
+    struct waits waits = {.passed_ns = look.at - last.at};
     for (uint32_t i = 0; i < look.count; i++) {
         look.seen[i].thread = threads[i];
         look.seen[i].awake = awake_ns(threads[i]);
         for (uint32_t j = 0; j < last.count; j++) {
             if (last.seen[j].thread != threads[i] || !last.seen[j].awake || !look.seen[i].awake) continue;
-            awake += look.seen[i].awake - last.seen[j].awake;
-            known++;
+            const uint64_t awake = look.seen[i].awake - last.seen[j].awake;
+            waits.known++;
+            waits.awake_ns += awake;
+            if (!awake) waits.sleepers++;
         }
     }
     last = look;
-    if (!known || !passed) return WAITS_UNKNOWN;
-    if (awake * 10 >= passed * known * 9) return WAITS_COMPUTING;
-    return awake * 2 < passed * known ? WAITS_SLEEPING : WAITS_MIXED;
+    return waits;
 }

@@ -6,7 +6,12 @@
 
 #define WORKERS_MAX 256
 
-enum waits { WAITS_UNKNOWN, WAITS_COMPUTING, WAITS_MIXED, WAITS_SLEEPING };
+/* Of threads that were in two looks: how many, how many of them slept all the time between, how long the others were awake together, and how
+   long it was. */
+struct waits {
+    uint32_t known, sleepers;
+    uint64_t awake_ns, passed_ns;
+};
 
-/* Of these threads since the last call, as far as they were in that one too. A thread that has nothing to do counts as sleeping. */
-enum waits waits_of(const pid_t *threads, uint32_t count);
+/* Of these threads since the last call, as far as they were in that one too; nothing is known where the kernel does not tell. */
+struct waits waits_of(const pid_t *threads, uint32_t count);

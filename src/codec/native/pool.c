@@ -32,7 +32,7 @@ static struct {
     pthread_cond_t work, ended;
     struct list ready, syncs, digests, done;
     uint32_t threads, threads_base, threads_max, starting, idle, digest_runners, digest_runners_max;
-    uint32_t runners, runners_max; /* workers at tasks that are no syncs */
+    uint32_t syncing, runners, runners_max; /* workers at syncs, and at other tasks */
     pid_t runner[WORKERS_MAX];     /* their threads, in no order */
     uint64_t completed, submitted, progress; /* progress: without syncs */
     bool stopping, started, monitored;
@@ -110,6 +110,9 @@ static void end_running(pid_t thread) { /* lock held */
     pool.progress++;
 }
 
+/* Syncs of many drives leave threads to the others. */
+static uint32_t syncing_max(void) { return pool.threads_max > pool.threads_base ? pool.threads_max - pool.threads_base : 1; }
+
 static void *worker(void *unused) {
     (void)unused;
     const pid_t thread = (pid_t)syscall(SYS_gettid);
@@ -119,12 +122,14 @@ static void *worker(void *unused) {
     while (!pool.stopping) {
         struct task *batch[DIGEST_TASKS];
         const bool may_run = pool.runners < pool.runners_max;
-        if (pool.syncs.head) {
+        if (pool.syncs.head && pool.syncing < syncing_max()) {
             batch[0] = list_pop(&pool.syncs);
+            pool.syncing++;
             pthread_mutex_unlock(&pool.lock);
             run_task(batch[0]);
             finish(batch, 1);
             pthread_mutex_lock(&pool.lock);
+            pool.syncing--;
         } else if (may_run && pool.digests.head && pool.digest_runners < pool.digest_runners_max) {
             uint32_t n = 0;
             while (n < DIGEST_TASKS && pool.digests.head) batch[n++] = list_pop(&pool.digests);
@@ -182,7 +187,8 @@ static bool start_worker(void) { /* lock held */
 static uint32_t takeable(void) { /* lock held */
     const uint32_t waiting = pool.ready.count + (pool.digests.head && pool.digest_runners < pool.digest_runners_max ? 1 : 0);
     const uint32_t room = pool.runners < pool.runners_max ? pool.runners_max - pool.runners : 0;
-    return pool.syncs.count + (waiting < room ? waiting : room);
+    const uint32_t syncs = pool.syncing < syncing_max() ? syncing_max() - pool.syncing : 0;
+    return (pool.syncs.count < syncs ? pool.syncs.count : syncs) + (waiting < room ? waiting : room);
 }
 
 /* As many workers as could have something to do. */
@@ -200,11 +206,15 @@ static void add_runner(void) { /* lock held */
     pthread_cond_signal(&pool.work);
 }
 
-/* Whether more workers should be at it, or fewer; `waits`: of those that are, since the last look. */
-static void adapt(bool waiting, bool is_stuck, enum waits waits) { /* lock held */
-    if (waiting && pool.runners == pool.runners_max && (is_stuck || waits == WAITS_SLEEPING)) add_runner();
+/* Whether more workers should be at it, or fewer; `w`: of those that are, since the last look. One that slept all the time has another in its
+   place; of the rest's time more than half has to be sleep. Where nothing is known, nothing may have ended: `is_stuck`. */
+static void adapt(bool waiting, bool is_stuck, struct waits w) { /* lock held */
+    const uint32_t rest = w.known - w.sleepers, least = pool.threads_base + w.sleepers;
+    const bool sleep = w.known ? !rest || pool.runners_max < least || w.awake_ns * 2 < w.passed_ns * rest : is_stuck;
+    const bool compute = rest && pool.runners_max > least && w.awake_ns * 10 >= w.passed_ns * rest * 9;
+    if (waiting && pool.runners == pool.runners_max && sleep) add_runner();
     else if (pool.runners_max == pool.threads_base) return;
-    else if (waiting ? waits == WAITS_COMPUTING : pool.runners + pool.threads_base < pool.runners_max) pool.runners_max--;
+    else if (waiting ? compute : pool.runners + pool.threads_base < pool.runners_max) pool.runners_max--;
 }
 
 /* Adds workers when tasks wait and those that are there sleep or end nothing; frees those that wait behind a stuck one. */
@@ -219,7 +229,7 @@ static void *monitor(void *unused) {
         const uint32_t count = waiting ? pool.runners : 0;
         memcpy(threads, pool.runner, count * sizeof *threads);
         pthread_mutex_unlock(&pool.lock);
-        const enum waits waits = waits_of(threads, count);
+        const struct waits waits = waits_of(threads, count);
         pthread_mutex_lock(&pool.lock);
         adapt(waiting, pool.progress == seen, waits);
         start_workers();
@@ -251,7 +261,7 @@ SHERD_API int32_t sherd_pool_start(uint32_t threads, uint32_t threads_max, void 
     pool.threads_max = threads_max < pool.threads_base ? pool.threads_base : threads_max;
     if (pool.threads_base > WORKERS_MAX) pool.threads_base = WORKERS_MAX;
     if (pool.threads_max > WORKERS_MAX) pool.threads_max = WORKERS_MAX;
-    pool.runners = 0;
+    pool.runners = pool.syncing = 0;
     pool.runners_max = pool.threads_base;
     pool.digest_runners_max = 1; /* a stream's digests must stay in order */
     pool.wake = wake;
