@@ -198,7 +198,7 @@ const OPTIONS = {
     schema: integerBetween(0, 256),
     fallback: "0",
     value: "N",
-    help: "threads for hashing, coding and drive I/O; 0 is one for each core",
+    help: "threads that hash and code at once; 0 is one for each core; drives that are waited for take more",
   }),
   codecTier: row({
     flag: "codec-tier",

@@ -311,6 +311,25 @@ static void tasks_that_sync_all_run_at_once(void) {
   stop_pool();
 }
 
+/* And what computes need not wait until one of them has. */
+static void syncs_hold_up_nothing_else(void) {
+  start_pool();
+  for (uint32_t i = 0; i < THREADS; i++) {
+    struct task *t = new_task();
+    add(t, STEP_OPEN, 0, path(0, "fifo"), O_RDONLY, 0, 0);
+    add(t, STEP_FSYNC, 0, 0, 0, 0, 0); /* never comes to it */
+    submit(t);
+  }
+  CHECK(wait_until_left(0)); /* nobody is free */
+  struct task *t = new_task();
+  add(t, STEP_STAT, 0, address("/"), 0, 0, 0);
+  submit(t);
+  CHECK(stat_of(THREADS_NOW) == THREADS + 1); /* at once, and not when the monitor looks */
+  CHECK(drain_until(1) && t->error == 0);
+  free_the_stuck();
+  stop_pool();
+}
+
 /* Tasks end all the time, but each sleeps before it does, as with many slow drives: more of them have to be under way at once. */
 static void workers_that_sleep_are_joined_by_others(void) {
   enum { SLOW = 8, TURNS = 300 };
@@ -650,6 +669,7 @@ int main(void) {
   run_test("a kept descriptor is the caller's", a_kept_descriptor_is_the_callers);
   run_test("stuck workers are replaced, up to the most", stuck_workers_are_replaced_up_to_the_most);
   run_test("tasks that sync all run at once", tasks_that_sync_all_run_at_once);
+  run_test("syncs hold up nothing else", syncs_hold_up_nothing_else);
   run_test("workers that sleep are joined by others", workers_that_sleep_are_joined_by_others);
   run_test("a worker that hangs has another in its place", a_worker_that_hangs_has_another_in_its_place);
   run_test("a stuck task holds none of its batch", a_stuck_task_holds_none_of_its_batch);

@@ -198,22 +198,15 @@ static void start_workers(void) { /* lock held */
         if (!start_worker()) return;
 }
 
-/* One more worker may run tasks. */
-static void add_runner(void) { /* lock held */
-    if (pool.runners_max == pool.threads_max) return;
-    pool.runners_max++;
-    start_workers();
-    pthread_cond_signal(&pool.work);
-}
-
 /* Whether more workers should be at it, or fewer; `w`: of those that are, since the last look. One that slept all the time has another in its
    place; of the rest's time more than half has to be sleep. Where nothing is known, nothing may have ended: `is_stuck`. */
 static void adapt(bool waiting, bool is_stuck, struct waits w) { /* lock held */
     const uint32_t rest = w.known - w.sleepers, least = pool.threads_base + w.sleepers;
     const bool sleep = w.known ? !rest || pool.runners_max < least || w.awake_ns * 2 < w.passed_ns * rest : is_stuck;
     const bool compute = rest && pool.runners_max > least && w.awake_ns * 10 >= w.passed_ns * rest * 9;
-    if (waiting && pool.runners == pool.runners_max && sleep) add_runner();
-    else if (pool.runners_max == pool.threads_base) return;
+    if (waiting && pool.runners == pool.runners_max && sleep) {
+        if (pool.runners_max < pool.threads_max) pool.runners_max++, pthread_cond_signal(&pool.work);
+    } else if (pool.runners_max == pool.threads_base) return;
     else if (waiting ? compute : pool.runners + pool.threads_base < pool.runners_max) pool.runners_max--;
 }
 
@@ -288,7 +281,7 @@ SHERD_API void sherd_pool_submit(const uint64_t *tasks, uint32_t count) {
     pool.submitted += count;
     uint32_t wanted = heavy + (light + 3) / 4;
     for (uint32_t i = 0; i < wanted && i < pool.idle; i++) pthread_cond_signal(&pool.work);
-    if (pool.syncs.count > pool.idle) start_workers();
+    start_workers(); /* those that are there may all wait for syncs */
     pthread_mutex_unlock(&pool.lock);
 }
 
