@@ -12,9 +12,8 @@ import { type BucketUsage, usageOf } from "./usage.ts";
 
 /** Rows handed over at once: about half a millisecond. */
 const BATCH_ROWS_MAX = 1024;
-/** How long a round waits for more rows, and for how many: many at once are cheaper, and a key that changes again is written once. */
-export const GATHER_MS = 300;
-const GATHER_ROWS_MAX = 4096;
+/** How long a round waits for a batch of rows: many at once are cheaper, and a key that changes again is written once. */
+const GATHER_MS = 300;
 /** Rows in memory above which writers of new ones wait. */
 const TAIL_ROWS_MAX = 16_384;
 
@@ -91,7 +90,7 @@ export class KeyIndex {
     assert(sequence >= this.noted, "sequences of changes do not fall");
     for (const row of rows) this.tail.set(row);
     this.noted = sequence;
-    if (this.tail.size >= GATHER_ROWS_MAX) this.stopGathering?.();
+    if (this.tail.size >= BATCH_ROWS_MAX) this.stopGathering?.();
     this.startWriting();
   }
 
@@ -231,7 +230,7 @@ export class KeyIndex {
 
   /** Waits for more, unless there is much already or somebody waits. */
   private async gather(): Promise<void> {
-    if (this.clock !== null && !this.isUrgent && this.tail.size < GATHER_ROWS_MAX) {
+    if (this.clock !== null && !this.isUrgent && this.tail.size < BATCH_ROWS_MAX) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.stopGathering = resolve;
       const stop = this.clock.after(GATHER_MS, resolve);

@@ -92,3 +92,14 @@ test("keys that come and go without anybody asking leave nothing behind", () => 
   const { order, late } = map as unknown as { order: string[]; late: string[] };
   expect(order.length + late.length).toBeLessThan(300);
 });
+
+test("however many keys come before anybody asks, few are left to be put in order then", () => {
+  const map = new SortedMap<number>();
+  for (let i = 0; i < 5000; i++) {
+    map.set(`key-${(i * 7919) % 5000}`, i);
+    expect((map as unknown as { late: string[] }).late.length).toBeLessThan(512);
+  }
+  const keys = pairsOf(map).map(([key]) => key);
+  expect(keys).toEqual([...keys].sort(byBytes));
+  expect(keys.length).toBe(5000);
+});
