@@ -68,8 +68,7 @@ async function readFew(set: ErasureSet, key: ObjectPath, how: Ask): Promise<KeyR
   const order = readOrder(set, key);
   const few = fewOf(set);
   const states = silence(set);
-  const asked = new Asked(set, key, order.slice(0, few), how);
-  for (let n = 0; n < few; n++) asked.note(n, asked.known(n) ?? (await asked.answerOf(n)), states);
+  await ask(set, key, order.slice(0, few), states, how);
   const quick = isWitnessed(set, key, order, few) ? agreeing(set, key, states, few) : null;
   // That a key is absent is believed when all say so: drives may have lost it without knowing.
   if (quick !== null && (quick.merged.versions.length > 0 || how !== plainRead)) return quick;
@@ -161,51 +160,25 @@ async function ask(
   into: (KeyState | undefined)[],
   how: Ask,
 ): Promise<void> {
-  const asked = new Asked(set, key, positions, how);
-  for (let n = 0; n < positions.length; n++) asked.note(n, asked.known(n) ?? (await asked.answerOf(n)), into);
-}
-
-/** Drives that were asked at the same time. */
-class Asked {
-  /** One for each position; null = there is no drive. */
-  private readonly answers: readonly (ReturnType<Ask> | null)[];
-  /** What is rebuilt while others are waited for may have answered before it was. */
-  private readonly rebuilding: ReadonlySet<number>;
-
-  constructor(
-    private readonly set: ErasureSet,
-    key: ObjectPath,
-    private readonly positions: readonly number[],
-    how: Ask,
-  ) {
-    this.rebuilding = set.rebuilding.size === 0 ? NOBODY : new Set(set.rebuilding);
-    const answers: (ReturnType<Ask> | null)[] = [];
-    for (const position of positions) {
-      const drive = set.drives[position];
-      answers.push(drive == null ? null : how(drive, key));
-    }
-    this.answers = answers;
+  // What is rebuilt while others are waited for may have answered before it was.
+  const rebuilding = set.rebuilding.size === 0 ? NOBODY : new Set(set.rebuilding);
+  const answers: (ReturnType<Ask> | null)[] = [];
+  for (const position of positions) {
+    const drive = set.drives[position];
+    answers.push(drive == null ? null : how(drive, key));
   }
-
-  /** What the drive at `positions[n]` said at once; null = it did not. */
-  known(n: number): KeyState | null {
-    const answer = this.answers[n];
-    return answer == null || answer instanceof Promise ? null : answer;
-  }
-  /** The same of one that is waited for; null = it cannot tell. */
-  async answerOf(n: number): Promise<KeyState | null> {
-    const answer = this.answers[n];
-    if (!(answer instanceof Promise)) return null;
-    const outcome = await answer;
-    return outcome.ok ? outcome.value : null;
-  }
-
-  note(n: number, state: KeyState | null, into: (KeyState | undefined)[]): void {
-    if (state === null) return;
-    const position = this.positions[n] as number;
-    const isEmpty = this.rebuilding.has(position) || this.set.rebuilding.has(position);
+  for (let n = 0; n < positions.length; n++) {
+    const answer = answers[n] ?? null;
+    const state = answer instanceof Promise ? stateIn(await answer) : answer;
+    if (state === null) continue;
+    const position = positions[n] as number;
+    const isEmpty = rebuilding.has(position) || set.rebuilding.has(position);
     if (state.meta !== null || !isEmpty) into[position] = state;
   }
+}
+
+function stateIn(answer: DriveOutcome<KeyState>): KeyState | null {
+  return answer.ok ? answer.value : null;
 }
 
 /** The quick verdict: `few` settled answers, or those of all drives, that say exactly the same. */
