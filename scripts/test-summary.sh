@@ -15,6 +15,11 @@ if [ -z "$files" ]; then
   exit 0
 fi
 
+fixtures=${SHERD_FIXTURES:-../shared/fixtures}
+if [ ! -d "$fixtures" ]; then
+  echo "What MinIO wrote is not at $fixtures (SHERD_FIXTURES): tests that need it are skipped."
+fi
+
 # The names are made by `find` in this tree: kebab-case, no blanks. "./" makes them paths, not filters.
 { bun test --timeout 60000 $(printf './%s ' $files) 2>&1; echo "exit status $?" ; } | tee "$output" | grep -v '^exit status '
 

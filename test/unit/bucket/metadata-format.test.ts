@@ -9,12 +9,12 @@ import {
 import { FormatError } from "../../../src/core/format-error.ts";
 import { GO_ZERO_TIME } from "../../../src/core/go-time.ts";
 import { takeoverDocuments } from "../storage/takeover-drives.ts";
-import { fixture, hex } from "../storage/xl-meta-fixtures.ts";
+import { fixture, hex, onFixtures } from "../storage/xl-meta-fixtures.ts";
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 
 describe("bucket metadata that MinIO wrote", () => {
-  test("decodes, and encodes to the same bytes", () => {
+  onFixtures("decodes, and encodes to the same bytes", () => {
     const bytes = fixture("bucket-metadata.bin");
     const file = decodeBucketMetadata(bytes);
     expect(file.name).toBe("interop");
@@ -23,7 +23,7 @@ describe("bucket metadata that MinIO wrote", () => {
     expect(hex(encodeBucketMetadata(file))).toBe(hex(bytes));
   });
 
-  test.each([
+  onFixtures.each([
     ["set4", true],
     ["pools", true],
     ["single", true],
@@ -66,7 +66,7 @@ test("keys of newer releases are kept", () => {
   expect(decodeBucketMetadata(encodeBucketMetadata(file))).toEqual(file);
 });
 
-test("every truncation and a newer version are refused", () => {
+onFixtures("every truncation and a newer version are refused", () => {
   const bytes = fixture("bucket-metadata.bin");
   for (let length = 0; length < bytes.length; length += 7) {
     expect(() => decodeBucketMetadata(bytes.subarray(0, length))).toThrow(FormatError);

@@ -2,7 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { EndpointsError, expandArgument, layoutPools } from "../../../src/config/endpoints.ts";
 import { fixtureJson } from "../storage/xl-meta-fixtures.ts";
 
-const SET_SIZES = fixtureJson<{ setSizes: readonly (readonly [string, number | null])[] }>("vectors.json").setSizes;
+const SET_SIZES = fixtureJson<{ setSizes: readonly (readonly [string, number | null])[] }>("vectors.json", {
+  setSizes: [],
+}).setSizes;
 
 describe("set sizes", () => {
   test.each(SET_SIZES)("%s has sets of %p", (argument, size) => {

@@ -8,7 +8,7 @@ import {
   sipHash24,
 } from "../../../src/erasure/placement.ts";
 import { uuidBytes } from "../../../src/storage/uuid.ts";
-import { fixtureJson, unhex } from "../storage/xl-meta-fixtures.ts";
+import { fixtureJson, onFixtures, unhex } from "../storage/xl-meta-fixtures.ts";
 
 interface Placement {
   readonly deploymentId: string;
@@ -20,7 +20,9 @@ interface Placement {
     readonly hashOrder16: readonly number[];
   }[];
 }
-const { deploymentId, cases } = fixtureJson<{ placement: Placement }>("vectors.json").placement;
+const { deploymentId, cases } = fixtureJson<{ placement: Placement }>("vectors.json", {
+  placement: { deploymentId: "11111111-2222-4333-8444-555555555555", cases: [] },
+}).placement;
 
 describe("placement of a name", () => {
   test.each(cases.map((row) => [row.nameHex, row] as const))("of bytes %s is MinIO's", (nameHex, row) => {
@@ -31,7 +33,7 @@ describe("placement of a name", () => {
     expect(distribution(name, 16)).toEqual([...row.hashOrder16]);
   });
 
-  test("SipHash-2-4 gives the reference value and takes text and bytes alike", () => {
+  onFixtures("SipHash-2-4 gives the reference value and takes text and bytes alike", () => {
     const [high, low] = sipHash24(uuidBytes(deploymentId), new TextEncoder().encode("object"));
     expect([high.toString(16), low.toString(16)]).toEqual(["4f49d9e2", "772a878d"]);
     expect(new SetChooser("SIPMOD", deploymentId, 200).choose("SHØRT")).toBe(49);

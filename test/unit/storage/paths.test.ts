@@ -13,7 +13,7 @@ import {
   uploadParent,
   uploadPath,
 } from "../../../src/storage/paths.ts";
-import { fixtureJson } from "./xl-meta-fixtures.ts";
+import { fixtureJson, onFixtures } from "./xl-meta-fixtures.ts";
 
 interface Multipart {
   readonly bucket: string;
@@ -22,7 +22,10 @@ interface Multipart {
   readonly uploadDir: string;
   readonly uploadId: string;
 }
-const VECTORS = fixtureJson<{ multipart: Multipart; placement: { deploymentId: string } }>("vectors.json");
+const VECTORS = fixtureJson<{ multipart: Multipart; placement: { deploymentId: string } }>("vectors.json", {
+  multipart: { bucket: "", object: "", shaDir: "", uploadDir: "", uploadId: "" },
+  placement: { deploymentId: "" },
+});
 
 describe("object paths", () => {
   test.each([
@@ -97,7 +100,7 @@ test.each([
 describe("uploads", () => {
   const { bucket, object, shaDir, uploadDir, uploadId } = VECTORS.multipart;
 
-  test("names are MinIO's", () => {
+  onFixtures("names are MinIO's", () => {
     expect(uploadParent(bucket, object)).toBe(shaDir);
     expect(uploadPath(bucket, object, uploadDir)).toBe(`multipart/${shaDir}/${uploadDir}`);
     expect(uploadDirName("6ba7b810-9dad-41d1-80b4-00c04fd430c8", 1_700_000_000_123_456_789n)).toBe(uploadDir);

@@ -1,5 +1,5 @@
 /** Files of the drive sets that MinIO servers of several years left, read from their archives. */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { decodeVersion } from "../../../src/storage/xl-meta-version.ts";
 import { XlMeta } from "../../../src/storage/xl-meta.ts";
@@ -13,7 +13,7 @@ export interface DriveFile {
 }
 
 export function takeoverSets(): string[] {
-  return readdirSync(ROOT)
+  return (existsSync(ROOT) ? readdirSync(ROOT) : [])
     .filter((name) => name.endsWith(".tar.gz"))
     .map((name) => name.slice(0, -7));
 }

@@ -13,9 +13,9 @@ import {
   type ObjectVersion,
 } from "../../../src/storage/xl-meta-version.ts";
 import { XlMeta } from "../../../src/storage/xl-meta.ts";
-import { type ExpectedFile, type ExpectedVersion, fixture, fixtureJson, hex } from "./xl-meta-fixtures.ts";
+import { type ExpectedFile, type ExpectedVersion, fixture, fixtureJson, hex, onFixtures } from "./xl-meta-fixtures.ts";
 
-const EXPECTED = Object.entries(fixtureJson<Record<string, ExpectedFile>>("expected.json"));
+const EXPECTED = Object.entries(fixtureJson<Record<string, ExpectedFile>>("expected.json", {}));
 const CURRENT = EXPECTED.filter(([, file]) => file.headerVersion === 3).map(([name]) => name);
 
 function idHex(text: string): string {
@@ -105,7 +105,7 @@ describe("files that MinIO wrote", () => {
     expect(hex(rebuilt.encode())).toBe(hex(fixture(name)));
   });
 
-  test("bodies of every fixture re-encode to the same bytes", () => {
+  onFixtures("bodies of every fixture re-encode to the same bytes", () => {
     for (const [name] of EXPECTED) {
       for (const { body } of XlMeta.decode(fixture(name)).versions.slice(0, 20)) {
         expect(hex(encodeVersion(decodeVersion(body)))).toBe(hex(body));
@@ -113,7 +113,7 @@ describe("files that MinIO wrote", () => {
     }
   });
 
-  test("the ten drives of one object agree, whatever container they wrote", () => {
+  onFixtures("the ten drives of one object agree, whatever container they wrote", () => {
     const signatures = new Set<number>();
     for (const [name] of EXPECTED.filter(([file]) => file.startsWith("xl-meta-consist"))) {
       for (const { header } of XlMeta.decode(fixture(name)).versions) signatures.add(header.signature);
@@ -420,14 +420,14 @@ describe("damage", () => {
     }
   }
 
-  test.each(samples)("%s cut anywhere in its metadata is refused, in its inline data is read", (name) => {
+  onFixtures.each(samples)("%s cut anywhere in its metadata is refused, in its inline data is read", (name) => {
     const bytes = fixture(name);
     for (let length = 0; length < Math.min(bytes.length, 1200); length++) readAll(bytes.subarray(0, length));
     for (let length = 0; length < Math.min(bytes.length, 200); length++)
       expect(readAll(bytes.subarray(0, length))).toBe("refused");
   });
 
-  test.each(samples)("%s with any byte changed is read or refused, never a crash", (name) => {
+  onFixtures.each(samples)("%s with any byte changed is read or refused, never a crash", (name) => {
     const bytes = fixture(name).slice(0, 5000);
     let state = 12345;
     const next = (): number => (state = (Math.imul(state, 1103515245) + 12345) >>> 0);
@@ -440,13 +440,13 @@ describe("damage", () => {
     }
   });
 
-  test("a checksum that does not fit is refused", () => {
+  onFixtures("a checksum that does not fit is refused", () => {
     const bytes = fixture("hv3-object_small_txt.xl.meta").slice();
     bytes[100] = (bytes[100] as number) ^ 1;
     expect(() => XlMeta.decode(bytes)).toThrow(FormatError);
   });
 
-  test("newer container, header and meta versions are refused", () => {
+  onFixtures("newer container, header and meta versions are refused", () => {
     const good = fixture("hv3-object_small_txt.xl.meta");
     for (const [at, value] of [
       [4, 2],
