@@ -118,7 +118,9 @@ static void stop_pool(void) {
 
 static char path_text[16][256];
 static uint64_t path(uint32_t slot, const char *name) {
-  snprintf(path_text[slot], sizeof path_text[slot], "%s/%s", folder, name);
+  char text[256];
+  snprintf(text, sizeof text, "%s/%s", folder, name);
+  if (strcmp(text, path_text[slot])) strcpy(path_text[slot], text); /* a worker may be reading what is there */
   return address(path_text[slot]);
 }
 
