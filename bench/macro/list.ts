@@ -93,7 +93,7 @@ try {
     signsPayload: false,
   });
   const first = await serve(values.start, drives, CREDENTIALS);
-  const maker = new Client(target(first.endpoint), 1);
+  const maker = new Client(target(first.endpoint));
   await maker.send({ method: "PUT", path: "/listed" });
   maker.close();
   await first.stop();
@@ -101,7 +101,7 @@ try {
   await writeIndexes(drives, Number(values.keys));
   process.stdout.write(`indexes written in ${((performance.now() - began) / 1000).toFixed(1)} s\n`);
   const server = await serve(values.start, drives, CREDENTIALS);
-  const client = new Client(target(server.endpoint), 1);
+  const client = new Client(target(server.endpoint));
   const figures = { startMs: server.readyMs, ...(await measure(client, server.pid, Number(values.keys))) };
   client.close();
   await server.stop();

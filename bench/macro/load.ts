@@ -1,10 +1,10 @@
 /**
- * Load: an S3 client that does nothing but load: its own SigV4, node:http with kept-alive sockets, closed loop (each
+ * Load: an S3 client that does nothing but load: its own SigV4, kept-alive connections, closed loop (each
  * client sends its next request when the last is answered). Owns requests and timing, not what is asked (main.ts).
  * A wrong status, a short body or a broken connection is a failure that is counted and shown, never a fast success.
  */
 import { createHash, createHmac } from "node:crypto";
-import { Agent, request } from "node:http";
+import { Connections } from "./connection.ts";
 
 const REGION = "us-east-1";
 const EMPTY_HASH = createHash("sha256").digest("hex");
@@ -47,43 +47,25 @@ export class Payload {
 }
 
 export class Client {
-  private readonly agent: Agent;
+  private readonly connections: Connections;
   private signingKey: { day: string; key: Buffer } = { day: "", key: Buffer.alloc(0) };
 
-  constructor(
-    private readonly target: Target,
-    sockets: number,
-  ) {
-    this.agent = new Agent({ keepAlive: true, maxSockets: sockets, maxFreeSockets: sockets });
+  constructor(private readonly target: Target) {
+    const { hostname, port } = target.endpoint;
+    this.connections = new Connections(hostname, Number(port));
   }
 
   close(): void {
-    this.agent.destroy();
+    this.connections.close();
   }
 
-  send(call: Call, wantsText = false): Promise<Answer> {
-    const { endpoint } = this.target;
-    const headers = this.sign(call, new Date());
-    const path = call.query === undefined ? call.path : `${call.path}?${call.query}`;
-    return new Promise((resolve, reject) => {
-      const sent = request(
-        { host: endpoint.hostname, port: endpoint.port, method: call.method, path, headers, agent: this.agent },
-        (response) => {
-          let bytes = 0;
-          const pieces: Buffer[] = [];
-          response.on("data", (piece: Buffer) => {
-            bytes += piece.length;
-            if (wantsText) pieces.push(piece);
-          });
-          response.on("end", () =>
-            resolve({ status: response.statusCode ?? 0, bytes, text: Buffer.concat(pieces).toString() }),
-          );
-          response.on("error", reject);
-          response.on("aborted", () => reject(new Error("the answer was cut off")));
-        },
-      );
-      sent.on("error", reject);
-      sent.end(call.body?.bytes);
+  async send(call: Call, wantsText = false): Promise<Answer> {
+    return await this.connections.send({
+      method: call.method,
+      target: call.query === undefined ? call.path : `${call.path}?${call.query}`,
+      headers: this.sign(call, new Date()),
+      body: call.body?.bytes ?? null,
+      wantsText,
     });
   }
 

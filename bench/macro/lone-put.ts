@@ -48,7 +48,7 @@ const folder = mkdtempSync(join(resolve(values.where), "lone-"));
 const server = await startServer(values.start, folder, CREDENTIALS);
 try {
   const target = { endpoint: new URL(server.endpoint), accessKey: CREDENTIALS.user, secretKey: CREDENTIALS.password };
-  const client = new Client({ ...target, signsPayload: false }, 1);
+  const client = new Client({ ...target, signsPayload: false });
   await client.send({ method: "PUT", path: "/lone" });
   const files = Array.from({ length: DRIVES }, (_, i) => preallocated(join(folder, `sync-${i}`)));
   const [writeAt, sync] = [promisify(write), promisify(fdatasync)];

@@ -239,10 +239,12 @@ async function main(): Promise<number> {
     only: new RegExp(values.only),
     listKeys: Number(values.keys),
   };
-  const client = new Client(
-    { endpoint: new URL(endpoint), accessKey: user, secretKey: password, signsPayload: values.sign === "payload" },
-    256,
-  );
+  const client = new Client({
+    endpoint: new URL(endpoint),
+    accessKey: user,
+    secretKey: password,
+    signsPayload: values.sign === "payload",
+  });
   try {
     const rows = await runAll(client, pid, settings);
     if (values.json !== undefined) await Bun.write(values.json, `${JSON.stringify(rows, null, 2)}\n`);

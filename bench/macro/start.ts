@@ -31,7 +31,7 @@ Bun.env["SHERD_LOG_SIZE"] = values["log-size"];
 function clientOf(server: StartedServer): Client {
   const endpoint = new URL(server.endpoint);
   const { user, password } = CREDENTIALS;
-  return new Client({ endpoint, accessKey: user, secretKey: password, signsPayload: false }, CLIENTS);
+  return new Client({ endpoint, accessKey: user, secretKey: password, signsPayload: false });
 }
 
 interface LogUse {

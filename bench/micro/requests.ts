@@ -76,7 +76,7 @@ function serveAsClients(): void {
 
 async function load({ endpoint, kind, requests, clients, keys }: Round, body: Payload): Promise<LoadResult> {
   const target = { endpoint: new URL(endpoint), accessKey: CREDENTIALS.user, secretKey: CREDENTIALS.password };
-  const client = new Client({ ...target, signsPayload: true }, clients);
+  const client = new Client({ ...target, signsPayload: true });
   if (kind === "PUT") await client.send({ method: "PUT", path: `/${BUCKET}` });
   const call = (at: number, n: number): Call | null => {
     const index = n * clients + at;

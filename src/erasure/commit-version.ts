@@ -1,12 +1,14 @@
 /**
  * The write half of the commit protocol on one set (engine.md §3): COMMIT to all drives, acknowledge at the quorum, settle
- * in the background, report drives that missed it; below the quorum take back what was accepted, and retry only a clean
- * attempt. Called under the key's lock, which is a courtesy: the drives' rules are the safety.
+ * in the background, report drives that missed it or answer late and did not take it; below the quorum wait for all, take back what
+ * was accepted, and retry only a clean attempt. Called under the key's lock, which is a courtesy: the drives' rules are the safety.
  */
 import { bad, good, isAnswered } from "../core/fan-out.ts";
 import {
   type Change,
   type CommitTerms,
+  type Drive,
+  DriveError,
   type DriveOutcome,
   nameOf,
   type ObjectPath,
@@ -14,14 +16,17 @@ import {
 } from "../storage/drive.ts";
 import { later } from "../storage/key-memory.ts";
 import type { BackgroundWork } from "./background-work.ts";
-import { CommitRound, type RoundAnswer } from "./commit-round.ts";
-import type { ErasureSet } from "./erasure-set.ts";
+import { CommitRound, NOT_ASKED, type RoundAnswer } from "./commit-round.ts";
+import type { ErasureSet, Unsettled } from "./erasure-set.ts";
+import { LateAnswers, type LateWork } from "./late-answers.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import { type CommitVote, judgeCommit, voteOfError } from "./quorum.ts";
 import type { KeyReading } from "./read-version.ts";
 import { decideNewest } from "./resolve-doubt.ts";
 
 const ATTEMPTS = 4;
+/** About what a drive's record takes beside inline data. */
+const RECORD_BYTES = 1024;
 const NONE: ReadonlySet<number> = new Set();
 const NO_STAMPS: readonly Stamp[] = [];
 
@@ -30,6 +35,8 @@ export interface CommitPlan {
   readonly quorum: number;
   /** A drive that lacks the version has done its part. */
   readonly removes: boolean;
+  /** It is acknowledged when all have answered: what follows asks every drive for it, or removes what it was made from. */
+  readonly needsAll?: boolean;
   /** The change for the drive at a position at this stamp; null = this drive cannot take it (it failed while staging). */
   changeFor(position: number, stamp: Stamp): Change | null;
   /** What was read under the lock: makes the write conditional on it. null = blind. */
@@ -44,22 +51,26 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
   let floor = later(plan.reading?.highest ?? 0n, plan.above ?? 0n);
   for (let attempt = 1; ; attempt++) {
     const stamp = set.resources.stamps.above(floor);
-    const settles = committedStamps(plan.reading, set.unsettled.get(name));
+    const known = set.unsettled.get(name);
+    const settles = committedStamps(plan.reading, known?.stamp);
     const at: CommitTerms = { stamp, prior: null, settles, overDamage: false };
-    const first = await askAll(set, plan, at);
+    const round = askAll(set, plan, at, known);
+    const first = await round.over;
     const anew = damagedNeeded(plan, first);
     const outcomes = anew.size === 0 ? first : await askAnew(set, plan, { terms: at, anew, first });
     const votes = votesOf(plan, outcomes);
     const verdict = judgeCommit(votes, plan.quorum);
     if (verdict === "committed") {
-      oweMissed(set, plan, { stamp, votes, anew });
-      settle(set, { key: plan.key, name, stamp, votes }, background);
+      const done = { plan, name, stamp, votes };
+      oweMissed(set, done, anew);
+      if (votes.includes("late")) settleWithLate(set, done, { round, answers: outcomes }, background);
+      else settle(set, done, background);
       return stamp;
     }
     const clean = verdict === "refused" && (await takeBack(set, plan.key, stamp, votes));
-    const reasons = outcomes.flatMap((o) => (o.ok ? [] : [o.error.message])).join("; ");
+    const reasons = outcomes.flatMap((o) => (o === null || o.ok ? [] : [o.error.message])).join("; ");
     const accepted = votes.filter((v) => v === "accepted").length;
-    const refusedBy = outcomes.flatMap((o) => (o.ok && o.value !== null && !o.value.accepted ? [o.value] : []));
+    const refusedBy = outcomes.flatMap((o) => (o?.ok === true && o.value?.accepted === false ? [o.value] : []));
     const mayRetry =
       refusedBy.every((r) => r.reason === "stale") ||
       (refusedBy.some((r) => r.reason === "doubt") && (await decideDoubt(set, plan.key, background)));
@@ -68,7 +79,7 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
       continue;
     }
     if (!clean) set.resources.damage.report({ bucket: plan.key.bucket, path: plan.key.path, why: "missed-write" });
-    const full = outcomes.some((o) => !o.ok && o.error.code === "NoSpace");
+    const full = outcomes.some((o) => o?.ok === false && o.error.code === "NoSpace");
     const words = `${accepted} of ${plan.quorum} needed drives accepted the write${reasons === "" ? "" : `: ${reasons}`}`;
     if (!clean)
       throw new QuorumError("OutcomeUnknown", `${words}; the outcome is unknown`, { accepted, needed: plan.quorum });
@@ -76,41 +87,48 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
   }
 }
 
-/** COMMIT to every drive, on what it showed; null = it has nothing to commit. */
-function askAll(set: ErasureSet, plan: CommitPlan, at: CommitTerms): Promise<readonly RoundAnswer[]> {
-  const round = new CommitRound(plan.key, set.size);
-  for (let i = 0; i < set.size; i++) ask(round, set, plan, { position: i, terms: at });
-  return round.over;
+/** COMMIT to every drive, on what it showed. */
+function askAll(set: ErasureSet, plan: CommitPlan, terms: CommitTerms, known: Unsettled | undefined): CommitRound {
+  const enough = plan.needsAll === true ? set.size : plan.quorum;
+  const round = new CommitRound(set, plan.key, { enough, removes: plan.removes });
+  for (let i = 0; i < set.size; i++) ask(round, set, plan, { position: i, terms, known });
+  return round;
 }
 
 function ask(
   round: CommitRound,
   set: ErasureSet,
   plan: CommitPlan,
-  to: { position: number; terms: CommitTerms },
+  to: { position: number; terms: CommitTerms; known?: Unsettled | undefined },
 ): void {
-  const { position, terms } = to;
+  const { position, terms, known } = to;
   const drive = set.drives[position] ?? null;
   const change = drive === null ? null : plan.changeFor(position, terms.stamp);
   if (drive === null) round.answered(position, bad(set.noDrive(position)));
-  else if (change === null) round.answered(position, good(null));
+  else if (change === null) round.answered(position, NOT_ASKED);
+  else if (set.lateness.isFull(position)) round.answered(position, bad(tooLate(drive)));
   else {
-    const prior = priorOf(plan.reading, position);
+    const prior = priorOf(plan.reading, position, known);
     round.ask(drive, position, change, prior === null ? terms : { ...terms, prior });
   }
+}
+
+/** What it has not answered yet is all that may be kept for it. */
+function tooLate({ endpoint }: Drive): DriveError {
+  return new DriveError("Faulty", `${endpoint} has not answered many writes that others took`, { endpoint });
 }
 
 /** The same again to those that are to begin anew. */
 function askAnew(
   set: ErasureSet,
   plan: CommitPlan,
-  at: { terms: CommitTerms; anew: ReadonlySet<number>; first: readonly RoundAnswer[] },
-): Promise<readonly RoundAnswer[]> {
+  at: { terms: CommitTerms; anew: ReadonlySet<number>; first: readonly (RoundAnswer | null)[] },
+): Promise<readonly (RoundAnswer | null)[]> {
   const terms = { ...at.terms, overDamage: true };
-  const round = new CommitRound(plan.key, set.size);
+  const round = new CommitRound(set, plan.key, { enough: set.size, removes: plan.removes });
   for (const [i, answer] of at.first.entries())
     if (at.anew.has(i)) ask(round, set, plan, { position: i, terms });
-    else round.answered(i, answer);
+    else round.answered(i, answer ?? NOT_ASKED);
   return round.over;
 }
 
@@ -118,20 +136,20 @@ function askAnew(
  * A drive that cannot read what it has of the key takes no put, so that what was read wrong once does not become what is there.
  * Those without which the write fails are to begin anew (ADR 0018).
  */
-function damagedNeeded(plan: CommitPlan, answers: readonly RoundAnswer[]): ReadonlySet<number> {
+function damagedNeeded(plan: CommitPlan, answers: readonly (RoundAnswer | null)[]): ReadonlySet<number> {
   if (!answers.some(isDamaged)) return NONE;
   const damaged = new Set([...answers.keys()].filter((i) => isDamaged(answers[i])));
   const isNeeded = judgeCommit(votesOf(plan, answers), plan.quorum) !== "committed";
   return isNeeded ? damaged : NONE;
 }
 
-function isDamaged(outcome: RoundAnswer | undefined): boolean {
+function isDamaged(outcome: RoundAnswer | null | undefined): boolean {
   return outcome?.ok === false && outcome.error.code === "Corrupt";
 }
 
-function votesOf(plan: CommitPlan, outcomes: readonly RoundAnswer[]): readonly CommitVote[] {
+function votesOf(plan: CommitPlan, outcomes: readonly (RoundAnswer | null)[]): readonly CommitVote[] {
   const votes: CommitVote[] = [];
-  for (const outcome of outcomes) votes.push(voteOf(plan, outcome));
+  for (const outcome of outcomes) votes.push(outcome === null ? "late" : voteOf(plan, outcome));
   return votes;
 }
 
@@ -147,17 +165,26 @@ function isDone(vote: CommitVote | undefined): boolean {
   return vote === "accepted" || vote === "missing";
 }
 
+/** A write that is acknowledged, or about to be. */
+interface Acknowledged {
+  readonly plan: CommitPlan;
+  readonly name: string;
+  readonly stamp: Stamp;
+  readonly votes: readonly CommitVote[];
+}
+
 /** Before the answer, so that a clean stop cannot forget it. A drive that began anew missed what it may have lost. */
-function oweMissed(
-  set: ErasureSet,
-  plan: CommitPlan,
-  { stamp, votes, anew }: { stamp: Stamp; votes: readonly CommitVote[]; anew: ReadonlySet<number> },
-): void {
+function oweMissed(set: ErasureSet, done: Acknowledged, anew: ReadonlySet<number>): void {
+  const { plan, votes } = done;
   if (anew.size === 0 && votes.every(isDone)) return; // nearly always
-  const missed = [...votes.keys()].filter((i) => !isDone(votes[i]) || anew.has(i));
+  const missed = [...votes.keys()].filter((i) => (votes[i] !== "late" && !isDone(votes[i])) || anew.has(i));
   if (anew.size > 0) set.resources.damage.report({ bucket: plan.key.bucket, path: plan.key.path, why: "missed-write" });
+  if (missed.length > 0) owe(set, done, missed);
+}
+
+/** What a put replaces it replaces again when it is given. */
+function owe(set: ErasureSet, { plan, stamp, votes }: Acknowledged, missed: readonly number[]): void {
   const change = [...votes.keys()].map((i) => plan.changeFor(i, stamp)).find((found) => found !== null);
-  // What a put replaces it replaces again when it is given.
   const removed = change?.kind === "delete-version" ? [change.versionId] : [];
   set.debt?.owe({ key: plan.key, stamp, removed }, missed);
 }
@@ -174,9 +201,10 @@ function committedStamps(reading: KeyReading | null, known: Stamp | undefined): 
 
 /**
  * The stamp that this drive showed, or the one behind an operation that can never be committed, so that the change applies
- * to what was read; silent drives are asked for nothing.
+ * to what was read; silent drives are asked for nothing. One that has yet to answer an acknowledged write will have that first.
  */
-function priorOf(reading: KeyReading | null, position: number): Stamp | null {
+function priorOf(reading: KeyReading | null, position: number, known: Unsettled | undefined): Stamp | null {
+  if (reading !== null && known?.late.has(position) === true) return known.stamp;
   const state = reading?.states[position];
   if (state === undefined) return null;
   return state.prev !== null && reading?.rolledBack.has(state.stamp) === true ? state.prev.stamp : state.stamp;
@@ -186,31 +214,27 @@ function priorOf(reading: KeyReading | null, position: number): Stamp | null {
 async function decideDoubt(set: ErasureSet, key: ObjectPath, background: BackgroundWork): Promise<boolean> {
   const { kind, stamp, removed } = await decideNewest(set, key);
   if (kind !== "settled") return kind !== "waiting";
-  set.unsettled.set(nameOf(key), stamp);
+  set.unsettled.set(nameOf(key), { stamp, late: new Set() });
   background.track(settleDecided(set, key, stamp, removed), key.bucket);
   return true;
 }
 
-interface Acknowledged {
-  readonly key: ObjectPath;
-  readonly name: string;
-  readonly stamp: Stamp;
-  readonly votes: readonly CommitVote[];
-}
-
 /** Of what was acknowledged. From memory, as nearly always, that is done at once; else it goes on after the answer. */
 function settle(set: ErasureSet, done: Acknowledged, background: BackgroundWork): void {
-  const { key, name, stamp, votes } = done;
-  // Who keeps debts is told already (oweMissed).
-  if (set.debt === null && !votes.every(isDone))
-    set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "missed-write" });
-  const told = set.isRead(key) ? null : tellSettled(set, done);
+  const { plan, name, stamp, votes } = done;
+  if (!votes.every(isDone)) reportMissed(set, plan.key);
+  const told = set.isRead(plan.key) ? null : tellSettled(set, done);
   if (told?.every(isAnswered) === true) {
     set.unsettled.delete(name); // nothing is left to tell of it, nor of what it replaced
     return;
   }
-  set.unsettled.set(name, stamp);
-  background.track(settleSlowly(set, done, told), key.bucket);
+  set.unsettled.set(name, { stamp, late: new Set() });
+  background.track(settleSlowly(set, done, told), plan.key.bucket);
+}
+
+/** Who keeps debts is told already. */
+function reportMissed(set: ErasureSet, { bucket, path }: ObjectPath): void {
+  if (set.debt === null) set.resources.damage.report({ bucket, path, why: "missed-write" });
 }
 
 /** `told`: answers that are under way; null = what was replaced stays while somebody reads it. */
@@ -219,17 +243,79 @@ async function settleSlowly(
   done: Acknowledged,
   told: readonly Promise<DriveOutcome<void>>[] | null,
 ): Promise<void> {
-  if (told === null) await set.unread(done.key);
+  if (told === null) await set.unread(done.plan.key);
   await Promise.all(told ?? tellSettled(set, done));
   forgetUnsettled(set, done.name, done.stamp);
 }
 
+/** The same, while some drives are yet to answer. */
+function settleWithLate(
+  set: ErasureSet,
+  done: Acknowledged,
+  of: { readonly round: CommitRound; readonly answers: readonly (RoundAnswer | null)[] },
+  background: BackgroundWork,
+): void {
+  const { plan, name, stamp, votes } = done;
+  if (votes.some((vote) => vote !== "late" && !isDone(vote))) reportMissed(set, plan.key);
+  const late = new Set([...votes.keys()].filter((i) => votes[i] === "late"));
+  set.unsettled.set(name, { stamp, late });
+  const first = set.isRead(plan.key) ? [settleWhenUnread(set, done)] : tellSettled(set, done);
+  new LateAnswers(set.lateness, new LateVotes(set, done, late), background, first).begin(of.round, of.answers);
+}
+
+async function settleWhenUnread(set: ErasureSet, done: Acknowledged): Promise<void> {
+  await set.unread(done.plan.key);
+  await Promise.all(tellSettled(set, done));
+}
+
+/** What the drives of an acknowledged write that answer late say. */
+class LateVotes implements LateWork {
+  readonly bytes: number;
+
+  constructor(
+    private readonly set: ErasureSet,
+    private readonly done: Acknowledged,
+    private readonly late: Set<number>,
+  ) {
+    const change = done.plan.changeFor(done.votes.indexOf("late"), done.stamp);
+    this.bytes =
+      RECORD_BYTES + (change?.kind === "put" && change.data.kind === "inline" ? change.data.bytes.length : 0);
+  }
+
+  get bucket(): string {
+    return this.done.plan.key.bucket;
+  }
+
+  judge(position: number, answer: RoundAnswer): Promise<DriveOutcome<void>> | null {
+    const { set, done } = this;
+    const { plan, stamp } = done;
+    this.late.delete(position);
+    const vote = voteOf(plan, answer);
+    if (!isDone(vote)) {
+      owe(set, done, [position]);
+      reportMissed(set, plan.key);
+    }
+    const drive = set.drives[position] ?? null;
+    if (drive === null || !mayHold(vote)) return null;
+    if (!set.isRead(plan.key)) return drive.settle(plan.key, stamp);
+    return set.unread(plan.key).then(() => drive.settle(plan.key, stamp));
+  }
+
+  over(): void {
+    forgetUnsettled(this.set, this.done.name, this.done.stamp);
+  }
+}
+
+function mayHold(vote: CommitVote | undefined): boolean {
+  return vote === "accepted" || vote === "unknown";
+}
+
 /** A drive that never had the stamp has nothing to settle; one whose answer is not known may have taken it. */
-function tellSettled(set: ErasureSet, { key, stamp, votes }: Acknowledged): readonly Promise<DriveOutcome<void>>[] {
+function tellSettled(set: ErasureSet, { plan, stamp, votes }: Acknowledged): readonly Promise<DriveOutcome<void>>[] {
   const answers: Promise<DriveOutcome<void>>[] = [];
   for (let i = 0; i < votes.length; i++)
-    if (votes[i] === "accepted" || votes[i] === "unknown") {
-      const answer = set.drives[i]?.settle(key, stamp);
+    if (mayHold(votes[i])) {
+      const answer = set.drives[i]?.settle(plan.key, stamp);
       if (answer !== undefined) answers.push(answer);
     }
   return answers;
@@ -251,7 +337,7 @@ async function settleDecided(
 }
 
 function forgetUnsettled(set: ErasureSet, name: string, stamp: Stamp): void {
-  if (set.unsettled.get(name) === stamp) set.unsettled.delete(name);
+  if (set.unsettled.get(name)?.stamp === stamp) set.unsettled.delete(name);
 }
 
 /** True if no drive has it: each refused, was never touched, or confirmed its restore. */

@@ -12,6 +12,7 @@ import { bad, fanOut } from "../core/fan-out.ts";
 import { type Drive, DriveError, type DriveOutcome, nameOf, type ObjectPath, type Stamp } from "../storage/drive.ts";
 import type { DamageSink, DebtSink } from "./damage.ts";
 import type { DigestLanes } from "./digest-lanes.ts";
+import { Lateness } from "./late-answers.ts";
 import { distributionFrom, distributionStart } from "./placement.ts";
 import type { Stamps } from "./stamps.ts";
 
@@ -33,6 +34,13 @@ export interface SetResources {
   readonly inlineBytesMax: number;
 }
 
+/** A write that is acknowledged and not yet settled everywhere. */
+export interface Unsettled {
+  readonly stamp: Stamp;
+  /** Positions of drives that have not answered it: they show what was before, and will have it. */
+  readonly late: Set<number>;
+}
+
 export class ErasureSet {
   /** Files that are being read: name -> readers. What a commit replaced is discarded when nobody reads it any more. */
   private readonly readers = new Map<string, number>();
@@ -46,8 +54,10 @@ export class ErasureSet {
   readonly rebuilding = new Set<number>();
   /** Told of writes that drives missed; null = nobody keeps them. */
   debt: DebtSink | null = null;
-  /** Acknowledged, not yet settled everywhere: the next commit of the key tells the drives. */
-  readonly unsettled = new Map<string, Stamp>();
+  /** By key: the next commit of it tells the drives. */
+  readonly unsettled = new Map<string, Unsettled>();
+  /** What drives have not answered of what is acknowledged. */
+  readonly lateness: Lateness;
 
   constructor(
     readonly poolIndex: number,
@@ -59,12 +69,16 @@ export class ErasureSet {
     readonly resources: SetResources,
   ) {
     this.positions = new Set(drives.keys());
+    this.lateness = new Lateness(drives.length, resources.clock);
     this.distributions = drives.map((_, start) => distributionFrom(start, drives.length));
     assert(standardParity * 2 <= drives.length, "parity is at most half of the set");
   }
 
   get size(): number {
     return this.drives.length;
+  }
+  get clock(): Clock {
+    return this.resources.clock;
   }
   /** Data shards of the standard class. */
   get dataShards(): number {

@@ -229,7 +229,8 @@ function holdsExactly(view: View, versions: readonly MergedVersion[]): boolean {
   return own.length === versions.length && versions.every((version) => version.holders.includes(view.drive));
 }
 
-export type CommitVote = "accepted" | "missing" | "refused" | "untouched" | "unknown";
+/** "late": it has not answered yet. */
+export type CommitVote = "accepted" | "missing" | "refused" | "untouched" | "unknown" | "late";
 export type CommitVerdict = "committed" | "refused" | "unknown";
 
 /** "untouched": the drive failed before anything changed there. */

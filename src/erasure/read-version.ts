@@ -2,7 +2,7 @@
  * Reading what a set holds of one key: ask, judge doubts, merge. In the usual case the k drives with the data shards
  * agree and that is the whole cost; else all are asked. Throws QuorumError when the drives cannot tell. Never writes.
  */
-import type { Drive, DriveOutcome, KeyState, ObjectPath } from "../storage/drive.ts";
+import { type Drive, type DriveOutcome, type KeyState, nameOf, type ObjectPath } from "../storage/drive.ts";
 import { FormatError } from "../core/format-error.ts";
 import { SYSTEM_BUCKET } from "../storage/paths.ts";
 import { XlMeta } from "../storage/xl-meta.ts";
@@ -268,7 +268,8 @@ function judge(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[
     );
   }
   const isDamaged = views.length < states.filter((s) => s !== undefined).length;
-  if (merged.differing.length > 0 || isDamaged)
+  // While a write of the key is not settled, a drive may be about to answer it.
+  if ((merged.differing.length > 0 || isDamaged) && !set.unsettled.has(nameOf(key)))
     set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "differs" });
   return { key, states, metas, merged, highest, rolledBack: verdict.rollBack, partial: false };
 }

@@ -51,7 +51,7 @@ export async function decideNewest(
   if (newest === undefined) return { kind: "clear", stamp: 0n, removed: [] };
   const { stamp } = newest;
   const removed = removedBy(newest);
-  if (set.unsettled.get(nameOf(key)) === stamp) return { kind: "settled", stamp, removed };
+  if (set.unsettled.get(nameOf(key))?.stamp === stamp) return { kind: "settled", stamp, removed };
   let highest: Stamp = 0n;
   for (const state of states) {
     for (const seenStamp of state === undefined ? [] : [state.promised, state.stamp])

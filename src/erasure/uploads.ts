@@ -85,7 +85,14 @@ export class Uploads {
     const changeFor = putChange(version, () => ({ kind: "inline", bytes: new Uint8Array(0) }));
     await commitChange(
       set,
-      { key: systemKey(place.path), quorum: writeQuorum(place.k, m), removes: false, changeFor, reading: null },
+      {
+        key: systemKey(place.path),
+        quorum: writeQuorum(place.k, m),
+        removes: false,
+        needsAll: true,
+        changeFor,
+        reading: null,
+      },
       this.pools.background,
     );
     const uploadId = encodeUploadId(this.options.deploymentId, uploadDir);
@@ -278,7 +285,15 @@ export class Uploads {
     const above = latest === null ? await this.pools.newestStamp(object) : highestOf(latest.located);
     const stamp = await commitChange(
       place.set,
-      { key: object, quorum: writeQuorum(place.k, place.parity), removes: false, changeFor, reading, above },
+      {
+        key: object,
+        quorum: writeQuorum(place.k, place.parity),
+        removes: false,
+        needsAll: true,
+        changeFor,
+        reading,
+        above,
+      },
       this.pools.background,
     );
     this.pools.background.track(this.remove(place));

@@ -177,6 +177,7 @@ export interface Drive {
   stage(op: string, dataDir: string, part: number): Promise<DriveOutcome<ShardWriter>>;
   /** The same in one step; durable at the latest when the commit that takes it answers. */
   stageWhole(op: string, dataDir: string, part: number, bytes: Uint8Array): Promise<DriveOutcome<void>>;
+  /** Removes what is staged and no commit took; where one is under way, when that has ended. */
   unstage(op: string): Promise<DriveOutcome<void>>;
 
   read(key: ObjectPath): Promise<DriveOutcome<KeyState>>;

@@ -84,6 +84,8 @@ export class LocalDrive implements Drive {
   private readonly staged = new Map<string, Set<string>>();
   /** Operations whose commit is under way: a sweep leaves what they staged. */
   private readonly committing = new Set<string>();
+  /** Those of them that were given up meanwhile: nobody waits for this drive's commit any more. */
+  private readonly givenUp = new Set<string>();
 
   private constructor(
     options: LocalDriveOptions,
@@ -289,6 +291,10 @@ export class LocalDrive implements Drive {
   }
 
   async unstage(op: string): Promise<DriveOutcome<void>> {
+    if (this.committing.has(op)) {
+      this.givenUp.add(op);
+      return good(undefined);
+    }
     const steps = [...(this.staged.get(op) ?? [])].map((dir) => step.removeTree(this.files.stageDirectory(op, dir)));
     this.staged.delete(op);
     if (steps.length === 0) return good(undefined);
@@ -327,6 +333,7 @@ export class LocalDrive implements Drive {
     this.committing.add(op);
     const answer = await commit().finally(() => this.committing.delete(op));
     if (answer.ok || answer.error.code !== "Io") this.staged.set(op, staged);
+    if (this.givenUp.delete(op)) await this.unstage(op);
     return answer;
   }
   settle(key: ObjectPath, stamp: Stamp): Promise<DriveOutcome<void>> {

@@ -97,6 +97,26 @@ for (const maker of DRIVE_MAKERS) {
       expect(await names(drive, "")).toEqual([]);
     });
 
+    on("what is given up while it is committed goes when that has ended, and takes nothing along", async (drive) => {
+      await settled(drive, 5n, "old");
+      for (const [stamp, verdict] of [
+        [4n, "stale"],
+        [10n, "accepted"],
+      ] as const) {
+        const op = `op-${stamp}`;
+        await stage(drive, { op, dataDir: D1 }, shardFile(1, 1));
+        const committing = commit(drive, put(stamp, "x", { dataDir: D1, data: staged(op) }), stamp);
+        const givenUp = drive.unstage(op);
+        expect(await committing).toBe(verdict);
+        must(await givenUp);
+        const left = must(await drive.readDirectory(".minio.sys", "tmp")).filter(({ name }) => !name.startsWith("."));
+        expect(left).toEqual([]);
+      }
+      must(await drive.settle(KEY, 10n));
+      expect(await tags(drive)).toEqual(["x"]);
+      expect(await frame(drive, { dataDir: D1 }, 0)).toBe("good");
+    });
+
     on("a version without its staged data is never accepted, also over an older version", async (drive) => {
       await settled(drive, 5n, "old");
       for (const data of [staged("nowhere"), { kind: "upload", path: UPLOAD, keepParts: [1] } as const]) {

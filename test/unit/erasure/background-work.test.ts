@@ -28,6 +28,26 @@ test("the work of one bucket is waited for, that of others is not", async () => 
   expect(background.size).toBe(0);
 });
 
+test("work without a promise is waited for as well, until it is released", async () => {
+  const background = new BackgroundWork(failed);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const work = { bucket: "own", finished: () => promise };
+  background.hold(work);
+  await background.finished("other", 60_000, realClock());
+  await background.finished("own", 1, realClock());
+  expect(background.size).toBe(1);
+  let isIdle = false;
+  const idle = background.idle().then(() => {
+    isIdle = true;
+  });
+  await background.finished("other", 1, realClock());
+  expect(isIdle).toBe(false);
+  background.release(work);
+  resolve();
+  await idle;
+  expect(background.size).toBe(0);
+});
+
 test("it is given up after the time that was given", async () => {
   const background = new BackgroundWork(failed);
   const never = Promise.withResolvers<void>();

@@ -1,7 +1,8 @@
-/** Who waits for the answers of several drives to one commit. */
+/** Who waits for the answers of several drives to one commit: until enough have taken it, or all have answered. */
 import { expect, test } from "bun:test";
 import { bad, good } from "../../../src/core/fan-out.ts";
-import { CommitRound } from "../../../src/erasure/commit-round.ts";
+import { CommitRound, type RoundAnswer, type RoundRules } from "../../../src/erasure/commit-round.ts";
+import { HANGS_MS, Lateness, PATIENCE_MS } from "../../../src/erasure/late-answers.ts";
 import {
   type Change,
   type CommitAnswer,
@@ -11,12 +12,26 @@ import {
   DriveError,
   type DriveOutcome,
 } from "../../../src/storage/drive.ts";
+import { SimulatedClock } from "../../sim/seeded.ts";
 
 const KEY = { bucket: "b", path: "k" };
 const CHANGE: Change = { kind: "delete-version", versionId: "null" };
 const TERMS: CommitTerms = { stamp: 1n, prior: null, settles: [] };
 const YES = good({ accepted: true } as const);
 const NO = bad(new DriveError("Faulty", "x"));
+const REFUSED = good({ accepted: false, reason: "stale", stamp: 2n } as const);
+const MISSING = good({ accepted: false, reason: "missing", stamp: 2n } as const);
+const ALL: RoundRules = { enough: 99, removes: false };
+
+interface Place {
+  readonly size: number;
+  readonly lateness: Lateness;
+  readonly clock: SimulatedClock;
+}
+function placeOf(size: number): Place {
+  const clock = new SimulatedClock();
+  return { size, lateness: new Lateness(size, clock), clock };
+}
 
 /** A drive that takes commits at once; its answer is the test's. */
 function quickDrive(): { readonly drive: Drive; readonly waiters: CommitWaiter[] } {
@@ -46,7 +61,7 @@ async function soon<T>(promise: Promise<T>): Promise<T | string | null> {
 test("a round is over when every drive has answered, whichever way, and tells them by position", async () => {
   const [first, last] = [quickDrive(), quickDrive()];
   const { promise, resolve } = Promise.withResolvers<DriveOutcome<CommitAnswer>>();
-  const round = new CommitRound(KEY, 4);
+  const round = new CommitRound(placeOf(4), KEY, ALL);
   round.ask(first.drive, 0, CHANGE, TERMS);
   round.ask(slowDrive(promise), 1, CHANGE, TERMS);
   round.answered(2, good(null));
@@ -59,8 +74,85 @@ test("a round is over when every drive has answered, whichever way, and tells th
   expect(await round.over).toEqual([YES, YES, good(null), NO]);
 });
 
-test("a drive that breaks its promise ends the round with what it threw", async () => {
-  const round = new CommitRound(KEY, 2);
+test("it is over when enough have taken it, and those that answer later are told to who asks for them", async () => {
+  const round = new CommitRound(placeOf(4), KEY, { enough: 2, removes: false });
+  round.answered(0, YES);
+  round.answered(3, NO);
+  round.answered(2, REFUSED);
+  expect(await soon(round.over)).toBeNull(); // of four, three answered and one took it
+  round.answered(1, YES);
+  expect(await round.over).toEqual([YES, YES, REFUSED, NO]);
+
+  const other = new CommitRound(placeOf(4), KEY, { enough: 2, removes: false });
+  other.answered(0, YES);
+  other.answered(2, YES);
+  other.answered(3, YES); // in the same turn: it is no late one
+  const answers = await other.over;
+  expect(answers).toEqual([YES, null, YES, YES]);
+  const late: [number, RoundAnswer][] = [];
+  other.tellLate({ answered: (position, answer) => late.push([position, answer]) });
+  other.answered(1, NO);
+  expect([late, answers]).toEqual([[[1, NO]], [YES, null, YES, YES]]);
+});
+
+test("a drive without what is removed counts only for a removal", async () => {
+  const put = new CommitRound(placeOf(3), KEY, { enough: 2, removes: false });
+  const removal = new CommitRound(placeOf(3), KEY, { enough: 2, removes: true });
+  for (const round of [put, removal]) {
+    round.answered(0, MISSING);
+    round.answered(1, YES);
+  }
+  expect(await soon(put.over)).toBeNull();
+  expect(await soon(removal.over)).toEqual([MISSING, YES, null]);
+});
+
+test("a drive that lags is waited for, and for so long", async () => {
+  const place = placeOf(3);
+  place.lateness.add(2, 2 * 1024 * 1024);
+  const answering = new CommitRound(place, KEY, { enough: 2, removes: false });
+  const silent = new CommitRound(place, KEY, { enough: 2, removes: false });
+  for (const round of [answering, silent]) {
+    round.answered(0, YES);
+    round.answered(1, YES);
+  }
+  await place.clock.advance(PATIENCE_MS - 1);
+  expect(await soon(silent.over)).toBeNull();
+  answering.answered(2, YES);
+  expect(await soon(answering.over)).toEqual([YES, YES, YES]);
+  await place.clock.advance(1);
+  expect(await soon(silent.over)).toEqual([YES, YES, null]);
+});
+
+test("one that answers nothing any more is not, until it does", async () => {
+  const place = placeOf(2);
+  const isWaitedFor = async (): Promise<boolean> => {
+    const round = new CommitRound(place, KEY, { enough: 1, removes: false });
+    round.answered(0, YES);
+    return (await soon(round.over)) === null;
+  };
+  place.lateness.add(1, 3 * 1024 * 1024);
+  expect(await isWaitedFor()).toBe(true);
+  await place.clock.advance(HANGS_MS);
+  expect(await isWaitedFor()).toBe(false);
+  place.lateness.take(1, 1024);
+  expect(await isWaitedFor()).toBe(true);
+  place.lateness.take(1, 2 * 1024 * 1024);
+  expect(await isWaitedFor()).toBe(false); // it has caught up
+});
+
+test("a drive that breaks its promise ends the round with what it threw, and does not keep those that were answered", async () => {
+  const round = new CommitRound(placeOf(2), KEY, ALL);
   round.ask(slowDrive(Promise.reject(new Error("broken"))), 0, CHANGE, TERMS);
   expect(await soon(round.over)).toBe("Error: broken");
+
+  const { promise, reject } = Promise.withResolvers<DriveOutcome<CommitAnswer>>();
+  const other = new CommitRound(placeOf(2), KEY, { enough: 1, removes: false });
+  other.ask(slowDrive(promise), 0, CHANGE, TERMS);
+  other.answered(1, YES);
+  await other.over;
+  const late: RoundAnswer[] = [];
+  other.tellLate({ answered: (_, answer) => late.push(answer) });
+  reject(new Error("broken"));
+  await soon(promise);
+  expect(late.map((answer) => !answer.ok && answer.error.code)).toEqual(["Io"]);
 });
