@@ -15,7 +15,7 @@ import {
   type DriveOutcome,
   type ObjectPath,
 } from "../storage/drive.ts";
-import { type Lateness, PATIENCE_MS } from "./late-answers.ts";
+import { type Lateness, type Leaver, PATIENCE_MS } from "./late-answers.ts";
 
 /** Of a drive that was asked, or good(null): it was not. */
 export type RoundAnswer = DriveOutcome<CommitAnswer | null>;
@@ -41,12 +41,13 @@ export interface LateListener {
 
 export const NOT_ASKED = good(null);
 
-export class CommitRound {
+export class CommitRound implements Leaver {
   /** Every drive's answer, by position: null = it has none yet. Those that are late come into it too, until somebody is told of them. */
   readonly over: Promise<readonly (RoundAnswer | null)[]>;
   private readonly answers: (RoundAnswer | null)[] = [];
   private left: number;
   private done = 0;
+  private isLeaving = false;
   private isOver = false;
   private listener: LateListener | null = null;
   private stopWaiting: (() => void) | null = null;
@@ -100,9 +101,17 @@ export class CommitRound {
     this.listener = listener;
   }
 
-  /** Without those that have not answered, unless one of them lags already. */
+  /** Goes on without those that have not answered, in a moment; in some more where one of them lags, at once where all of them hang. */
   private leave(): void {
-    if (this.stopWaiting !== null) return;
+    if (this.isLeaving) return;
+    this.isLeaving = true;
+    const { lateness } = this.place;
+    if (this.answers.every((answer, i) => answer !== null || lateness.isHanging(i))) this.end();
+    else lateness.leaveSoon(this);
+  }
+
+  leaveNow(): void {
+    if (this.isOver) return;
     const { lateness, clock } = this.place;
     if (this.answers.some((answer, i) => answer === null && lateness.isLagging(i)))
       this.stopWaiting = clock.after(PATIENCE_MS, () => this.end());

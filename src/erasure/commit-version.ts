@@ -18,7 +18,7 @@ import { later } from "../storage/key-memory.ts";
 import type { BackgroundWork } from "./background-work.ts";
 import { CommitRound, NOT_ASKED, type RoundAnswer } from "./commit-round.ts";
 import type { ErasureSet, Unsettled } from "./erasure-set.ts";
-import { LateAnswers, type LateWork } from "./late-answers.ts";
+import { LateAnswers } from "./late-answers.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import { type CommitVote, judgeCommit, voteOfError } from "./quorum.ts";
 import type { KeyReading } from "./read-version.ts";
@@ -204,7 +204,7 @@ function committedStamps(reading: KeyReading | null, known: Stamp | undefined): 
  * to what was read; silent drives are asked for nothing. One that has yet to answer an acknowledged write will have that first.
  */
 function priorOf(reading: KeyReading | null, position: number, known: Unsettled | undefined): Stamp | null {
-  if (reading !== null && known?.late.has(position) === true) return known.stamp;
+  if (reading !== null && known?.isLate(position) === true) return known.stamp;
   const state = reading?.states[position];
   if (state === undefined) return null;
   return state.prev !== null && reading?.rolledBack.has(state.stamp) === true ? state.prev.stamp : state.stamp;
@@ -214,7 +214,7 @@ function priorOf(reading: KeyReading | null, position: number, known: Unsettled 
 async function decideDoubt(set: ErasureSet, key: ObjectPath, background: BackgroundWork): Promise<boolean> {
   const { kind, stamp, removed } = await decideNewest(set, key);
   if (kind !== "settled") return kind !== "waiting";
-  set.unsettled.set(nameOf(key), { stamp, late: new Set() });
+  set.unsettled.set(nameOf(key), answeredByAll(stamp));
   background.track(settleDecided(set, key, stamp, removed), key.bucket);
   return true;
 }
@@ -228,7 +228,7 @@ function settle(set: ErasureSet, done: Acknowledged, background: BackgroundWork)
     set.unsettled.delete(name); // nothing is left to tell of it, nor of what it replaced
     return;
   }
-  set.unsettled.set(name, { stamp, late: new Set() });
+  set.unsettled.set(name, answeredByAll(stamp));
   background.track(settleSlowly(set, done, told), plan.key.bucket);
 }
 
@@ -255,55 +255,53 @@ function settleWithLate(
   of: { readonly round: CommitRound; readonly answers: readonly (RoundAnswer | null)[] },
   background: BackgroundWork,
 ): void {
-  const { plan, name, stamp, votes } = done;
+  const { plan, name, votes } = done;
   if (votes.some((vote) => vote !== "late" && !isDone(vote))) reportMissed(set, plan.key);
-  const late = new Set([...votes.keys()].filter((i) => votes[i] === "late"));
-  set.unsettled.set(name, { stamp, late });
-  const first = set.isRead(plan.key) ? [settleWhenUnread(set, done)] : tellSettled(set, done);
-  new LateAnswers(set.lateness, new LateVotes(set, done, late), background, first).begin(of.round, of.answers);
+  const late = new LateVotes(set, done, background);
+  set.unsettled.set(name, late);
+  late.begin(of.round, of.answers);
 }
 
-async function settleWhenUnread(set: ErasureSet, done: Acknowledged): Promise<void> {
-  await set.unread(done.plan.key);
-  await Promise.all(tellSettled(set, done));
-}
-
-/** What the drives of an acknowledged write that answer late say. */
-class LateVotes implements LateWork {
-  readonly bytes: number;
-
+/** The drives of an acknowledged write that answer late; the others are told at once. */
+class LateVotes extends LateAnswers implements Unsettled {
   constructor(
     private readonly set: ErasureSet,
     private readonly done: Acknowledged,
-    private readonly late: Set<number>,
+    background: BackgroundWork,
   ) {
-    const change = done.plan.changeFor(done.votes.indexOf("late"), done.stamp);
-    this.bytes =
-      RECORD_BYTES + (change?.kind === "put" && change.data.kind === "inline" ? change.data.bytes.length : 0);
+    const { plan, votes, stamp } = done;
+    const change = plan.changeFor(votes.indexOf("late"), stamp);
+    const data = change?.kind === "put" && change.data.kind === "inline" ? change.data.bytes.length : 0;
+    super(plan.key.bucket, RECORD_BYTES + data, set.lateness, background);
+    if (set.isRead(plan.key)) this.waitFor(set.unread(plan.key).then(() => Promise.all(tellSettled(set, done))));
+    else for (const told of tellSettled(set, done)) this.waitFor(told);
   }
 
-  get bucket(): string {
-    return this.done.plan.key.bucket;
+  get stamp(): Stamp {
+    return this.done.stamp;
   }
 
-  judge(position: number, answer: RoundAnswer): Promise<DriveOutcome<void>> | null {
+  protected judge(position: number, answer: RoundAnswer): void {
     const { set, done } = this;
     const { plan, stamp } = done;
-    this.late.delete(position);
     const vote = voteOf(plan, answer);
     if (!isDone(vote)) {
       owe(set, done, [position]);
       reportMissed(set, plan.key);
     }
     const drive = set.drives[position] ?? null;
-    if (drive === null || !mayHold(vote)) return null;
-    if (!set.isRead(plan.key)) return drive.settle(plan.key, stamp);
-    return set.unread(plan.key).then(() => drive.settle(plan.key, stamp));
+    if (drive === null || !mayHold(vote)) return;
+    if (set.isRead(plan.key)) this.waitFor(set.unread(plan.key).then(() => drive.settle(plan.key, stamp)));
+    else this.waitFor(drive.settle(plan.key, stamp));
   }
 
-  over(): void {
-    forgetUnsettled(this.set, this.done.name, this.done.stamp);
+  protected over(): void {
+    forgetUnsettled(this.set, this.done.name, this.stamp);
   }
+}
+
+function answeredByAll(stamp: Stamp): Unsettled {
+  return { stamp, isLate: () => false };
 }
 
 function mayHold(vote: CommitVote | undefined): boolean {

@@ -37,8 +37,8 @@ export interface SetResources {
 /** A write that is acknowledged and not yet settled everywhere. */
 export interface Unsettled {
   readonly stamp: Stamp;
-  /** Positions of drives that have not answered it: they show what was before, and will have it. */
-  readonly late: Set<number>;
+  /** The drive has not answered it: it shows what was before, and is about to have it. */
+  isLate(position: number): boolean;
 }
 
 export class ErasureSet {

@@ -5,10 +5,11 @@
  */
 import { isAnswered } from "../core/fan-out.ts";
 import type { Clock } from "../sys/clock.ts";
-import type { DriveOutcome } from "../storage/drive.ts";
 import type { BackgroundWork, Unfinished } from "./background-work.ts";
 import type { CommitRound, RoundAnswer } from "./commit-round.ts";
 
+/** So long at most a write waits for drives that are about to answer, as most are: it is cheaper than to follow them. */
+export const GRACE_MS = 1;
 /** Late with more than this: a write waits for it, for so long at most. */
 const LAGGING_BYTES = 1024 * 1024;
 export const PATIENCE_MS = 100;
@@ -17,7 +18,13 @@ export const HANGS_MS = 500;
 /** Late with more than this: it is not asked, but owed. */
 const FULL_BYTES = 16 * 1024 * 1024;
 
+/** What goes on without late drives. */
+export interface Leaver {
+  leaveNow(): void;
+}
+
 export class Lateness {
+  private leaving: Leaver[] = [];
   private readonly bytes: number[] = [];
   /** When it answered last, or began to be late. */
   private readonly movedMs: number[] = [];
@@ -33,6 +40,16 @@ export class Lateness {
     }
   }
 
+  /** It leaves in a moment, if it still has to. One timer for all. */
+  leaveSoon(leaver: Leaver): void {
+    if (this.leaving.push(leaver) > 1) return;
+    this.clock.after(GRACE_MS, () => {
+      const now = this.leaving;
+      this.leaving = [];
+      for (const each of now) each.leaveNow();
+    });
+  }
+
   add(position: number, bytes: number): void {
     if (this.of(position) === 0) this.movedMs[position] = this.clock.elapsedMs();
     this.bytes[position] = this.of(position) + bytes;
@@ -46,79 +63,75 @@ export class Lateness {
   }
   /** It comes behind, but it comes. */
   isLagging(position: number): boolean {
-    if (this.of(position) <= LAGGING_BYTES) return false;
-    return this.clock.elapsedMs() - (this.movedMs[position] as number) < HANGS_MS;
+    return this.of(position) > LAGGING_BYTES && !this.isHanging(position);
+  }
+  isHanging(position: number): boolean {
+    return this.of(position) > 0 && this.clock.elapsedMs() - (this.movedMs[position] as number) >= HANGS_MS;
   }
   isFull(position: number): boolean {
     return this.of(position) > FULL_BYTES;
   }
 }
 
-/** What is done with a late answer, and in the end. */
-export interface LateWork {
-  readonly bucket: string;
-  /** Of every late drive's commit, about. */
-  readonly bytes: number;
-  /** The drive at the position answers; what there is to wait for then, null = nothing. */
-  judge(position: number, answer: RoundAnswer): Promise<DriveOutcome<void>> | null;
-  /** All have answered, and what that brought is over. */
-  over(): void;
-}
-
-export class LateAnswers implements Unfinished {
-  private left = 0;
+/** What is waited for on behalf of the late drives of one write. */
+export abstract class LateAnswers implements Unfinished {
+  /** A bit for each position that has not answered. */
+  private late = 0;
+  /** What answers brought that is not over yet. */
   private readonly waiting: Promise<unknown>[] = [];
-  private promise: Promise<void> | null = null;
-  private resolve: (() => void) | null = null;
+  private whenFinished: PromiseWithResolvers<void> | null = null;
 
-  /** `first`: what the answers that came in time brought, and is not over yet. */
+  /** `bytes`: about what is kept for each of them. */
   constructor(
+    readonly bucket: string,
+    private readonly bytes: number,
     private readonly lateness: Lateness,
-    private readonly work: LateWork,
     private readonly background: BackgroundWork,
-    first: readonly Promise<unknown>[],
-  ) {
-    this.waiting.push(...first);
+  ) {}
+
+  /** The drive at the position answers. */
+  protected abstract judge(position: number, answer: RoundAnswer): void;
+  /** All have answered, and what that brought is over. */
+  protected abstract over(): void;
+
+  /** It is over only after this. */
+  protected waitFor(work: Promise<unknown>): void {
+    if (!isAnswered(work)) this.waiting.push(work);
+  }
+
+  isLate(position: number): boolean {
+    return (this.late & (1 << position)) !== 0;
   }
 
   /** Waits for the drives of the round that have not answered. */
   begin(round: CommitRound, answers: readonly (RoundAnswer | null)[]): void {
     for (let i = 0; i < answers.length; i++) {
       if (answers[i] !== null) continue;
-      this.left++;
-      this.lateness.add(i, this.work.bytes);
+      this.late |= 1 << i;
+      this.lateness.add(i, this.bytes);
     }
     this.background.hold(this);
     round.tellLate(this);
   }
 
-  get bucket(): string {
-    return this.work.bucket;
-  }
-
   finished(): Promise<void> {
-    if (this.promise === null) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.promise = promise;
-      this.resolve = resolve;
-    }
-    return this.promise;
+    this.whenFinished ??= Promise.withResolvers<void>();
+    return this.whenFinished.promise;
   }
 
   answered(position: number, answer: RoundAnswer): void {
-    this.lateness.take(position, this.work.bytes);
-    const rest = this.work.judge(position, answer);
-    if (rest !== null && !isAnswered(rest)) this.waiting.push(rest);
-    this.left--;
-    if (this.left > 0) return;
-    if (this.waiting.every(isAnswered)) this.work.over();
+    this.lateness.take(position, this.bytes);
+    this.late &= ~(1 << position);
+    this.judge(position, answer);
+    if (this.late !== 0) return;
+    if (this.waiting.every(isAnswered)) this.over();
     else this.background.track(this.waitForRest(), this.bucket);
     this.background.release(this);
-    this.resolve?.();
+    this.whenFinished?.resolve();
   }
 
   private async waitForRest(): Promise<void> {
     await Promise.all(this.waiting);
-    this.work.over();
+    this.over();
   }
 }

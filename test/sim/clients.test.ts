@@ -14,7 +14,7 @@ import { DriveError } from "../../src/storage/drive.ts";
 import { Errno, Op } from "../../src/sys/disk.ts";
 import type { Rng } from "../../src/sys/rng.ts";
 import { describeHistory, isLinearizable, type Operation } from "./linearizable.ts";
-import { seededRng, SimulatedClock } from "./seeded.ts";
+import { HastyClock, seededRng, type SimulatedClock } from "./seeded.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
 import {
   getBytes,
@@ -222,7 +222,7 @@ async function trouble(world: World, disk: SimulatedDisk, isOver: () => boolean)
 async function runSeed(seed: number, hasCache: boolean): Promise<string[]> {
   const world = new World(seed);
   const clockAt = (epoch: number): SimulatedClock =>
-    new SimulatedClock(START_MS + epoch * world.pick([-1000, 1, 60_000]));
+    new HastyClock(seededRng(seed + epoch * 1e6), START_MS + epoch * world.pick([-1000, 1, 60_000]));
   let disk = SimulatedDisk.create(codec, seed, world.paths);
   disk.hasCache = hasCache;
   const first = await simulatedStore(codec, disk, { clock: clockAt(0), rng: world.rng }, world.shape);

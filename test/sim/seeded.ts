@@ -81,6 +81,30 @@ export class SimulatedClock implements Clock {
   }
 }
 
+/** Time that nobody moves: what is to happen within a millisecond does so some turns later, few or many. */
+export class HastyClock extends SimulatedClock {
+  constructor(
+    private readonly rng: Rng,
+    startMs?: number,
+  ) {
+    super(startMs);
+  }
+  override after(ms: number, run: () => void): () => void {
+    if (ms > 1) return super.after(ms, run);
+    let left = Math.floor(this.rng.next() * (this.rng.next() < 0.5 ? 10 : 300));
+    let isStopped = false;
+    const turn = (): void => {
+      if (isStopped) return;
+      if (left-- > 0) queueMicrotask(turn);
+      else run();
+    };
+    queueMicrotask(turn);
+    return () => {
+      isStopped = true;
+    };
+  }
+}
+
 /** Lets everything that is ready run: the simulator needs only microtasks, and one turn of the loop ends after them. */
 export async function turns(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));

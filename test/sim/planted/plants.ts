@@ -319,7 +319,7 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "a late drive is held to what it showed",
     file: COMMIT,
-    find: "  if (reading !== null && known?.late.has(position) === true) return known.stamp;\n",
+    find: "  if (reading !== null && known?.isLate(position) === true) return known.stamp;\n",
     replace: "",
     by: "test/sim/late-drives.test.ts",
     test: "has all of them in the end",

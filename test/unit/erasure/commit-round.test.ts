@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { bad, good } from "../../../src/core/fan-out.ts";
 import { CommitRound, type RoundAnswer, type RoundRules } from "../../../src/erasure/commit-round.ts";
-import { HANGS_MS, Lateness, PATIENCE_MS } from "../../../src/erasure/late-answers.ts";
+import { GRACE_MS, HANGS_MS, Lateness, PATIENCE_MS } from "../../../src/erasure/late-answers.ts";
 import {
   type Change,
   type CommitAnswer,
@@ -74,19 +74,23 @@ test("a round is over when every drive has answered, whichever way, and tells th
   expect(await round.over).toEqual([YES, YES, good(null), NO]);
 });
 
-test("it is over when enough have taken it, and those that answer later are told to who asks for them", async () => {
-  const round = new CommitRound(placeOf(4), KEY, { enough: 2, removes: false });
+test("it is over a moment after enough have taken it, and those that answer later are told to who asks for them", async () => {
+  const place = placeOf(4);
+  const round = new CommitRound(place, KEY, { enough: 2, removes: false });
   round.answered(0, YES);
   round.answered(3, NO);
   round.answered(2, REFUSED);
+  await place.clock.advance(GRACE_MS);
   expect(await soon(round.over)).toBeNull(); // of four, three answered and one took it
   round.answered(1, YES);
   expect(await round.over).toEqual([YES, YES, REFUSED, NO]);
 
-  const other = new CommitRound(placeOf(4), KEY, { enough: 2, removes: false });
+  const other = new CommitRound(place, KEY, { enough: 2, removes: false });
   other.answered(0, YES);
   other.answered(2, YES);
-  other.answered(3, YES); // in the same turn: it is no late one
+  await soon(other.over);
+  other.answered(3, YES); // in time: it is no late one
+  await place.clock.advance(GRACE_MS);
   const answers = await other.over;
   expect(answers).toEqual([YES, null, YES, YES]);
   const late: [number, RoundAnswer][] = [];
@@ -96,12 +100,14 @@ test("it is over when enough have taken it, and those that answer later are told
 });
 
 test("a drive without what is removed counts only for a removal", async () => {
-  const put = new CommitRound(placeOf(3), KEY, { enough: 2, removes: false });
-  const removal = new CommitRound(placeOf(3), KEY, { enough: 2, removes: true });
+  const place = placeOf(3);
+  const put = new CommitRound(place, KEY, { enough: 2, removes: false });
+  const removal = new CommitRound(place, KEY, { enough: 2, removes: true });
   for (const round of [put, removal]) {
     round.answered(0, MISSING);
     round.answered(1, YES);
   }
+  await place.clock.advance(GRACE_MS);
   expect(await soon(put.over)).toBeNull();
   expect(await soon(removal.over)).toEqual([MISSING, YES, null]);
 });
@@ -115,7 +121,7 @@ test("a drive that lags is waited for, and for so long", async () => {
     round.answered(0, YES);
     round.answered(1, YES);
   }
-  await place.clock.advance(PATIENCE_MS - 1);
+  await place.clock.advance(GRACE_MS + PATIENCE_MS - 1);
   expect(await soon(silent.over)).toBeNull();
   answering.answered(2, YES);
   expect(await soon(answering.over)).toEqual([YES, YES, YES]);
@@ -125,19 +131,23 @@ test("a drive that lags is waited for, and for so long", async () => {
 
 test("one that answers nothing any more is not, until it does", async () => {
   const place = placeOf(2);
-  const isWaitedFor = async (): Promise<boolean> => {
+  /** Neither, for a moment, or for longer. */
+  const waits = async (): Promise<string> => {
     const round = new CommitRound(place, KEY, { enough: 1, removes: false });
     round.answered(0, YES);
-    return (await soon(round.over)) === null;
+    if ((await soon(round.over)) !== null) return "not";
+    await place.clock.advance(GRACE_MS);
+    return (await soon(round.over)) === null ? "longer" : "a moment";
   };
+  expect(await waits()).toBe("a moment");
   place.lateness.add(1, 3 * 1024 * 1024);
-  expect(await isWaitedFor()).toBe(true);
+  expect(await waits()).toBe("longer");
   await place.clock.advance(HANGS_MS);
-  expect(await isWaitedFor()).toBe(false);
+  expect(await waits()).toBe("not");
   place.lateness.take(1, 1024);
-  expect(await isWaitedFor()).toBe(true);
+  expect(await waits()).toBe("longer");
   place.lateness.take(1, 2 * 1024 * 1024);
-  expect(await isWaitedFor()).toBe(false); // it has caught up
+  expect(await waits()).toBe("a moment"); // it has caught up
 });
 
 test("a drive that breaks its promise ends the round with what it threw, and does not keep those that were answered", async () => {
@@ -146,9 +156,11 @@ test("a drive that breaks its promise ends the round with what it threw, and doe
   expect(await soon(round.over)).toBe("Error: broken");
 
   const { promise, reject } = Promise.withResolvers<DriveOutcome<CommitAnswer>>();
-  const other = new CommitRound(placeOf(2), KEY, { enough: 1, removes: false });
+  const place = placeOf(2);
+  const other = new CommitRound(place, KEY, { enough: 1, removes: false });
   other.ask(slowDrive(promise), 0, CHANGE, TERMS);
   other.answered(1, YES);
+  await place.clock.advance(GRACE_MS);
   await other.over;
   const late: RoundAnswer[] = [];
   other.tellLate({ answered: (_, answer) => late.push(answer) });
