@@ -13,6 +13,7 @@ import { type Drive, DriveError, type DriveOutcome, nameOf, type ObjectPath, typ
 import type { DamageSink, DebtSink } from "./damage.ts";
 import type { DigestLanes } from "./digest-lanes.ts";
 import { Lateness } from "./late-answers.ts";
+import { Patience } from "./patience.ts";
 import { distributionFrom, distributionStart } from "./placement.ts";
 import type { Stamps } from "./stamps.ts";
 
@@ -58,6 +59,8 @@ export class ErasureSet {
   readonly unsettled = new Map<string, Unsettled>();
   /** What drives have not answered of what is acknowledged. */
   readonly lateness: Lateness;
+  /** With reads. */
+  readonly patience: Patience;
 
   constructor(
     readonly poolIndex: number,
@@ -70,6 +73,7 @@ export class ErasureSet {
   ) {
     this.positions = new Set(drives.keys());
     this.lateness = new Lateness(drives.length, resources.clock);
+    this.patience = new Patience(drives.length, standardParity, resources.clock);
     this.distributions = drives.map((_, start) => distributionFrom(start, drives.length));
     assert(standardParity * 2 <= drives.length, "parity is at most half of the set");
   }

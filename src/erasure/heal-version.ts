@@ -17,7 +17,7 @@ import type { ErasureSet } from "./erasure-set.ts";
 import { goneVersions } from "./gone-versions.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import type { MergedVersion } from "./quorum.ts";
-import { type KeyReading, readKey } from "./read-version.ts";
+import { type KeyReading, readKeyPatiently } from "./read-version.ts";
 import { isInDoubt, resolveDoubt } from "./resolve-doubt.ts";
 import type { ShardLayout } from "./read-shards.ts";
 import { type ShardSources, shardSources } from "./stored-version.ts";
@@ -49,7 +49,7 @@ export async function healKey(set: ErasureSet, key: ObjectPath, locks: KeyLock, 
       throw new QuorumError("ReadQuorum", `a write of ${key.bucket}/${key.path} is in doubt and cannot be decided yet`);
   }
   using _pin = set.pin(key);
-  const reading = await readKey(set, key, true);
+  const reading = await readKeyPatiently(set, key);
   const isUndecided = reading.merged.undecided.length > 0 && set.drives.some((_, i) => isSilent(set, reading, i));
   const healed: number[] = [];
   const stillLacking: number[] = [];
@@ -347,7 +347,7 @@ async function commitHealed(
 }
 
 async function changed(set: ErasureSet, before: KeyReading): Promise<boolean> {
-  const after = await readKey(set, before.key, true);
+  const after = await readKeyPatiently(set, before.key);
   const ids = (r: KeyReading): string =>
     r.merged.versions.map((v) => `${v.header.versionId}:${v.header.modTime}:${v.header.signature}`).join();
   return ids(after) !== ids(before);

@@ -6,7 +6,7 @@ import { decodeVersion } from "../storage/xl-meta-version.ts";
 import type { ObjectPath } from "../storage/drive.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { type HealHow, lackingVersions } from "./heal-version.ts";
-import { type KeyReading, readKey } from "./read-version.ts";
+import { type KeyReading, readKeyPatiently } from "./read-version.ts";
 
 export interface Dangling {
   readonly position: number;
@@ -23,7 +23,7 @@ export interface KeyCondition {
 
 export async function inspectKey(set: ErasureSet, key: ObjectPath, how: HealHow): Promise<KeyCondition> {
   using _pin = set.pin(key); // an overwrite must not take away what is being looked at
-  const reading = await readKey(set, key, true);
+  const reading = await readKeyPatiently(set, key);
   const lacking: number[] = [];
   for (const [position, drive] of set.drives.entries()) {
     if (drive === null || reading.states[position] === undefined) continue;

@@ -6,7 +6,7 @@ import { decodeInline } from "../codec/bitrot.ts";
 import type { ByteSink } from "../core/byte-stream.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { streamShards } from "./read-shards.ts";
-import { type KeyReading, pickVersion, readKey } from "./read-version.ts";
+import { type KeyReading, pickVersion, readKeyPatiently } from "./read-version.ts";
 import { type ShardSources, shardSources } from "./stored-version.ts";
 import type { MergedVersion } from "./quorum.ts";
 import type { StoredVersion, VersionReader } from "./store.ts";
@@ -78,7 +78,7 @@ export class PinnedVersion implements VersionReader {
 
 /** Some shards are inline, but too few good ones among the drives asked so far: all are asked, then mixed with files. */
 async function openMixed(set: ErasureSet, reading: KeyReading, merged: MergedVersion): Promise<OpenedData | null> {
-  const all = reading.partial ? await readKey(set, reading.key, true) : reading;
+  const all = reading.partial ? await readKeyPatiently(set, reading.key) : reading;
   const again = pickVersion(all, merged.header.versionId)?.found;
   if (again?.header.modTime !== merged.header.modTime) return null;
   const fuller = shardSources(all, again);
@@ -175,11 +175,12 @@ async function streamFiles(
     },
   };
   try {
-    await streamShards(set, shardSources(reading, merged).layout, range, counting);
+    const first = { ...range, canAskMore: reading.partial };
+    await streamShards(set, shardSources(reading, merged).layout, first, counting);
   } catch (error) {
     // The drives asked first hold the data shards; the others are known only when all are asked.
     if (!reading.partial || sent === range.length) throw error;
-    const all = await readKey(set, reading.key, true);
+    const all = await readKeyPatiently(set, reading.key);
     const again = pickVersion(all, merged.header.versionId)?.found;
     if (again === undefined || again.header.modTime !== merged.header.modTime) throw error;
     await streamShards(

@@ -11,7 +11,7 @@ import type { QuarantinedVersion } from "../storage/drive-upkeep.ts";
 import { XlMeta } from "../storage/xl-meta.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { type Dangling, danglingVersions, dataDirOfVersion } from "./inspect-key.ts";
-import { type KeyReading, readKey } from "./read-version.ts";
+import { type KeyReading, readKeyPatiently } from "./read-version.ts";
 import { isInDoubt } from "./resolve-doubt.ts";
 
 /** The same on every drive that has a part of the version. */
@@ -29,7 +29,7 @@ export async function quarantineVersions(
 ): Promise<number> {
   using _ = await locks.acquire(nameOf(key));
   if (set.isRead(key)) return 0;
-  const reading = await readKey(set, key, true);
+  const reading = await readKeyPatiently(set, key);
   const still = danglingVersions(set, reading).filter((found) =>
     wanted.some(
       (w) => w.position === found.position && w.versionId === found.versionId && w.modTimeNs === found.modTimeNs,

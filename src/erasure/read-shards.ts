@@ -1,13 +1,15 @@
 /**
  * Reading data: k frames of each block, data shards first, hashes verified by the drive's job; on a bad, missing or
- * failing one the others are read and the block is rebuilt, and the damage is reported. A wrong hash counts as missing.
+ * failing one the others are read and the block is rebuilt, and the damage is reported. A wrong hash counts as missing, and so does a
+ * drive that takes its time, as far as the others suffice.
  * The next block is read while the current one is sent. Source: on-disk-format.md §3, §4, §8.4.
  */
 import { assert } from "../core/assert.ts";
+import { bad } from "../core/fan-out.ts";
 import type { Block } from "../core/block-pool.ts";
 import type { ByteSink } from "../core/byte-stream.ts";
 import { step } from "../sys/disk.ts";
-import type { ObjectPath } from "../storage/drive.ts";
+import type { DriveOutcome, ObjectPath } from "../storage/drive.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import { strideOf } from "./write-shards.ts";
@@ -29,14 +31,18 @@ export interface ShardLayout {
   readonly parts: readonly { readonly number: number; readonly sizeBytes: number }[];
 }
 
-/** Writes stored bytes [offset, offset + length) of the parts laid end to end. */
+/**
+ * Writes stored bytes [offset, offset + length) of the parts laid end to end. `canAskMore`: the caller knows of more drives, so that one that
+ * hangs and cannot be done without ends it.
+ */
 export async function streamShards(
   set: ErasureSet,
   layout: ShardLayout,
-  range: { offset: number; length: number },
+  range: { offset: number; length: number; canAskMore?: boolean },
   sink: ByteSink,
 ): Promise<void> {
-  const blocks = new BlockReader(set, layout, planPieces(layout, range.offset, range.length));
+  const isPatient = range.canAskMore !== true;
+  const blocks = new BlockReader(set, layout, planPieces(layout, range.offset, range.length), isPatient);
   let next = blocks.next();
   try {
     while (next !== null) {
@@ -53,6 +59,11 @@ export async function streamShards(
   } finally {
     if (next !== null) await next.then((block) => block.release(), ignore); // the reason is thrown already
   }
+}
+
+/** When the drive has done with the memory, though it answered before. */
+function letGo(outcome: DriveOutcome<void>): Promise<void> | undefined {
+  return outcome.ok ? undefined : (outcome.error.letsGo ?? undefined);
 }
 
 function ignore(): void {
@@ -105,8 +116,11 @@ class BlockReader {
     private readonly set: ErasureSet,
     private readonly layout: ShardLayout,
     private readonly pieces: Iterator<Piece>,
+    /** Waits for drives that hang where there are no others. */
+    private readonly isPatient: boolean,
   ) {
-    this.needsParity = layout.places.slice(0, layout.k).includes(null);
+    const hangs = (place: ShardPlace | null): boolean => place === null || set.patience.isHanging(place.position);
+    this.needsParity = layout.places.slice(0, layout.k).some(hangs);
     this.advance();
   }
 
@@ -147,10 +161,10 @@ class BlockReader {
   }
 
   private async read(piece: Piece, block: Block): Promise<ReadBlock> {
-    const { set, layout, broken } = this;
+    const { set, layout, broken, isPatient } = this;
     const first = new ReadBlock(block, layout, piece);
     try {
-      if (await first.gather(set, broken)) return first;
+      if (await first.gather(set, { broken, isPatient })) return first;
     } catch (error) {
       first.release();
       throw error;
@@ -159,7 +173,7 @@ class BlockReader {
     this.needsParity = true;
     const second = new ReadBlock(await set.resources.readBlocks.acquire(this.bytesOf(piece)), layout, piece);
     try {
-      await second.gather(set, broken);
+      await second.gather(set, { broken, isPatient });
       return second;
     } catch (error) {
       second.release();
@@ -171,6 +185,8 @@ class BlockReader {
 class ReadBlock {
   /** Does a drive that hangs still hold the block? */
   private isShared = false;
+  /** Shards that are not there yet, and were not waited for. */
+  private readonly slow: { readonly shard: number; readonly reading: Promise<DriveOutcome<void>> }[] = [];
   private readonly shardBytes: number;
   private readonly stride: number;
 
@@ -190,27 +206,46 @@ class ReadBlock {
   }
 
   /** False: a data shard is not good, and there is no room for others. */
-  async gather(set: ErasureSet, broken: Set<number>): Promise<boolean> {
-    const { k, places, key } = this.layout;
+  async gather(
+    set: ErasureSet,
+    { broken, isPatient }: { readonly broken: Set<number>; readonly isPatient: boolean },
+  ): Promise<boolean> {
+    const { k, m, places, key } = this.layout;
     const { slots } = this;
     const candidates = [...places.keys()].filter((shard) => places[shard] !== null && shard < slots);
-    candidates.sort((a, b) => Number(broken.has(a)) - Number(broken.has(b)) || a - b);
+    const hindrance = (shard: number): number =>
+      broken.has(shard) ? 2 : Number(set.patience.isHanging((places[shard] as ShardPlace).position));
+    candidates.sort((a, b) => hindrance(a) - hindrance(b) || a - b);
     let have = 0;
     let count = 0;
     for (let at = 0; count < k && at < candidates.length; ) {
       const tried = candidates.slice(at, at + (k - count));
       at += tried.length;
-      const outcomes = await Promise.all(tried.map((shard) => this.readShard(set, shard)));
-      for (const [i, ok] of outcomes.entries()) {
+      const readings = tried.map((shard) => this.readShard(set, shard));
+      const positions = tried.map((shard) => (places[shard] as ShardPlace).position);
+      const outcomes = m === 0 ? await Promise.all(readings) : await set.patience.wait(positions, readings);
+      for (const [i, outcome] of outcomes.entries()) {
         const shard = tried[i] as number;
-        if (ok) {
+        if (outcome === null) this.leave(shard, readings[i] as Promise<DriveOutcome<void>>);
+        else if (outcome.ok) {
           have |= 1 << shard;
           count++;
-        } else broken.add(shard);
+        } else {
+          broken.add(shard);
+          if (outcome.error.letsGo !== null) this.share(outcome.error.letsGo);
+        }
       }
     }
+    const hasOthers = places.slice(slots).some((place) => place !== null);
+    if (isPatient && !hasOthers)
+      for (const { shard, reading } of this.slow) {
+        if (count >= k) break;
+        if (!(await reading).ok) continue;
+        have |= 1 << shard;
+        count++;
+      }
     if (broken.size > 0) set.resources.damage.report({ bucket: key.bucket, path: key.path, why: "shard" });
-    if (count < k && slots < places.length) return false;
+    if (count < k && hasOthers) return false;
     if (count < k) throw this.tooFew(count);
     if (this.isShared) await this.moveAway(set);
     await this.rebuild(set, have);
@@ -238,21 +273,27 @@ class ReadBlock {
     assert(error === 0, "k shards rebuild the others");
   }
 
-  private async readShard(set: ErasureSet, shard: number): Promise<boolean> {
+  private readShard(set: ErasureSet, shard: number): Promise<DriveOutcome<void>> {
     const { layout } = this;
-    const place = layout.places[shard] as ShardPlace;
-    const drive = set.drives[place.position];
-    if (drive == null) return false;
+    const { position, dataDir } = layout.places[shard] as ShardPlace;
+    const drive = set.drives[position];
+    if (drive == null) return Promise.resolve(bad(set.noDrive(position)));
     const full = Math.ceil(layout.blockBytes / layout.k);
     const slot = this.block.bytes.subarray(shard * this.stride, shard * this.stride + HASH_BYTES + this.shardBytes);
-    const outcome = await drive.readFrames({ ...layout.key, dataDir: place.dataDir, part: this.piece.part }, [
+    return drive.readFrames({ ...layout.key, dataDir, part: this.piece.part }, [
       { slot, offset: this.piece.block * (HASH_BYTES + full) },
     ]);
-    if (!outcome.ok && outcome.error.letsGo !== null) {
-      this.isShared = true;
-      this.block.holdUntil(outcome.error.letsGo);
-    }
-    return outcome.ok;
+  }
+
+  /** A shard that is not there yet is not waited for; its drive goes on to fill it. */
+  private leave(shard: number, reading: Promise<DriveOutcome<void>>): void {
+    this.slow.push({ shard, reading });
+    this.share(reading.then(letGo));
+  }
+
+  private share(until: Promise<void>): void {
+    this.isShared = true;
+    this.block.holdUntil(until);
   }
 
   /** A drive that hangs may still write into its slot: what is sent lies elsewhere. */

@@ -3,6 +3,7 @@
  * agree and that is the whole cost; else all are asked. Throws QuorumError when the drives cannot tell. Never writes.
  */
 import { type Drive, type DriveOutcome, type KeyState, nameOf, type ObjectPath } from "../storage/drive.ts";
+import { isAnswered } from "../core/fan-out.ts";
 import { FormatError } from "../core/format-error.ts";
 import { SYSTEM_BUCKET } from "../storage/paths.ts";
 import { XlMeta } from "../storage/xl-meta.ts";
@@ -47,9 +48,19 @@ const NO_POSITIONS: readonly number[] = [];
 export type Ask = (drive: Drive, key: ObjectPath) => KeyState | Promise<DriveOutcome<KeyState>>;
 const plainRead: Ask = (drive, key) => drive.readNow(key) ?? drive.read(key);
 
-/** Reads a key. `all`: ask every drive (writers that pass `prior`, heal). */
+/**
+ * Reads a key. `all`: ask every drive (writers that pass `prior`). A drive that takes its time is waited for only where the others cannot
+ * tell without it.
+ */
 export function readKey(set: ErasureSet, key: ObjectPath, all = false, how: Ask = plainRead): Promise<KeyReading> {
   return all ? readAll(set, key, how) : readFew(set, key, how);
+}
+
+/** What every drive has of a key, however long it takes: for who repairs it. */
+export async function readKeyPatiently(set: ErasureSet, key: ObjectPath): Promise<KeyReading> {
+  const states = silence(set);
+  await answersOf(set, await ask(set, key, readOrder(set, key), { into: states, how: plainRead }), states);
+  return agreed(set, key, states) ?? (await settled(set, judge(set, key, states), plainRead));
 }
 
 /** How many drives are asked first: enough for a quorum. */
@@ -68,21 +79,53 @@ async function readFew(set: ErasureSet, key: ObjectPath, how: Ask): Promise<KeyR
   const order = readOrder(set, key);
   const few = fewOf(set);
   const states = silence(set);
-  await ask(set, key, order.slice(0, few), states, how);
-  const quick = isWitnessed(set, key, order, few) ? agreeing(set, key, states, few) : null;
+  const slow = await ask(set, key, order.slice(0, few), { into: states, how });
+  const quick = slow.length === 0 && isWitnessed(set, key, order, few) ? agreeing(set, key, states, few) : null;
   // That a key is absent is believed when all say so: drives may have lost it without knowing.
   if (quick !== null && (quick.merged.versions.length > 0 || how !== plainRead)) return quick;
-  await ask(set, key, order.slice(few), states, how);
-  return await settled(set, judge(set, key, states), how);
+  const slower = await ask(set, key, order.slice(few), { into: states, how });
+  return await verdict(set, { key, states, how, slow: slow.length === 0 ? slower : [...slow, ...slower] });
 }
 
 async function readAll(set: ErasureSet, key: ObjectPath, how: Ask): Promise<KeyReading> {
   const states = silence(set);
+  const slow = await ask(set, key, readOrder(set, key), { into: states, how });
+  return (slow.length === 0 ? agreed(set, key, states) : null) ?? (await verdict(set, { key, states, how, slow }));
+}
+
+/** All say the same, as nearly always. */
+function agreed(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[]): KeyReading | null {
   const order = readOrder(set, key);
-  await ask(set, key, order, states, how);
-  const same = isWitnessed(set, key, order, set.size) ? agreeing(set, key, states, set.size) : null; // as nearly always
-  if (same !== null) return same;
+  return isWitnessed(set, key, order, set.size) ? agreeing(set, key, states, set.size) : null;
+}
+
+interface Asked {
+  readonly key: ObjectPath;
+  readonly states: (KeyState | undefined)[];
+  readonly how: Ask;
+  readonly slow: readonly Slow[];
+}
+
+/** Of what the drives say; the slow ones are waited for where the others cannot tell. */
+async function verdict(set: ErasureSet, asked: Asked): Promise<KeyReading> {
+  const { key, states, how, slow } = asked;
+  if (slow.length > 0) {
+    const early = without(set, asked);
+    if (early !== null) return early;
+    await answersOf(set, slow, states);
+  }
   return await settled(set, judge(set, key, states), how);
+}
+
+/** The verdict without the slow ones, which count as silent; null = there is none, or not a plain one. */
+function without(set: ErasureSet, { key, states }: Asked): KeyReading | null {
+  try {
+    const reading = judge(set, key, states);
+    return reading.merged.undecided.length === 0 && !reading.merged.hasTraces ? reading : null;
+  } catch (error) {
+    if (error instanceof QuorumError) return null;
+    throw error;
+  }
 }
 
 function settled(set: ErasureSet, reading: KeyReading, how: Ask): Promise<KeyReading> | KeyReading {
@@ -109,7 +152,7 @@ async function lookAgain(set: ErasureSet, first: KeyReading, how: Ask): Promise<
   let before = first;
   for (let look = 1; look <= LOOKS_MAX; look++) {
     const states = silence(set);
-    await ask(set, before.key, [...states.keys()], states, how);
+    await answersOf(set, await ask(set, before.key, [...states.keys()], { into: states, how }), states);
     const now = judge(set, before.key, states);
     const isSame = states.every((state, i) => state?.stamp === before.states[i]?.stamp);
     if (isSame || !now.merged.hasTraces) return now;
@@ -140,7 +183,7 @@ function leastHindered(set: ErasureSet, behind: ReadonlySet<number> | null, orde
 function hindrance(set: ErasureSet, behind: ReadonlySet<number> | null, position: number): number {
   const drive = set.drives[position];
   if (drive == null) return 3;
-  if (drive.state !== "ok" || behind?.has(position) === true) return 2;
+  if (drive.state !== "ok" || behind?.has(position) === true || set.patience.isHanging(position)) return 2;
   return set.rebuilding.has(position) ? 1 : 0;
 }
 
@@ -152,28 +195,66 @@ function behindOf(set: ErasureSet, key: ObjectPath): ReadonlySet<number> | null 
   return null;
 }
 
-/** Asks all at once, waits for all. */
+/** A drive that has not answered yet. */
+interface Slow {
+  readonly position: number;
+  readonly answer: Promise<DriveOutcome<KeyState>>;
+}
+
+/** Asks all at once, and waits for those that do not take too long; the others. */
 async function ask(
   set: ErasureSet,
   key: ObjectPath,
   positions: readonly number[],
-  into: (KeyState | undefined)[],
-  how: Ask,
-): Promise<void> {
+  { into, how }: { readonly into: (KeyState | undefined)[]; readonly how: Ask },
+): Promise<readonly Slow[]> {
   // What is rebuilt while others are waited for may have answered before it was.
   const rebuilding = set.rebuilding.size === 0 ? NOBODY : new Set(set.rebuilding);
-  const answers: (ReturnType<Ask> | null)[] = [];
+  const where = { into, rebuilding };
+  const waited: Slow[] = [];
+  const slow: Slow[] = [];
   for (const position of positions) {
     const drive = set.drives[position];
-    answers.push(drive == null ? null : how(drive, key));
+    const answer = drive == null ? null : how(drive, key);
+    if (answer === null) continue;
+    if (!(answer instanceof Promise)) take(set, where, position, answer);
+    else (set.patience.isHanging(position) && !isAnswered(answer) ? slow : waited).push({ position, answer });
   }
-  for (let n = 0; n < positions.length; n++) {
-    const answer = answers[n] ?? null;
-    const state = answer instanceof Promise ? stateIn(await answer) : answer;
-    if (state === null) continue;
-    const position = positions[n] as number;
-    const isEmpty = rebuilding.has(position) || set.rebuilding.has(position);
-    if (state.meta !== null || !isEmpty) into[position] = state;
+  if (waited.length === 0) return slow;
+  const answers = waited.map(({ answer }) => answer);
+  const isThere = answers.every(isAnswered);
+  const outcomes = isThere
+    ? await Promise.all(answers)
+    : await set.patience.wait(
+        waited.map(({ position }) => position),
+        answers,
+      );
+  for (const [i, { position, answer }] of waited.entries()) {
+    const outcome = outcomes[i] ?? null;
+    const state = outcome === null ? null : stateIn(outcome);
+    if (outcome === null) slow.push({ position, answer });
+    else if (state !== null) take(set, where, position, state);
+  }
+  return slow;
+}
+
+function take(
+  set: ErasureSet,
+  { into, rebuilding }: { readonly into: (KeyState | undefined)[]; readonly rebuilding: ReadonlySet<number> },
+  position: number,
+  state: KeyState,
+): void {
+  const isEmpty = rebuilding.has(position) || set.rebuilding.has(position);
+  if (state.meta !== null || !isEmpty) into[position] = state;
+}
+
+/** Waits for the slow ones, however long it takes. */
+async function answersOf(set: ErasureSet, slow: readonly Slow[], into: (KeyState | undefined)[]): Promise<void> {
+  if (slow.length === 0) return;
+  const rebuilding = set.rebuilding.size === 0 ? NOBODY : new Set(set.rebuilding);
+  for (const { position, answer } of slow) {
+    const state = stateIn(await answer);
+    if (state !== null) take(set, { into, rebuilding }, position, state);
   }
 }
 

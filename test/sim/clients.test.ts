@@ -221,14 +221,15 @@ async function trouble(world: World, disk: SimulatedDisk, isOver: () => boolean)
 /** `hasCache`: what the kernel has in memory is read at once. */
 async function runSeed(seed: number, hasCache: boolean): Promise<string[]> {
   const world = new World(seed);
-  const clockAt = (epoch: number): SimulatedClock =>
+  const clockAt = (epoch: number): HastyClock =>
     new HastyClock(seededRng(seed + epoch * 1e6), START_MS + epoch * world.pick([-1000, 1, 60_000]));
   let disk = SimulatedDisk.create(codec, seed, world.paths);
   disk.hasCache = hasCache;
   const first = await simulatedStore(codec, disk, { clock: clockAt(0), rng: world.rng }, world.shape);
   await first.pools.makeBucket("bucket");
   for (let epoch = 1; epoch <= EPOCHS; epoch++) {
-    const store = await simulatedStore(codec, disk, { clock: clockAt(epoch), rng: world.rng }, world.shape);
+    const clock = clockAt(epoch);
+    const store = await simulatedStore(codec, disk, { clock, rng: world.rng }, world.shape);
     const last = epoch === EPOCHS;
     if (!last) disk.crashAt(Math.floor(world.rng.next() * 250));
     let over = false;
@@ -244,6 +245,7 @@ async function runSeed(seed: number, hasCache: boolean): Promise<string[]> {
       disk = disk.afterCrash(Math.floor(world.rng.next() * 1e9), world.pick(["ordered", "any"]));
       disk.hasCache = hasCache;
     } else await store.pools.background.idle();
+    clock.end();
   }
   return await judgeEnd(world, disk, clockAt(EPOCHS));
 }

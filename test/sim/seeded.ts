@@ -81,7 +81,9 @@ export class SimulatedClock implements Clock {
   }
 }
 
-/** Time that nobody moves: what is to happen within a millisecond does so some turns later, few or many. */
+const SOON_MS = 50;
+
+/** Time that nobody moves: what is to happen soon does so some turns later, few or many. */
 export class HastyClock extends SimulatedClock {
   constructor(
     private readonly rng: Rng,
@@ -89,12 +91,19 @@ export class HastyClock extends SimulatedClock {
   ) {
     super(startMs);
   }
+  private isOver = false;
+
+  /** Its world has ended: nothing happens any more. */
+  end(): void {
+    this.isOver = true;
+  }
+
   override after(ms: number, run: () => void): () => void {
-    if (ms > 1) return super.after(ms, run);
+    if (ms > SOON_MS) return super.after(ms, run);
     let left = Math.floor(this.rng.next() * (this.rng.next() < 0.5 ? 10 : 300));
     let isStopped = false;
     const turn = (): void => {
-      if (isStopped) return;
+      if (isStopped || this.isOver) return;
       if (left-- > 0) queueMicrotask(turn);
       else run();
     };
