@@ -1,0 +1,94 @@
+/** A drive that hangs, for real: its file system is frozen under a running server. No client waits for it, and it has everything in the end. */
+import { afterAll, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ServerProcess } from "./server-process.ts";
+
+const IMAGE_BYTES = 256 * 1024 * 1024;
+const OBJECTS = 30;
+/** Without a quorum's answer being enough it is the drive's deadline, 30 s. */
+const MOST_MS = 5_000;
+
+function command(program: string, ...words: readonly string[]): string | null {
+  const { status, stderr, error } = spawnSync(program, words, { encoding: "utf8" });
+  return status === 0 ? null : (error?.message ?? stderr.trim());
+}
+
+/** An ext4 of its own in a file, that can be frozen. */
+class FreezableDrive implements Disposable {
+  /** Why there is none; null = it is mounted. */
+  readonly refusal: string | null;
+
+  constructor(
+    private readonly folder: string,
+    image: string,
+  ) {
+    mkdirSync(folder);
+    writeFileSync(image, "");
+    truncateSync(image, IMAGE_BYTES);
+    this.refusal =
+      command("mkfs.ext4", "-q", image) ?? command("mount", "-o", "loop", image, folder) ?? this.tryToFreeze();
+  }
+
+  private tryToFreeze(): string | null {
+    return this.freeze() ?? this.thaw();
+  }
+  freeze(): string | null {
+    return command("fsfreeze", "--freeze", this.folder);
+  }
+  thaw(): string | null {
+    return command("fsfreeze", "--unfreeze", this.folder);
+  }
+
+  [Symbol.dispose](): void {
+    this.thaw();
+    command("umount", "-l", this.folder);
+  }
+}
+
+async function timed<T>(into: number[], work: Promise<T>): Promise<T> {
+  const began = performance.now();
+  const value = await work;
+  into.push(performance.now() - began);
+  return value;
+}
+
+const root = mkdtempSync(join(tmpdir(), "sherd-frozen-"));
+const drive = new FreezableDrive(join(root, "d2"), join(root, "image"));
+afterAll(() => {
+  drive[Symbol.dispose]();
+  rmSync(root, { recursive: true, force: true });
+});
+
+test.skipIf(drive.refusal !== null)(
+  `no write and no read waits for a drive that is frozen${drive.refusal === null ? "" : ` (skipped: ${drive.refusal})`}`,
+  async () => {
+    const endpoints = ["./d1", "./d2/drive", "./d3", "./d4"];
+    await using server = await ServerProcess.start({ cwd: root, endpoints, flags: ["--allow-root-drive"] });
+    const { client } = server;
+    const body = (name: string): Buffer => Buffer.alloc(4_000, name);
+    expect((await client.put("/bucket", "")).status).toBe(200);
+    for (let i = 0; i < OBJECTS; i++) expect((await client.put(`/bucket/old-${i}`, body("old"))).status).toBe(200);
+
+    expect(drive.freeze()).toBeNull();
+    const times: number[] = [];
+    for (let i = 0; i < OBJECTS; i++) {
+      expect((await timed(times, client.put(`/bucket/new-${i}`, body("new")))).status).toBe(200);
+      expect((await timed(times, client.get(`/bucket/new-${i}`))).bytes.equals(body("new"))).toBe(true);
+      expect((await timed(times, client.get(`/bucket/old-${i}`))).bytes.equals(body("old"))).toBe(true);
+      expect((await timed(times, client.delete(`/bucket/old-${i}`))).status).toBe(204);
+      expect((await timed(times, client.get(`/bucket/old-${i}`))).status).toBe(404);
+    }
+    expect(Math.max(...times)).toBeLessThan(MOST_MS);
+
+    expect(drive.thaw()).toBeNull();
+    expect(await server.stop()).toBe(0); // what is late comes before it ends, and all of it goes into the tree
+    for (let i = 0; i < OBJECTS; i++) {
+      const there = ["new", "old"].map((name) => existsSync(join(root, `d2/drive/bucket/${name}-${i}/xl.meta`)));
+      expect([i, there]).toEqual([i, [true, false]]);
+    }
+  },
+  120_000,
+);
