@@ -172,7 +172,7 @@ export class Upkeep {
 function debtOf(set: ErasureSet, facts: DebtFacts): UpkeepFacts["debts"][number] {
   const { position, bytes, keys, oldestMs, isIncomplete } = facts;
   const endpoint = set.drives[position]?.endpoint ?? `pool ${set.poolIndex} set ${set.setIndex} drive ${position}`;
-  return { endpoint, bytes, keys, oldestMs, isIncomplete };
+  return { endpoint, bytes, keys, oldestMs, isIncomplete, lateBytes: set.lateness.of(position) };
 }
 
 /** A round that was not looked at yet, or that there is nothing to judge the end of by, has nulls. */

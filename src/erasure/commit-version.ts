@@ -271,8 +271,8 @@ class LateVotes extends LateAnswers implements Unsettled {
   ) {
     const { plan, votes, stamp } = done;
     const change = plan.changeFor(votes.indexOf("late"), stamp);
-    const data = change?.kind === "put" && change.data.kind === "inline" ? change.data.bytes.length : 0;
-    super(plan.key.bucket, RECORD_BYTES + data, set.lateness, background);
+    const shard = change?.kind === "put" && change.data.kind === "inline" ? change.data.bytes.length : 0;
+    super(plan.key.bucket, RECORD_BYTES + shard * set.size, set.lateness, background); // the plan has all shards
     if (set.isRead(plan.key)) this.waitFor(set.unread(plan.key).then(() => Promise.all(tellSettled(set, done))));
     else for (const told of tellSettled(set, done)) this.waitFor(told);
   }

@@ -22,6 +22,8 @@ export interface UpkeepFacts {
     readonly keys: number;
     readonly oldestMs: number | null;
     readonly isIncomplete: boolean;
+    /** Kept in memory for what it has not answered of acknowledged writes. */
+    readonly lateBytes: number;
   }[];
   /** null = not known: a drive is yet to be compared. */
   readonly belowFull: number | null;
@@ -72,6 +74,11 @@ export function upkeepFamilies({ gauge, counter }: Families, facts: UpkeepFacts,
     "sherd_drive_debt_unknown",
     "1 = what the drive missed is to be found by comparison",
     debts((d) => (d.isIncomplete ? 1 : 0)),
+  );
+  gauge(
+    "sherd_drive_late_bytes",
+    "Kept in memory for acknowledged writes that the drive has not answered yet",
+    debts((d) => d.lateBytes),
   );
   gauge(
     "sherd_objects_below_full_redundancy",

@@ -10,6 +10,7 @@ const IMAGE_BYTES = 256 * 1024 * 1024;
 const OBJECTS = 30;
 /** Without a quorum's answer being enough it is the drive's deadline, 30 s. */
 const MOST_MS = 5_000;
+const ENV = { MINIO_PROMETHEUS_AUTH_TYPE: "public" };
 
 function command(program: string, ...words: readonly string[]): string | null {
   const { status, stderr, error } = spawnSync(program, words, { encoding: "utf8" });
@@ -55,6 +56,12 @@ async function timed<T>(into: number[], work: Promise<T>): Promise<T> {
   return value;
 }
 
+/** Of the drive, by the server's metrics. */
+async function lateBytes(url: string): Promise<number> {
+  const text = await (await fetch(`${url}/minio/v2/metrics/node`)).text();
+  return Number(/^sherd_drive_late_bytes\{[^}]*d2\/drive[^}]*\} (\d+)$/m.exec(text)?.[1] ?? Number.NaN);
+}
+
 const root = mkdtempSync(join(tmpdir(), "sherd-frozen-"));
 const drive = new FreezableDrive(join(root, "d2"), join(root, "image"));
 afterAll(() => {
@@ -66,7 +73,7 @@ test.skipIf(drive.refusal !== null)(
   `no write and no read waits for a drive that is frozen${drive.refusal === null ? "" : ` (skipped: ${drive.refusal})`}`,
   async () => {
     const endpoints = ["./d1", "./d2/drive", "./d3", "./d4"];
-    await using server = await ServerProcess.start({ cwd: root, endpoints, flags: ["--allow-root-drive"] });
+    await using server = await ServerProcess.start({ cwd: root, endpoints, flags: ["--allow-root-drive"], env: ENV });
     const { client } = server;
     const body = (name: string): Buffer => Buffer.alloc(4_000, name);
     expect((await client.put("/bucket", "")).status).toBe(200);
@@ -82,6 +89,7 @@ test.skipIf(drive.refusal !== null)(
       expect((await timed(times, client.get(`/bucket/old-${i}`))).status).toBe(404);
     }
     expect(Math.max(...times)).toBeLessThan(MOST_MS);
+    expect(await lateBytes(server.url)).toBeGreaterThan(OBJECTS * 1024);
 
     expect(drive.thaw()).toBeNull();
     expect(await server.stop()).toBe(0); // what is late comes before it ends, and all of it goes into the tree
