@@ -34,7 +34,7 @@ export interface ReplayOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** Before each look of a comparison. */
-  readonly pace: () => Promise<void>;
+  readonly pace: (looks: number) => Promise<void>;
 }
 
 export class DebtReplay {

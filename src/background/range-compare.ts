@@ -13,13 +13,15 @@ import { encodeKey, SYSTEM_BUCKET, SYSTEM_PATHS } from "../storage/paths.ts";
 import { messageOf } from "./message-of.ts";
 
 const RANGE_KEYS = 1_000;
+/** What hashing a range on each drive counts for: it takes milliseconds of the JavaScript thread. */
+export const RANGE_LOOKS = 25;
 
 export interface CompareOptions {
   readonly locks: KeyLock;
   readonly signal: AbortSignal;
   readonly buckets: readonly string[];
-  /** Before each look. */
-  readonly pace: () => Promise<void>;
+  /** Before so many looks. */
+  readonly pace: (looks: number) => Promise<void>;
   readonly onFailure: (bucket: string, path: string, message: string) => void;
   /** Only by indexes: a bucket that some drive has no complete index of is left out, and so are system documents. */
   readonly indexed?: boolean;
@@ -72,7 +74,7 @@ class Comparison {
   /** False: some drive has no complete index. */
   private async byRanges(bucket: string): Promise<boolean> {
     for (let after = ""; ; ) {
-      await this.options.pace();
+      await this.options.pace(RANGE_LOOKS);
       const first = await this.ask({ bucket, after, last: null, limit: RANGE_KEYS }, false);
       if (first === null) return false;
       // The range that every drive can tell whole ends where the first of them stopped.
@@ -109,13 +111,14 @@ class Comparison {
   }
 
   private async walk(bucket: string, directory: string): Promise<void> {
-    for await (const { key, isObject } of walkSet(this.set, { bucket, directory, after: "", pace: this.options.pace }))
+    const pace = (): Promise<void> => this.options.pace(1);
+    for await (const { key, isObject } of walkSet(this.set, { bucket, directory, after: "", pace }))
       if (isObject) await this.heal(bucket, key.path);
   }
 
   private async heal(bucket: string, path: string): Promise<void> {
     this.options.signal.throwIfAborted();
-    await this.options.pace();
+    await this.options.pace(1);
     try {
       const { healed } = await healKey(this.set, { bucket, path }, this.options.locks, { deep: false });
       if (healed.length > 0) this.keysHealed++;

@@ -21,8 +21,6 @@ import { type SeenNow, SetRound } from "./set-round.ts";
 import type { Throttle } from "./throttle.ts";
 import { RoundWorker } from "./worker.ts";
 
-/** What hashing a range of a thousand keys on each drive counts for: it takes milliseconds of the JavaScript thread. */
-const RANGE_LOOKS = 25;
 const NOTE = "scan/position.json";
 const INDEX_KEYS = 256;
 const DOUBTFUL_MAX = 1_000;
@@ -123,7 +121,7 @@ export class Scanner {
       log.warn("a key in which drives differ cannot be healed", { bucket, key: path, message });
       set.resources.damage.report({ bucket, path, why: "differs" }); // tried again, and counted
     };
-    const pace = (): Promise<void> => this.pacer.take(RANGE_LOOKS, 0);
+    const pace = (looks: number): Promise<void> => this.pacer.take(looks, 0);
     const { keysHealed, different } = await compareSet(set, { locks, signal, buckets, pace, onFailure, indexed: true });
     this.add("damaged", keysHealed);
     if (keysHealed > 0)

@@ -73,7 +73,7 @@ export class Upkeep {
   constructor(private readonly options: UpkeepOptions) {
     const { books, locks, listBuckets, clock, log, settings } = options;
     const compared = this.throttle(this.ending.signal, () => COMPARE_LOOKS);
-    const pace = (): Promise<void> => compared.take(1, 0);
+    const pace = (looks: number): Promise<void> => compared.take(looks, 0);
     this.replay = new DebtReplay({ sets: books, locks, listBuckets, clock, log, pace });
     this.scanner = new Scanner({
       sets: books,

@@ -21,7 +21,7 @@ import { type Lateness, type Leaver, PATIENCE_MS } from "./late-answers.ts";
 export type RoundAnswer = DriveOutcome<CommitAnswer | null>;
 
 export interface RoundRules {
-  /** So many drives that have done their part suffice; more than there are = all are waited for. */
+  /** So many drives that have done their part suffice; as many as there are = all are waited for. */
   readonly enough: number;
   /** A drive that lacks the version has done its part. */
   readonly removes: boolean;

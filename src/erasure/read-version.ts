@@ -59,8 +59,9 @@ export function readKey(set: ErasureSet, key: ObjectPath, all = false, how: Ask 
 /** What every drive has of a key, however long it takes: for who repairs it. */
 export async function readKeyPatiently(set: ErasureSet, key: ObjectPath): Promise<KeyReading> {
   const states = silence(set);
-  await answersOf(set, await ask(set, key, readOrder(set, key), { into: states, how: plainRead }), states);
-  return agreed(set, key, states) ?? (await settled(set, judge(set, key, states), plainRead));
+  const order = readOrder(set, key);
+  await answersOf(set, await ask(set, key, order, { into: states, how: plainRead }), states);
+  return agreed(set, key, order, states) ?? (await settled(set, judge(set, key, states), plainRead));
 }
 
 /** How many drives are asked first: enough for a quorum. */
@@ -89,13 +90,19 @@ async function readFew(set: ErasureSet, key: ObjectPath, how: Ask): Promise<KeyR
 
 async function readAll(set: ErasureSet, key: ObjectPath, how: Ask): Promise<KeyReading> {
   const states = silence(set);
-  const slow = await ask(set, key, readOrder(set, key), { into: states, how });
-  return (slow.length === 0 ? agreed(set, key, states) : null) ?? (await verdict(set, { key, states, how, slow }));
+  const order = readOrder(set, key);
+  const slow = await ask(set, key, order, { into: states, how });
+  const same = slow.length === 0 ? agreed(set, key, order, states) : null;
+  return same ?? (await verdict(set, { key, states, how, slow }));
 }
 
 /** All say the same, as nearly always. */
-function agreed(set: ErasureSet, key: ObjectPath, states: (KeyState | undefined)[]): KeyReading | null {
-  const order = readOrder(set, key);
+function agreed(
+  set: ErasureSet,
+  key: ObjectPath,
+  order: readonly number[],
+  states: readonly (KeyState | undefined)[],
+): KeyReading | null {
   return isWitnessed(set, key, order, set.size) ? agreeing(set, key, states, set.size) : null;
 }
 

@@ -1,9 +1,9 @@
 /** A drive that hangs, for real: its file system is frozen under a running server. No client waits for it, and it has everything in the end. */
 import { afterAll, expect, test } from "bun:test";
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { FreezableDrive } from "./mounted-drive.ts";
 import { ServerProcess } from "./server-process.ts";
 
 const IMAGE_BYTES = 256 * 1024 * 1024;
@@ -11,43 +11,6 @@ const OBJECTS = 30;
 /** Without a quorum's answer being enough it is the drive's deadline, 30 s. */
 const MOST_MS = 5_000;
 const ENV = { MINIO_PROMETHEUS_AUTH_TYPE: "public" };
-
-function command(program: string, ...words: readonly string[]): string | null {
-  const { status, stderr, error } = spawnSync(program, words, { encoding: "utf8" });
-  return status === 0 ? null : (error?.message ?? stderr.trim());
-}
-
-/** An ext4 of its own in a file, that can be frozen. */
-class FreezableDrive implements Disposable {
-  /** Why there is none; null = it is mounted. */
-  readonly refusal: string | null;
-
-  constructor(
-    private readonly folder: string,
-    image: string,
-  ) {
-    mkdirSync(folder);
-    writeFileSync(image, "");
-    truncateSync(image, IMAGE_BYTES);
-    this.refusal =
-      command("mkfs.ext4", "-q", image) ?? command("mount", "-o", "loop", image, folder) ?? this.tryToFreeze();
-  }
-
-  private tryToFreeze(): string | null {
-    return this.freeze() ?? this.thaw();
-  }
-  freeze(): string | null {
-    return command("fsfreeze", "--freeze", this.folder);
-  }
-  thaw(): string | null {
-    return command("fsfreeze", "--unfreeze", this.folder);
-  }
-
-  [Symbol.dispose](): void {
-    this.thaw();
-    command("umount", "-l", this.folder);
-  }
-}
 
 async function timed<T>(into: number[], work: Promise<T>): Promise<T> {
   const began = performance.now();
@@ -63,7 +26,7 @@ async function lateBytes(url: string): Promise<number> {
 }
 
 const root = mkdtempSync(join(tmpdir(), "sherd-frozen-"));
-const drive = new FreezableDrive(join(root, "d2"), join(root, "image"));
+const drive = new FreezableDrive(join(root, "d2"), join(root, "image"), IMAGE_BYTES);
 afterAll(() => {
   drive[Symbol.dispose]();
   rmSync(root, { recursive: true, force: true });

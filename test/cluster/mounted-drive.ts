@@ -1,9 +1,19 @@
 /**
- * MountedDrive: a drive of a test on a small file system of its own, so that it can be full or read-only. Needs root; where
- * mounting is refused, `mountRefusal` says so in words. Bytes.
+ * MountedDrive: a drive of a test on a small file system of its own, so that it can be full or read-only. FreezableDrive: on one that can
+ * hang. Both need root; where mounting is refused, `mountRefusal` or `refusal` says so in words. Bytes.
  */
 import { spawnSync } from "node:child_process";
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmdirSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmdirSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -83,5 +93,38 @@ export class MountedDrive implements Disposable {
   /** Its files are gone after this. */
   [Symbol.dispose](): void {
     while (command("umount", "-l", this.folder) === null); // the read-only view too
+  }
+}
+
+/** An ext4 of its own in a file, that can be frozen. */
+export class FreezableDrive implements Disposable {
+  /** Why there is none; null = it is mounted. */
+  readonly refusal: string | null;
+
+  constructor(
+    private readonly folder: string,
+    image: string,
+    sizeBytes: number,
+  ) {
+    mkdirSync(folder);
+    writeFileSync(image, "");
+    truncateSync(image, sizeBytes);
+    this.refusal =
+      command("mkfs.ext4", "-q", image) ?? command("mount", "-o", "loop", image, folder) ?? this.tryToFreeze();
+  }
+
+  private tryToFreeze(): string | null {
+    return this.freeze() ?? this.thaw();
+  }
+  freeze(): string | null {
+    return command("fsfreeze", "--freeze", this.folder);
+  }
+  thaw(): string | null {
+    return command("fsfreeze", "--unfreeze", this.folder);
+  }
+
+  [Symbol.dispose](): void {
+    this.thaw();
+    command("umount", "-l", this.folder);
   }
 }

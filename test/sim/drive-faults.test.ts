@@ -9,7 +9,7 @@ import { QuorumError } from "../../src/core/quorum-error.ts";
 import { healKey } from "../../src/erasure/heal-version.ts";
 import { GuardedDrive } from "../../src/storage/guarded-drive.ts";
 import { Errno, Op } from "../../src/sys/disk.ts";
-import { seededRng, SimulatedClock } from "./seeded.ts";
+import { seededRng, SimulatedClock, timed } from "./seeded.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
 import { deleteKey, DRIVES, getBytes, putBytes, type SimulatedStore, simulatedStore } from "./simulated-store.ts";
 
@@ -17,7 +17,6 @@ const codec = loadCodec();
 const DEADLINE_MS = 1_000;
 const START_MS = 1_700_000_000_000;
 const KEYS = ["a", "b/c", "b/d", "e"];
-const TAKES_MAX_MS = 60_000;
 
 type Known = Map<string, Buffer | null>;
 
@@ -44,18 +43,6 @@ async function guarded(disk: SimulatedDisk, seed: number, startMs = START_MS): P
     { wrap: (drive) => new GuardedDrive(drive, { clock, deadlineMs: DEADLINE_MS, onState }) },
   );
   return { ...store, disk, clock, states };
-}
-
-/** Runs `work` on simulated time; what it gives and how long it took. */
-async function timed<T>(clock: SimulatedClock, work: Promise<T>): Promise<{ value: T; ms: number }> {
-  const began = clock.elapsedMs();
-  let isOver = false;
-  const done = work.finally(() => {
-    isOver = true;
-  });
-  while (!isOver && clock.elapsedMs() - began < TAKES_MAX_MS) await clock.advance(10);
-  expect(isOver).toBe(true);
-  return { value: await done, ms: clock.elapsedMs() - began };
 }
 
 /** L1: every key is whole on every drive. S8: nothing is lent, locked, unsettled or in doubt any more. */

@@ -8,7 +8,7 @@ import type { Committed, DebtSink } from "../../src/erasure/damage.ts";
 import { healKey } from "../../src/erasure/heal-version.ts";
 import { GuardedDrive } from "../../src/storage/guarded-drive.ts";
 import { Op } from "../../src/sys/disk.ts";
-import { seededRng, SimulatedClock } from "./seeded.ts";
+import { seededRng, SimulatedClock, timed } from "./seeded.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
 import {
   deleteKey,
@@ -20,6 +20,7 @@ import {
   tagKey,
   tagOf,
 } from "./simulated-store.ts";
+import { beginUpload, completeUpload, sendPart } from "./upload-steps.ts";
 
 const codec = loadCodec();
 const DEADLINE_MS = 1_000;
@@ -71,18 +72,6 @@ function bytesOf(value: number): Buffer {
 }
 function logOf(drive: string): string {
   return `${drive}/.minio.sys/sherd/log`;
-}
-
-/** Runs `work` on simulated time; what it gives and how long it took. */
-async function timed<T>(clock: SimulatedClock, work: Promise<T>): Promise<{ value: T; ms: number }> {
-  const began = clock.elapsedMs();
-  let isOver = false;
-  const done = work.finally(() => {
-    isOver = true;
-  });
-  while (!isOver && clock.elapsedMs() - began < 60_000) await clock.advance(1);
-  expect(isOver).toBe(true);
-  return { value: await done, ms: clock.elapsedMs() - began };
 }
 
 /** Nothing is held, lent, in doubt or late any more, and each key is whole on every drive without a heal. */
@@ -158,6 +147,28 @@ describe("a drive that is slow to sync", () => {
     await expectWhole(store, new Map([["large", body]]));
   });
 });
+
+test("an upload waits for all drives where it begins and where it ends, so that none misses a part", async () => {
+  for (let seed = 1; seed <= 8; seed++) {
+    const store = await fresh(seed, 20 * SLOW_MS);
+    const { pools, clock, disk } = store;
+    const lift = disk.fail({
+      prefix: logOf(DRIVES[seed % 4] as string),
+      effect: () => clock.sleep(SLOW_MS),
+      ...IN_LOG,
+    });
+    const parts = [Buffer.alloc(400_000, "one "), Buffer.alloc(300_000, "two ")] as const;
+    const began = await timed(clock, beginUpload(pools, "uploaded"));
+    const upload = { key: "uploaded", id: began.value };
+    for (const [i, bytes] of parts.entries()) await timed(clock, sendPart(pools, upload, i + 1, bytes));
+    const completed = await timed(clock, completeUpload(pools, upload));
+    expect([seed, began.ms >= SLOW_MS, completed.ms >= SLOW_MS]).toEqual([seed, true, true]);
+    await timed(clock, pools.background.idle());
+    lift();
+    expect([seed, store.owed]).toEqual([seed, []]);
+    await expectWhole(store, new Map([["uploaded", Buffer.concat(parts)]]));
+  }
+}, 60_000);
 
 describe("a drive that hangs", () => {
   test("is owed what it does not take, whether it took it later or never", async () => {

@@ -81,6 +81,19 @@ export class SimulatedClock implements Clock {
   }
 }
 
+const TAKES_MAX_MS = 60_000;
+/** Runs `work` on simulated time, moved by `stepMs`; what it gives and how long it took. Throws if that is more than a minute. */
+export async function timed<T>(clock: SimulatedClock, work: Promise<T>, stepMs = 1): Promise<{ value: T; ms: number }> {
+  const began = clock.elapsedMs();
+  let isOver = false;
+  const done = work.finally(() => {
+    isOver = true;
+  });
+  while (!isOver && clock.elapsedMs() - began < TAKES_MAX_MS) await clock.advance(stepMs);
+  if (!isOver) throw new Error("it does not end");
+  return { value: await done, ms: clock.elapsedMs() - began };
+}
+
 const SOON_MS = 50;
 
 /** Time that nobody moves: what is to happen soon does so some turns later, few or many. */

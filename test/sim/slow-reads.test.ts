@@ -9,7 +9,7 @@ import { healKey } from "../../src/erasure/heal-version.ts";
 import { READ_PATIENCE_MS } from "../../src/erasure/patience.ts";
 import { GuardedDrive } from "../../src/storage/guarded-drive.ts";
 import { Op } from "../../src/sys/disk.ts";
-import { seededRng, SimulatedClock } from "./seeded.ts";
+import { seededRng, SimulatedClock, timed } from "./seeded.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
 import {
   deleteKey,
@@ -54,17 +54,6 @@ async function cold(seed: number): Promise<Slow> {
 function contents(): [string, Buffer][] {
   const names = [..."abcdef"];
   return [...names.map((name) => [name, SMALL] as [string, Buffer]), ["large-1", LARGE], ["large-2", LARGE]];
-}
-
-async function timed<T>(clock: SimulatedClock, work: Promise<T>): Promise<{ value: T; ms: number }> {
-  const began = clock.elapsedMs();
-  let isOver = false;
-  const done = work.finally(() => {
-    isOver = true;
-  });
-  while (!isOver && clock.elapsedMs() - began < 60_000) await clock.advance(1);
-  expect(isOver).toBe(true);
-  return { value: await done, ms: clock.elapsedMs() - began };
 }
 
 test("every kind of read waits once for a drive that hangs, and everything is well when it comes back", async () => {
