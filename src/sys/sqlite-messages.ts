@@ -1,4 +1,6 @@
-/** What sqlite-tables.ts asks of its worker, and the layout of a file. Batches travel as JSON text: one string is copied fastest. */
+/** What sqlite-tables.ts asks of its worker, how both open a file, and its layout. Batches travel as JSON text: one string is copied fastest. */
+import { Database, constants } from "bun:sqlite";
+import { pathToFileURL } from "node:url";
 
 export type Request =
   | { readonly op: "open"; readonly path: string; readonly fresh: boolean }
@@ -13,6 +15,17 @@ export interface Reply {
   /** Of open: opened, absent or damaged; of check: fine or damaged; else done. */
   readonly result: "opened" | "absent" | "damaged" | "fine" | "done" | "failed";
   readonly message: string;
+}
+
+/**
+ * This process alone has the file, and what its connections share is in memory. In a file on the drive, mapped, it would stop the
+ * JavaScript thread in the middle of a read when the drive's file system hangs.
+ */
+export function openDatabase(path: string, mode: "read" | "write" | "create"): Database {
+  const { SQLITE_OPEN_READONLY, SQLITE_OPEN_READWRITE, SQLITE_OPEN_CREATE, SQLITE_OPEN_URI } = constants;
+  const access = mode === "read" ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+  const flags = access | SQLITE_OPEN_URI | (mode === "create" ? SQLITE_OPEN_CREATE : 0);
+  return new Database(`${pathToFileURL(path).href}?vfs=unix-excl`, flags);
 }
 
 /** Changes with the layout below. */

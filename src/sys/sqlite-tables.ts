@@ -1,8 +1,8 @@
 /**
- * SqliteTables: OrderedTables in SQLite files (WAL). One worker writes them all; each table is read here through a read-only
+ * SqliteTables: OrderedTables in SQLite files (WAL). Each has a worker that writes it, and is read here through a read-only
  * connection of its own. A range of 1,000 rows takes about 0.4 ms, a seek 10 µs; an upsert costs the worker 18 µs.
  */
-import { Database, type Statement } from "bun:sqlite";
+import type { Database, Statement } from "bun:sqlite";
 import {
   type OrderedTable,
   type TableBatch,
@@ -11,7 +11,7 @@ import {
   type TableRow,
   type Tables,
 } from "./ordered-table.ts";
-import { type Ask, meansDamage, type Reply, type Request } from "./sqlite-messages.ts";
+import { type Ask, meansDamage, openDatabase, type Reply, type Request } from "./sqlite-messages.ts";
 
 /** In the executable, entry points lie as they do below src, compiled. */
 const WORKER = new URL(
@@ -26,9 +26,7 @@ interface Waiting {
 }
 
 export class SqliteTables implements Tables {
-  private worker: Worker | null = null;
-  private readonly waiting = new Map<number, Waiting>();
-  private lastId = 0;
+  private readonly writers = new Map<string, TableWriter>();
 
   async open(path: string): Promise<OrderedTable | "absent" | "damaged"> {
     return await this.start(path, false);
@@ -41,38 +39,53 @@ export class SqliteTables implements Tables {
   }
 
   async close(): Promise<void> {
-    const worker = this.worker;
-    this.worker = null;
-    worker?.terminate();
-    this.fail("the tables are closed");
+    for (const writer of this.writers.values()) writer.end();
+    this.writers.clear();
     await Promise.resolve();
   }
 
   private async start(path: string, fresh: boolean): Promise<OrderedTable | "absent" | "damaged"> {
-    const { result } = await this.ask({ op: "open", path, fresh });
+    let writer = this.writers.get(path);
+    if (writer === undefined) this.writers.set(path, (writer = new TableWriter(path)));
+    const { result } = await writer.ask({ op: "open", path, fresh });
     if (result === "absent" || result === "damaged") return result;
     try {
-      return new SqliteTable(path, (request) => this.ask(request));
+      return new SqliteTable(path, writer);
     } catch (error) {
-      await this.ask({ op: "close", path });
+      await writer.ask({ op: "close", path });
       if (meansDamage(error)) return "damaged";
       throw tableError(path, error);
     }
   }
+}
 
-  private async ask(request: Request): Promise<Reply> {
-    const worker = (this.worker ??= this.startWorker());
+/** The worker that writes one table: where a drive hangs, so does its worker, and no other's. Begun by its first request. */
+class TableWriter {
+  private worker: Worker | null = null;
+  private readonly waiting = new Map<number, Waiting>();
+  private lastId = 0;
+
+  constructor(private readonly path: string) {}
+
+  async ask(request: Request): Promise<Reply> {
+    const worker = (this.worker ??= this.begin());
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
     const id = ++this.lastId;
     this.waiting.set(id, { resolve, reject });
     worker.ref(); // an answer that is waited for keeps the process alive, the worker alone does not
     worker.postMessage({ id, request } satisfies Ask);
     const reply = await promise;
-    if (reply.result === "failed") throw new TableError("Io", `${request.path}: ${reply.message}`);
+    if (reply.result === "failed") throw new TableError("Io", `${this.path}: ${reply.message}`);
     return reply;
   }
 
-  private startWorker(): Worker {
+  end(): void {
+    this.worker?.terminate();
+    this.worker = null;
+    this.fail("the tables are closed");
+  }
+
+  private begin(): Worker {
     const worker = new Worker(WORKER.href, { ref: false });
     worker.onmessage = ({ data }: { data: Reply }): void => {
       const waiting = this.waiting.get(data.id);
@@ -90,7 +103,7 @@ export class SqliteTables implements Tables {
   private fail(why: string): void {
     const all = [...this.waiting.values()];
     this.waiting.clear();
-    for (const { reject } of all) reject(new TableError("Io", why));
+    for (const { reject } of all) reject(new TableError("Io", `${this.path}: ${why}`));
   }
 }
 
@@ -103,9 +116,9 @@ class SqliteTable implements OrderedTable {
 
   constructor(
     private readonly path: string,
-    private readonly ask: (request: Request) => Promise<Reply>,
+    private readonly writer: TableWriter,
   ) {
-    this.db = new Database(path, { readonly: true });
+    this.db = openDatabase(path, "read");
     this.db.run(`pragma cache_size = -${CACHE_KIB}`);
     this.begin = this.db.prepare("begin");
     this.commit = this.db.prepare("commit");
@@ -156,18 +169,18 @@ class SqliteTable implements OrderedTable {
   }
 
   async write(batch: TableBatch): Promise<void> {
-    this.demand(await this.ask({ op: "write", path: this.path, batch: JSON.stringify(batch) }));
+    this.demand(await this.writer.ask({ op: "write", path: this.path, batch: JSON.stringify(batch) }));
   }
   async sync(): Promise<void> {
-    this.demand(await this.ask({ op: "sync", path: this.path }));
+    this.demand(await this.writer.ask({ op: "sync", path: this.path }));
   }
   async check(): Promise<boolean> {
-    return (await this.ask({ op: "check", path: this.path })).result === "fine";
+    return (await this.writer.ask({ op: "check", path: this.path })).result === "fine";
   }
   async close(): Promise<void> {
     for (const statement of [...this.ranges, this.begin, this.commit]) statement.finalize();
     this.db.close();
-    this.demand(await this.ask({ op: "close", path: this.path }));
+    this.demand(await this.writer.ask({ op: "close", path: this.path }));
   }
 
   private demand({ result, message }: Reply): void {

@@ -1,11 +1,19 @@
 /**
- * The worker that writes the tables of sqlite-tables.ts, one message after the other: an entry point of its own, because the
+ * The worker that writes a table of sqlite-tables.ts, one message after the other: an entry point of its own, because the
  * JavaScript thread must not wait for a transaction. Imports nothing of the program but its messages.
  */
-import { Database, type Statement } from "bun:sqlite";
+import type { Database, Statement } from "bun:sqlite";
 import { existsSync, rmSync } from "node:fs";
 import type { TableBatch } from "./ordered-table.ts";
-import { type Ask, LAYOUT, LAYOUT_VERSION, meansDamage, type Reply, type Request } from "./sqlite-messages.ts";
+import {
+  type Ask,
+  LAYOUT,
+  LAYOUT_VERSION,
+  meansDamage,
+  openDatabase,
+  type Reply,
+  type Request,
+} from "./sqlite-messages.ts";
 
 class Writer {
   private readonly counts: Statement<{ counts: string }, [string, string]>;
@@ -83,7 +91,7 @@ function tally(sum: Map<number, number>, counts: readonly number[], sign: number
 function open(path: string, fresh: boolean): Writer | "absent" | "damaged" {
   if (fresh) for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
   else if (!existsSync(path)) return "absent";
-  const db = new Database(path, { create: fresh, readwrite: true });
+  const db = openDatabase(path, fresh ? "create" : "write");
   try {
     db.run("pragma journal_mode = wal");
     db.run("pragma synchronous = normal");
