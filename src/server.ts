@@ -8,6 +8,7 @@ import { ClientLoad } from "./background/client-load.ts";
 import { HealQueue } from "./background/heal-queue.ts";
 import { type KeptSet, openBooks, Upkeep } from "./background/upkeep.ts";
 import { BucketCatalog } from "./bucket/catalog.ts";
+import { CachedReads } from "./codec/cached-reads.ts";
 import { type Codec, loadCodec } from "./codec/native.ts";
 import { NativePool } from "./codec/pool.ts";
 import { layoutPools, type PoolLayout } from "./config/endpoints.ts";
@@ -129,7 +130,7 @@ export async function openStore(
   const healer: { run: (damage: DamageReport) => Promise<number> } = { run: () => Promise.resolve(0) };
   const healQueue = new HealQueue(clock, log, (damage) => healer.run(damage));
   const resources = setResources(options, { codec, native, damage: healQueue }, outside);
-  const tables = new SqliteTables();
+  const tables = new SqliteTables(new CachedReads(codec));
   const opened = await openPools(options, layouts, { native, syncs, tables, outside });
   const deploymentId = (opened[0] as OpenedPool).format.deploymentId;
   const returned = { run: (): void => undefined };

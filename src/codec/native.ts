@@ -47,6 +47,9 @@ const SYMBOLS = {
   sherd_read_cached: { args: [P, P, U, U], returns: FFIType.i64_fast },
   sherd_pread_cached: { args: [i32, P, U, U], returns: FFIType.i64_fast },
   sherd_glance: { args: [P, U, P, u32, P], returns: i32 },
+  sherd_cached_vfs: { args: [P], returns: VOID },
+  sherd_only_cached: { args: [u32], returns: VOID },
+  sherd_cached_missed: { args: [P], returns: i32 },
 } as const;
 
 type Int = number | bigint;
@@ -94,6 +97,9 @@ export interface CodecSymbols {
   sherd_read_cached(path: number, into: number, room: number, rootBytes: number): Int;
   sherd_pread_cached(descriptor: number, into: number, bytes: number, offset: number): Int;
   sherd_glance(slots: number, stride: number, bytes: number, count: number, out: number): number;
+  sherd_cached_vfs(name: number): void;
+  sherd_only_cached(isOn: number): void;
+  sherd_cached_missed(out: number): number;
 }
 
 export const TIER_NAMES = ["portable", "NEON", "AVX2", "AVX2+GFNI", "AVX-512+GFNI"] as const;
@@ -105,7 +111,11 @@ export class Codec {
   private readonly plans = new Map<number, { readonly memory: Uint8Array; readonly pointer: number }>();
   private readonly callbacks: JSCallback[] = [];
 
-  constructor(readonly symbols: CodecSymbols) {}
+  constructor(
+    readonly symbols: CodecSymbols,
+    /** Where the library can be loaded from again, as the same one. */
+    readonly library: string,
+  ) {}
 
   get tier(): number {
     return this.symbols.sherd_tier();
@@ -219,25 +229,27 @@ export interface CodecOptions {
 
 /** Loads the library, picks the tier and tests it. Throws with words when it cannot be used. */
 export function loadCodec(options: CodecOptions = {}): Codec {
-  const symbols = open(options.library ?? embeddedLibrary);
+  const library = loadable(options.library ?? embeddedLibrary);
+  const symbols = dlopen(library, SYMBOLS).symbols as unknown as CodecSymbols;
   symbols.sherd_init(options.tier ?? -1);
   const wrong = symbols.sherd_self_test();
   if (wrong !== 0)
     throw new Error(
       `the codec gives a wrong result in self-test ${wrong} (tier ${TIER_NAMES[symbols.sherd_tier()]}); refusing to start`,
     );
-  return new Codec(symbols);
+  return new Codec(symbols, library);
 }
 
-function open(library: string): CodecSymbols {
-  if (process.platform !== "linux") return dlopen(library, SYMBOLS).symbols as unknown as CodecSymbols;
+/** The path to load it from. */
+function loadable(library: string): string {
+  if (process.platform !== "linux") return library;
   const libc = dlopen("libc.so.6", { memfd_create: { args: [FFIType.cstring, FFIType.u32], returns: FFIType.i32 } });
   const name = new TextEncoder().encode("sherd-codec\0");
   const descriptor = libc.symbols.memfd_create(ptr(name), 1);
-  if (descriptor < 0) return dlopen(library, SYMBOLS).symbols as unknown as CodecSymbols;
+  if (descriptor < 0) return library;
   const bytes = readFileSync(library);
   for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
   // The descriptor stays open: the loader knows libraries by their names, and would give the next load of this process (a
   // second node, in tests) this one again, whose pool runs already.
-  return dlopen(`/proc/self/fd/${descriptor}`, SYMBOLS).symbols as unknown as CodecSymbols;
+  return `/proc/self/fd/${descriptor}`;
 }

@@ -143,8 +143,9 @@ export class DriveIndex implements CommitSink {
 
   // ---- questions; null = no complete index
 
-  list(request: IndexListRequest, doubts: readonly string[]): IndexPage | null {
-    return this.ask((index) => index.atOnce(() => listIndex(index, request, doubts)));
+  /** `doubts`: what they are, at the moment of the page. */
+  list(request: IndexListRequest, doubts: () => readonly string[]): Promise<IndexPage | null> {
+    return this.consult((index) => listIndex(index, request, doubts()));
   }
 
   async usage(bucket: string): Promise<BucketUsage | null> {
@@ -156,9 +157,17 @@ export class DriveIndex implements CommitSink {
     }
   }
 
-  /** A question that must not wait; null = no complete index. */
-  consult<T>(question: (index: KeyIndex) => T): T | null {
-    return this.ask(question);
+  /** A question about one moment, which may be asked again from its start (KeyIndex.read); null = no complete index. */
+  async consult<T>(question: (index: KeyIndex) => T): Promise<T | null> {
+    const { index } = this;
+    if (!this.isComplete || index === null) return null;
+    try {
+      const answer = await index.read(() => question(index));
+      return this.index === index ? answer : null;
+    } catch (error) {
+      if (this.index === index || !(error instanceof TableError)) this.lose(error);
+      return null;
+    }
   }
 
   get summaries(): SummaryCache {
@@ -180,12 +189,14 @@ export class DriveIndex implements CommitSink {
     try {
       const rows = (await find()).filter((row) => !touched.has(`${row.group}/${row.key}`));
       if (this.index !== index || !this.isComplete) return null;
-      const wrong = wrongOf(index, rows);
-      index.found(wrong);
-      return wrong.length;
+      const wrong = await index.read(() => wrongOf(index, rows));
+      if (this.index !== index) return null;
+      const still = wrong.filter((row) => !touched.has(`${row.group}/${row.key}`));
+      index.found(still);
+      return still.length;
     } catch (error) {
       if (!(error instanceof TableError)) throw error;
-      this.lose(error);
+      if (this.index === index) this.lose(error);
       return null;
     } finally {
       if (this.touched === touched) this.touched = null;
@@ -198,16 +209,6 @@ export class DriveIndex implements CommitSink {
     if (!this.isComplete || index === null || (await index.check())) return true;
     if (this.index === index) this.lose(new TableError("Damaged", "its file is not as it was written"));
     return false;
-  }
-
-  private ask<T>(question: (index: KeyIndex) => T): T | null {
-    if (!this.isComplete || this.index === null) return null;
-    try {
-      return question(this.index);
-    } catch (error) {
-      this.lose(error);
-      return null;
-    }
   }
 
   // ---- life

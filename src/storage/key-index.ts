@@ -55,8 +55,10 @@ export class KeyIndex {
     private readonly table: OrderedTable,
     private readonly failed: (error: unknown) => void,
     private readonly clock: Clock | null,
+    /** As the table has them. */
+    private readonly storedNotes: Map<string, string>,
   ) {
-    this.held = BigInt(table.note("sequence") ?? "0");
+    this.held = BigInt(storedNotes.get("sequence") ?? "0");
     this.noted = this.held;
   }
 
@@ -68,7 +70,13 @@ export class KeyIndex {
     clock: Clock | null = null,
   ): Promise<KeyIndex | "absent" | "damaged"> {
     const table = await tables.open(path);
-    return typeof table === "string" ? table : new KeyIndex(table, failed, clock);
+    if (typeof table === "string") return table;
+    try {
+      return new KeyIndex(table, failed, clock, new Map(await table.read(() => table.notes())));
+    } catch (error) {
+      await table.close();
+      throw error;
+    }
   }
 
   static async create(
@@ -77,7 +85,7 @@ export class KeyIndex {
     failed: (error: unknown) => void,
     clock: Clock | null = null,
   ): Promise<KeyIndex> {
-    return new KeyIndex(await tables.create(path), failed, clock);
+    return new KeyIndex(await tables.create(path), failed, clock, new Map());
   }
 
   /** Everything up to this sequence is in the table. */
@@ -106,7 +114,7 @@ export class KeyIndex {
     this.startWriting();
   }
   getNote(name: string): string | null {
-    return this.notes.get(name) ?? this.table.note(name);
+    return this.notes.get(name) ?? this.storedNotes.get(name) ?? null;
   }
 
   /** Waits while too many rows are in memory; null = there is room. */
@@ -114,6 +122,11 @@ export class KeyIndex {
     if (this.tail.size < TAIL_ROWS_MAX || this.failure !== null) return null;
     this.hurry();
     return this.roundEnd();
+  }
+
+  /** What `question` makes of several reads of one moment: it must not wait, and may be asked again from its start (OrderedTable.read). */
+  read<T>(question: () => T): Promise<T> {
+    return this.table.read(question);
   }
 
   range(range: IndexRange): IndexSlice {
@@ -132,11 +145,6 @@ export class KeyIndex {
     return rows[0]?.key === key ? rows[0].value : null;
   }
 
-  /** Several ranges of one moment, cheaper than each for itself. */
-  atOnce<T>(work: () => T): T {
-    return this.table.atOnce(work);
-  }
-
   isEmpty(bucket: string): boolean {
     for (let from = ""; ; ) {
       const { rows, resume } = this.range({
@@ -153,10 +161,10 @@ export class KeyIndex {
     }
   }
 
-  /** Exact as of the moment when it answers. */
+  /** With all that is noted now. */
   async usage(bucket: string): Promise<BucketUsage> {
     await this.flushed();
-    return usageOf(this.table.sums(bucket));
+    return usageOf(await this.table.read(() => this.table.sums(bucket)));
   }
 
   dropBucket(bucket: string): void {
@@ -263,7 +271,10 @@ export class KeyIndex {
           for (const [group, mark] of dropped) if (this.dropped.get(group) === mark) this.dropped.delete(group);
         this.tail.written(rows);
       }
-      for (const [name, value] of notes) if (this.notes.get(name) === value) this.notes.delete(name);
+      for (const [name, value] of notes) {
+        this.storedNotes.set(name, value);
+        if (this.notes.get(name) === value) this.notes.delete(name);
+      }
       this.held = sequence;
       this.roundsDone++;
       this.wake();

@@ -370,8 +370,8 @@ export class LocalDrive implements Drive {
   // ---- the key index
 
   async list(request: IndexListRequest): Promise<DriveOutcome<IndexPage | null>> {
-    const doubts = this.log.overlay.doubtsIn(request.bucket).map(({ key }) => decodeKey(key.path));
-    return await Promise.resolve(good(this.index?.list(request, doubts) ?? null));
+    const doubts = (): string[] => this.log.overlay.doubtsIn(request.bucket).map(({ key }) => decodeKey(key.path));
+    return good((await this.index?.list(request, doubts)) ?? null);
   }
 
   async usage(bucket: string): Promise<DriveOutcome<BucketUsage | null>> {

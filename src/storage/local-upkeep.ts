@@ -75,13 +75,13 @@ export class LocalUpkeep implements DriveUpkeep {
 
   async indexRange(asked: IndexRangeAsked, withRows: boolean): Promise<DriveOutcome<IndexRangeAnswer | null>> {
     const { index } = this.options;
-    return await Promise.resolve(good(index?.consult((keys) => answerRange(keys, asked, withRows)) ?? null));
+    return good((await index?.consult((keys) => answerRange(keys, asked, withRows))) ?? null);
   }
 
   async verifyIndex(bucket: string, after: string, limit: number): Promise<DriveOutcome<IndexVerified | null>> {
     const { index } = this.options;
     const asked = { bucket, from: after, inclusive: false, before: null, limit, withExtra: false };
-    const slice = index?.consult((keys) => keys.range(asked)) ?? null;
+    const slice = (await index?.consult((keys) => keys.range(asked))) ?? null;
     if (index === null || slice === null) return good(null);
     const names = slice.rows.map(({ key }) => key);
     const range = { bucket, after, last: slice.resume };
@@ -100,7 +100,8 @@ export class LocalUpkeep implements DriveUpkeep {
     let found = 0;
     for (let at = 0; at < paths.length; at += LOOKS_AT_ONCE) {
       const names = paths.slice(at, at + LOOKS_AT_ONCE).map(decodeKey);
-      const missing = index.consult((keys) => names.filter((name) => keys.valueOf(bucket, name) === null)) ?? [];
+      const missing =
+        (await index.consult((keys) => names.filter((name) => keys.valueOf(bucket, name) === null))) ?? [];
       if (missing.length === 0) continue;
       const added = await this.putRight(index, bucket, missing, (keys, rows) =>
         rows.filter(({ key, value }) => value !== null && keys.valueOf(bucket, key) === null),

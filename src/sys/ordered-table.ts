@@ -1,7 +1,7 @@
 /**
  * OrderedTable: rows of text in groups, ordered by the UTF-8 bytes of their keys, with sums over each group, in one file.
  * For caches that can be rebuilt: a crash of the machine loses the newest batches, never half of one. Reads are short and
- * answer at once; writes are batches, each atomic, done elsewhere than on the JavaScript thread.
+ * on the JavaScript thread, which does not wait for the drive; writes are batches, each atomic, done elsewhere.
  * sqlite-tables.ts is the real one; the simulator has one in memory.
  */
 import { OperatingError } from "../core/errors.ts";
@@ -45,14 +45,17 @@ export interface TableRange {
 }
 
 export interface OrderedTable {
+  /**
+   * What `work` makes of several reads of one moment. It must not wait, and may be run again from its start: as often as it takes until
+   * all that it reads is in memory. Reads outside of it wait for the drive, and the thread with them.
+   */
+  read<T>(work: () => T): Promise<T>;
   /** Throws TableError. */
   range(range: TableRange): readonly TableRow[];
-  /** Several reads of one moment; cheaper than each for itself. `work` must not wait. */
-  atOnce<T>(work: () => T): T;
   own(group: string, key: string): string | null;
   /** Sums that are not zero, by number. */
   sums(group: string): ReadonlyMap<number, number>;
-  note(name: string): string | null;
+  notes(): ReadonlyMap<string, string>;
   /** Batches take effect in the order of the calls. */
   write(batch: TableBatch): Promise<void>;
   /** Durable when it answers. */

@@ -5,7 +5,14 @@ import { pathToFileURL } from "node:url";
 export type Request =
   | { readonly op: "open"; readonly path: string; readonly fresh: boolean }
   | { readonly op: "write"; readonly path: string; readonly batch: string }
+  | { readonly op: "fetch"; readonly path: string; readonly missed: Missed }
   | { readonly op: "sync" | "check" | "close"; readonly path: string };
+/** What a read needs and the kernel has not in memory, in bytes of an open file of this process. */
+export interface Missed {
+  readonly descriptor: number;
+  readonly offset: number;
+  readonly bytes: number;
+}
 export interface Ask {
   readonly id: number;
   readonly request: Request;
@@ -21,11 +28,11 @@ export interface Reply {
  * This process alone has the file, and what its connections share is in memory. In a file on the drive, mapped, it would stop the
  * JavaScript thread in the middle of a read when the drive's file system hangs.
  */
-export function openDatabase(path: string, mode: "read" | "write" | "create"): Database {
+export function openDatabase(path: string, mode: "read" | "write" | "create", layer = "unix-excl"): Database {
   const { SQLITE_OPEN_READONLY, SQLITE_OPEN_READWRITE, SQLITE_OPEN_CREATE, SQLITE_OPEN_URI } = constants;
   const access = mode === "read" ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   const flags = access | SQLITE_OPEN_URI | (mode === "create" ? SQLITE_OPEN_CREATE : 0);
-  return new Database(`${pathToFileURL(path).href}?vfs=unix-excl`, flags);
+  return new Database(`${pathToFileURL(path).href}?vfs=${layer}`, flags);
 }
 
 /** Changes with the layout below. */

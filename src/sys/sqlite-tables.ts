@@ -2,7 +2,7 @@
  * SqliteTables: OrderedTables in SQLite files (WAL). Each has a worker that writes it, and is read here through a read-only
  * connection of its own. A range of 1,000 rows takes about 0.4 ms, a seek 10 µs; an upsert costs the worker 18 µs.
  */
-import type { Database, Statement } from "bun:sqlite";
+import { Database, type Statement } from "bun:sqlite";
 import {
   type OrderedTable,
   type TableBatch,
@@ -11,7 +11,7 @@ import {
   type TableRow,
   type Tables,
 } from "./ordered-table.ts";
-import { type Ask, meansDamage, openDatabase, type Reply, type Request } from "./sqlite-messages.ts";
+import { type Ask, meansDamage, type Missed, openDatabase, type Reply, type Request } from "./sqlite-messages.ts";
 
 /** In the executable, entry points lie as they do below src, compiled. */
 const WORKER = new URL(
@@ -19,6 +19,20 @@ const WORKER = new URL(
   import.meta.url,
 );
 const CACHE_KIB = 4096;
+/** A drive that has answered so often does not hang: then a read waits for it. */
+const TRIES_MAX = 1_000;
+
+/** Reads of this thread that take only what the kernel has in memory: codec/cached-reads.ts. */
+export interface CachedReads {
+  /** Of SQLite, to be loaded first. */
+  readonly extension: { readonly library: string; readonly entryPoint: string };
+  readonly layer: string;
+  /** From here to `stop` a read that would wait for the drive fails. */
+  start(): void;
+  stop(): void;
+  /** What one has failed for; null = none. */
+  missed(): Missed | null;
+}
 
 interface Waiting {
   resolve(reply: Reply): void;
@@ -27,6 +41,16 @@ interface Waiting {
 
 export class SqliteTables implements Tables {
   private readonly writers = new Map<string, TableWriter>();
+  private readonly cached: CachedReads | null;
+
+  /** Without `cached` reads wait for the drive, and the thread with them. Linux only. */
+  constructor(cached: CachedReads | null = null) {
+    this.cached = process.platform === "linux" ? cached : null;
+    if (this.cached === null) return;
+    const any = new Database(":memory:");
+    any.loadExtension(this.cached.extension.library, this.cached.extension.entryPoint);
+    any.close();
+  }
 
   async open(path: string): Promise<OrderedTable | "absent" | "damaged"> {
     return await this.start(path, false);
@@ -50,7 +74,7 @@ export class SqliteTables implements Tables {
     const { result } = await writer.ask({ op: "open", path, fresh });
     if (result === "absent" || result === "damaged") return result;
     try {
-      return new SqliteTable(path, writer);
+      return new SqliteTable(path, writer, this.cached);
     } catch (error) {
       await writer.ask({ op: "close", path });
       if (meansDamage(error)) return "damaged";
@@ -117,8 +141,9 @@ class SqliteTable implements OrderedTable {
   constructor(
     private readonly path: string,
     private readonly writer: TableWriter,
+    private readonly cached: CachedReads | null,
   ) {
-    this.db = openDatabase(path, "read");
+    this.db = openDatabase(path, "read", cached?.layer);
     this.db.run(`pragma cache_size = -${CACHE_KIB}`);
     this.begin = this.db.prepare("begin");
     this.commit = this.db.prepare("commit");
@@ -133,38 +158,55 @@ class SqliteTable implements OrderedTable {
     );
   }
 
-  range({ group, from, inclusive, before, limit, withExtra }: TableRange): readonly TableRow[] {
-    const which = (withExtra ? 4 : 0) + (inclusive ? 2 : 0) + (before === null ? 0 : 1);
-    return this.read(() => this.ranges[which]?.all(group, from, before, limit) ?? []);
-  }
-
-  atOnce<T>(work: () => T): T {
-    this.read(() => this.begin.run());
-    try {
-      return work();
-    } finally {
-      this.read(() => this.commit.run());
+  async read<T>(work: () => T): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      const tried = this.tryRead(work, tries > TRIES_MAX ? null : this.cached);
+      if ("value" in tried) return tried.value;
+      this.demand(await this.writer.ask({ op: "fetch", path: this.path, missed: tried.missed }));
     }
   }
 
+  private tryRead<T>(work: () => T, cached: CachedReads | null): { readonly value: T } | { readonly missed: Missed } {
+    cached?.start();
+    try {
+      this.guarded(() => this.begin.run());
+      try {
+        return { value: work() };
+      } finally {
+        if (this.db.inTransaction) this.guarded(() => this.commit.run());
+      }
+    } catch (error) {
+      const missed = cached?.missed() ?? null;
+      if (missed === null) throw error;
+      return { missed };
+    } finally {
+      cached?.stop();
+    }
+  }
+
+  range({ group, from, inclusive, before, limit, withExtra }: TableRange): readonly TableRow[] {
+    const which = (withExtra ? 4 : 0) + (inclusive ? 2 : 0) + (before === null ? 0 : 1);
+    return this.guarded(() => this.ranges[which]?.all(group, from, before, limit) ?? []);
+  }
+
   own(group: string, key: string): string | null {
-    return this.read(() => {
+    return this.guarded(() => {
       const row = this.db.query("select own from rows where grp = ?1 and key = ?2").get(group, key);
       return row === null ? null : (row as { own: string }).own;
     });
   }
 
   sums(group: string): ReadonlyMap<number, number> {
-    return this.read(() => {
+    return this.guarded(() => {
       const rows = this.db.query("select id, amount from sums where grp = ?1 and amount <> 0").all(group);
       return new Map((rows as { id: number; amount: number }[]).map(({ id, amount }) => [id, amount]));
     });
   }
 
-  note(name: string): string | null {
-    return this.read(() => {
-      const row = this.db.query("select value from notes where name = ?1").get(name);
-      return row === null ? null : (row as { value: string }).value;
+  notes(): ReadonlyMap<string, string> {
+    return this.guarded(() => {
+      const rows = this.db.query("select name, value from notes").all();
+      return new Map((rows as { name: string; value: string }[]).map(({ name, value }) => [name, value]));
     });
   }
 
@@ -187,7 +229,7 @@ class SqliteTable implements OrderedTable {
     if (result !== "done") throw new TableError("Damaged", `${this.path}: ${message}`);
   }
 
-  private read<T>(work: () => T): T {
+  private guarded<T>(work: () => T): T {
     try {
       return work();
     } catch (error) {

@@ -3,13 +3,14 @@
  * JavaScript thread must not wait for a transaction. Imports nothing of the program but its messages.
  */
 import type { Database, Statement } from "bun:sqlite";
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readSync, rmSync } from "node:fs";
 import type { TableBatch } from "./ordered-table.ts";
 import {
   type Ask,
   LAYOUT,
   LAYOUT_VERSION,
   meansDamage,
+  type Missed,
   openDatabase,
   type Reply,
   type Request,
@@ -107,6 +108,16 @@ function open(path: string, fresh: boolean): Writer | "absent" | "damaged" {
   }
 }
 
+/** What is read at once, and from its multiples on: what lies beside a page of an index is likely to be read soon. */
+const FETCHED_BYTES = 256 * 1024;
+const fetched = new Uint8Array(2 * FETCHED_BYTES);
+
+/** Into the kernel's memory. */
+function fetchMissed({ descriptor, offset, bytes }: Missed): void {
+  const from = offset - (offset % FETCHED_BYTES);
+  readSync(descriptor, fetched, 0, offset + bytes > from + FETCHED_BYTES ? 2 * FETCHED_BYTES : FETCHED_BYTES, from);
+}
+
 /** A function that answers requests on the tables it has opened. */
 function server(): (request: Request) => Reply["result"] {
   const writers = new Map<string, Writer>();
@@ -118,6 +129,10 @@ function server(): (request: Request) => Reply["result"] {
       if (typeof opened === "string") return opened;
       writers.set(request.path, opened);
       return "opened";
+    }
+    if (request.op === "fetch") {
+      fetchMissed(request.missed);
+      return "done";
     }
     const writer = writers.get(request.path);
     if (writer === undefined) return "failed";

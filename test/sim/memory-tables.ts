@@ -29,7 +29,12 @@ function emptyContent(before: Content | null): Content {
   return { groups: new Map(), sums: new Map(), notes: new Map(), batches: [], synced: null, before };
 }
 
+/** What a read needs is not in memory. */
+const MISSED = new Error("missed");
+
+/** Every read but the fourth, eighth and so on misses something, waits some turns, and is tried again. */
 export class MemoryTables implements Tables {
+  reads = 0;
   private readonly files = new Map<string, Content>();
   /** Paths that answer "damaged" from now on. */
   readonly damaged = new Set<string>();
@@ -37,13 +42,17 @@ export class MemoryTables implements Tables {
   open(path: string): Promise<OrderedTable | "absent" | "damaged"> {
     if (this.damaged.has(path)) return Promise.resolve("damaged");
     const content = this.files.get(path);
-    return Promise.resolve(content === undefined ? "absent" : new MemoryTable(content, () => this.damaged.has(path)));
+    return Promise.resolve(
+      content === undefined ? "absent" : new MemoryTable(this, content, () => this.damaged.has(path)),
+    );
   }
   create(path: string): Promise<OrderedTable> {
     this.damaged.delete(path);
     const content = emptyContent(this.files.get(path) ?? null);
     this.files.set(path, content);
-    return Promise.resolve(new MemoryTable(content, () => this.damaged.has(path) || this.files.get(path) !== content));
+    return Promise.resolve(
+      new MemoryTable(this, content, () => this.damaged.has(path) || this.files.get(path) !== content),
+    );
   }
   close(): Promise<void> {
     return Promise.resolve();
@@ -69,7 +78,7 @@ export class MemoryTables implements Tables {
       const unsynced = left.batches.length - (left.synced ?? 0);
       const count = (left.synced ?? 0) + Math.floor(rng.next() * (unsynced + 1));
       const fresh = emptyContent(null);
-      const table = new MemoryTable(fresh, () => false);
+      const table = new MemoryTable(after, fresh, () => false);
       for (const batch of left.batches.slice(0, count)) table.take(batch);
       fresh.synced = count;
       after.files.set(path, fresh);
@@ -80,13 +89,16 @@ export class MemoryTables implements Tables {
 }
 
 class MemoryTable implements OrderedTable {
+  private reach = Number.POSITIVE_INFINITY;
+
   constructor(
+    private readonly tables: MemoryTables,
     private readonly content: Content,
     private readonly isDamaged: () => boolean,
   ) {}
 
   range({ group, from, inclusive, before, limit }: TableRange): readonly TableRow[] {
-    this.demand();
+    this.reached();
     const out: TableRow[] = [];
     for (const [key, row] of this.content.groups.get(group)?.range(from, inclusive, before) ?? []) {
       if (out.length >= limit) break;
@@ -94,19 +106,31 @@ class MemoryTable implements OrderedTable {
     }
     return out;
   }
-  atOnce<T>(work: () => T): T {
-    return work();
+  async read<T>(work: () => T): Promise<T> {
+    const { tables } = this;
+    tables.reads++;
+    for (let reach = tables.reads % 4; ; reach += 2) {
+      this.reach = reach === 3 ? Number.POSITIVE_INFINITY : reach;
+      try {
+        return work();
+      } catch (error) {
+        if (error !== MISSED) throw error;
+      } finally {
+        this.reach = Number.POSITIVE_INFINITY;
+      }
+      for (let turn = 0; turn <= tables.reads % 7; turn++) await Promise.resolve();
+    }
   }
   own(group: string, key: string): string | null {
     this.demand();
     return this.content.groups.get(group)?.get(key)?.own ?? null;
   }
   sums(group: string): ReadonlyMap<number, number> {
-    this.demand();
+    this.reached();
     return new Map([...(this.content.sums.get(group) ?? [])].filter(([, amount]) => amount !== 0));
   }
-  note(name: string): string | null {
-    return this.content.notes.get(name) ?? null;
+  notes(): ReadonlyMap<string, string> {
+    return this.content.notes;
   }
 
   async write(batch: TableBatch): Promise<void> {
@@ -153,6 +177,11 @@ class MemoryTable implements OrderedTable {
   }
   close(): Promise<void> {
     return Promise.resolve();
+  }
+  /** Of a read that may miss: the next one that needs the drive. */
+  private reached(): void {
+    this.demand();
+    if (--this.reach < 0) throw MISSED;
   }
   private demand(): void {
     if (this.isDamaged()) throw new TableError("Damaged", "the table is damaged");
