@@ -7,6 +7,7 @@ import { addUsage, type BucketUsage, countsOf, usageOf } from "../storage/usage.
 import { NULL_VERSION_ID } from "../storage/uuid.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import type { BucketUsageFacts } from "../observe/usage-families.ts";
+import { askDrives } from "./ask-drives.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import type { ListedKey, ListPage, Store } from "./store.ts";
 
@@ -54,12 +55,17 @@ async function usageOnSet(
   set: ErasureSet,
   bucket: string,
 ): Promise<{ readonly usage: BucketUsage; readonly isAgreed: boolean } | null> {
-  const outcomes = await set.each((drive) => drive.usage(bucket));
+  const needed = set.size - Math.floor(set.size / 2);
+  const outcomes = await askDrives(set, {
+    needed,
+    ofAll: true,
+    ask: (drive) => drive.usage(bucket),
+    isGood: (outcome) => outcome.ok && outcome.value !== null,
+  });
   const answers: BucketUsage[] = [];
-  for (const [i, outcome] of outcomes.entries())
-    if (outcome.ok && outcome.value !== null && !set.rebuilding.has(i)) answers.push(outcome.value);
+  for (const outcome of outcomes) if (outcome.ok && outcome.value !== null) answers.push(outcome.value);
   const [first] = answers;
-  if (first === undefined || answers.length < set.size - Math.floor(set.size / 2)) return null;
+  if (first === undefined || answers.length < needed) return null;
   if (answers.every((usage) => isSame(usage, first))) return { usage: first, isAgreed: true };
   const agreed = (of: (usage: BucketUsage) => number): number => mostSaid(answers.map(of));
   const each = (of: (usage: BucketUsage) => ReadonlyMap<string, number>): ReadonlyMap<string, number> =>

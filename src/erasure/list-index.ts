@@ -4,9 +4,11 @@
  * them); everything else is marked as doubtful, and whoever lists it reads the key from the set.
  */
 import { compareKeys } from "../core/key-order.ts";
-import type { Drive } from "../storage/drive.ts";
+import { good } from "../core/fan-out.ts";
+import type { Drive, DriveOutcome } from "../storage/drive.ts";
 import type { IndexEntry, IndexPage } from "../storage/index-list.ts";
 import { parseIndexed, type IndexedKey } from "../storage/index-row.ts";
+import { askDrives } from "./ask-drives.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 
 export interface IndexedListing {
@@ -31,6 +33,8 @@ export interface SetItem {
 
 /** Thrown when too few drives of a set have an index: walk instead. */
 export class NoIndex extends Error {}
+/** Thrown when one that was asked takes its time: it is asked last when the listing is begun again. */
+export class SlowIndex extends Error {}
 
 /** One drive's entries, a page at a time. */
 class DriveEntries {
@@ -39,7 +43,7 @@ class DriveEntries {
   private next: { readonly after: string; readonly inclusive: boolean } | null;
 
   constructor(
-    private readonly drive: Drive,
+    readonly drive: Drive,
     private readonly request: IndexedListing,
   ) {
     this.next = { after: request.after, inclusive: request.inclusive };
@@ -56,15 +60,16 @@ class DriveEntries {
     this.at++;
   }
 
-  /** False = the drive has no index. Answers of an index of its own are short, or have nothing and go on. */
-  async fill(): Promise<boolean> {
+  /** Null = the drive has no index. Answers of an index of its own are short, or have nothing and go on. */
+  async fill(): Promise<DriveOutcome<DriveEntries | null>> {
     while (this.isDry && this.next !== null) {
       const { bucket, prefix, delimiter, limit, allVersions } = this.request;
       const answer = await this.drive.list({ bucket, prefix, delimiter, limit, allVersions, ...this.next });
-      if (!answer.ok || answer.value === null) return false;
+      if (!answer.ok) return answer;
+      if (answer.value === null) return good(null);
       this.take(answer.value);
     }
-    return true;
+    return good(this);
   }
 
   private take(page: IndexPage): void {
@@ -76,6 +81,7 @@ class DriveEntries {
 
 export class SetListing {
   private constructor(
+    private readonly set: ErasureSet,
     private readonly drives: readonly DriveEntries[],
     /** As many as `drives`: what a version of more data shards needs is not known from these. */
     private readonly asked: number,
@@ -84,24 +90,29 @@ export class SetListing {
   /** Throws NoIndex. */
   static async open(set: ErasureSet, request: IndexedListing): Promise<SetListing> {
     const needed = Math.max(set.dataShards, set.size - Math.floor(set.size / 2));
-    const usable = set.drives
-      .flatMap((drive, i) => (drive === null || drive.state === "faulty" || set.rebuilding.has(i) ? [] : [drive]))
-      .sort((a, b) => Number(a.state !== "ok") - Number(b.state !== "ok"));
-    const chosen: DriveEntries[] = [];
-    for (let at = 0; chosen.length < needed; ) {
-      const group = usable.slice(at, at + needed - chosen.length).map((drive) => new DriveEntries(drive, request));
-      if (group.length === 0) throw new NoIndex(`${chosen.length} of ${needed} needed drives have a key index`);
-      at += group.length;
-      const filled = await Promise.all(group.map((drive) => drive.fill()));
-      chosen.push(...group.filter((_, i) => filled[i] === true));
-    }
-    return new SetListing(chosen, needed);
+    const answers = await askDrives(set, {
+      needed,
+      ofAll: false,
+      ask: (drive) => new DriveEntries(drive, request).fill(),
+      isGood: (outcome) => outcome.ok && outcome.value !== null,
+    });
+    const chosen = answers.flatMap((answer) => (answer.ok && answer.value !== null ? [answer.value] : []));
+    if (chosen.length < needed) throw new NoIndex(`${chosen.length} of ${needed} needed drives have a key index`);
+    return new SetListing(set, chosen, needed);
   }
 
-  /** Asks the drives for what `head` needs. Throws NoIndex when one cannot answer any more. */
+  /** Asks the drives for what `head` needs. Throws NoIndex when one cannot answer any more, SlowIndex when it takes its time. */
   async fill(): Promise<void> {
-    for (const drive of this.drives)
-      if (drive.isDry && !(await drive.fill())) throw new NoIndex("a drive lost its key index");
+    const dry = this.drives.filter(({ isDry }) => isDry);
+    const positions = dry.map(({ drive }) => this.set.drives.indexOf(drive));
+    const answers = await this.set.patience.wait(
+      positions,
+      dry.map((entries) => entries.fill()),
+    );
+    for (const answer of answers) {
+      if (answer === null) throw new SlowIndex("a drive takes its time to list");
+      if (!answer.ok || answer.value === null) throw new NoIndex("a drive lost its key index");
+    }
   }
   get isDry(): boolean {
     for (const drive of this.drives) if (drive.isDry) return true;

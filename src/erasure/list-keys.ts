@@ -6,6 +6,7 @@
 import type { Cancellation } from "../core/cancellation.ts";
 import { compareKeys } from "../core/key-order.ts";
 import type { DriveOutcome, KeyState, ObjectPath } from "../storage/drive.ts";
+import { askDrives } from "./ask-drives.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import { type KeyReading, readKey } from "./read-version.ts";
@@ -185,20 +186,16 @@ async function namesIn(options: WalkOptions, directory: string): Promise<Set<str
 /** Directory names on enough drives of a set to see every committed key. */
 async function namesOnSet(set: ErasureSet, bucket: string, path: string): Promise<Set<string>> {
   const need = Math.max(1, set.size - Math.floor(set.size / 2));
+  const outcomes = await askDrives(set, {
+    needed: need,
+    ofAll: false,
+    ask: (drive) => drive.readDirectory(bucket, path),
+    isGood: (outcome) => outcome.ok || outcome.error.code === "NotFound",
+  });
   const names = new Set<string>();
-  let answers = 0;
-  let next = 0;
-  const drives = set.drives.filter((_, position) => !set.rebuilding.has(position));
-  while (answers < need && next < drives.length) {
-    const group = drives.slice(next, next + need - answers);
-    next += group.length;
-    const outcomes = await Promise.all(group.map((drive) => drive?.readDirectory(bucket, path)));
-    for (const outcome of outcomes) {
-      if (outcome === undefined || (!outcome.ok && outcome.error.code !== "NotFound")) continue;
-      answers++;
-      if (outcome.ok) for (const entry of outcome.value) if (entry.isDirectory) names.add(entry.name);
-    }
-  }
+  for (const outcome of outcomes)
+    if (outcome.ok) for (const entry of outcome.value) if (entry.isDirectory) names.add(entry.name);
+  const answers = outcomes.length;
   if (answers < need)
     throw new QuorumError("ReadQuorum", `${answers} of ${need} needed drives list ${bucket}/${path}`, {
       answers,

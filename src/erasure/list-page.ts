@@ -4,7 +4,7 @@
  */
 import { endOfPrefix } from "../core/key-order.ts";
 import { groupOf } from "../storage/index-list.ts";
-import { IndexedKeys, NoIndex, type SetItem } from "./list-index.ts";
+import { IndexedKeys, NoIndex, type SetItem, SlowIndex } from "./list-index.ts";
 import { type IndexedKey, olderVersions } from "../storage/index-row.ts";
 import type { VersionSummary } from "../storage/version-summary.ts";
 import { pathOf } from "./pool-layout.ts";
@@ -16,14 +16,19 @@ import { listedVersions } from "./stored-version.ts";
 
 /** Keys read at the same time because their drives differ. */
 const READS_AT_ONCE = 32;
+/** Of a page while one drive after the other turns out to be slow. */
+const TRIES_MAX = 4;
 
 export async function listPage(options: WalkOptions, request: ListRequest): Promise<ListPage> {
   if (request.limit <= 0) return { entries: [], commonPrefixes: [], isTruncated: false, next: request.after };
-  try {
-    return await new IndexedPage(options, request).make();
-  } catch (error) {
-    if (!(error instanceof NoIndex)) throw error;
-    return await walkPage(options, request);
+  for (let tries = 1; ; tries++) {
+    try {
+      return await new IndexedPage(options, request).make();
+    } catch (error) {
+      if (error instanceof SlowIndex && tries < TRIES_MAX) continue;
+      if (!(error instanceof NoIndex || error instanceof SlowIndex)) throw error;
+      return await walkPage(options, request);
+    }
   }
 }
 

@@ -14,6 +14,7 @@ import {
   type Stamp,
 } from "../storage/drive.ts";
 import { NULL_VERSION_ID } from "../storage/uuid.ts";
+import { askDrives } from "./ask-drives.ts";
 import type { BackgroundWork } from "./background-work.ts";
 import { bucketUsage } from "./bucket-usage.ts";
 import { commitChange } from "./commit-version.ts";
@@ -164,7 +165,13 @@ export class Pools implements Store {
     const votes = new Map<string, { count: number; createdNs: bigint }>();
     let answers = 0;
     const set = this.allSets[0] as ErasureSet; // every bucket is on every set
-    const outcomes = await set.each((drive) => drive.listBuckets());
+    const need = Math.max(1, Math.ceil(set.size / 2));
+    const outcomes = await askDrives(set, {
+      needed: need,
+      ofAll: true,
+      ask: (drive) => drive.listBuckets(),
+      isGood: (outcome) => outcome.ok,
+    });
     for (const outcome of outcomes) {
       if (!outcome.ok) continue;
       answers++;
@@ -176,7 +183,6 @@ export class Pools implements Store {
         });
       }
     }
-    const need = Math.max(1, Math.ceil(set.size / 2));
     if (answers < need)
       throw new QuorumError("ReadQuorum", `${answers} of ${need} needed drives list the buckets`, {
         answers,

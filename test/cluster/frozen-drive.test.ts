@@ -3,7 +3,7 @@
  * all drives, and it has everything in the end.
  */
 import { afterAll, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FreezableDrive } from "./mounted-drive.ts";
@@ -14,6 +14,9 @@ const OBJECTS = 30;
 const CLIENTS = 16;
 /** More than the rows of its key index that a drive keeps in memory. */
 const MANY = 17_000;
+/** Of which the rows take more than a connection's cache of a key index. */
+const LONG_KEYS = 6_000;
+const FOLDERS = ["a", "b", "c"].map((letter) => letter.repeat(250)).join("/");
 /** Without a quorum's answer being enough it is the drive's deadline, 30 s. */
 const MOST_MS = 5_000;
 const ENV = { MINIO_PROMETHEUS_AUTH_TYPE: "public" };
@@ -94,6 +97,64 @@ test.skipIf(drive.refusal !== null)(
       expect(drive.thaw()).toBeNull();
     }
     expect(Math.max(...times)).toBeLessThan(MOST_MS);
+  },
+  120_000,
+);
+
+/** Files below a folder. */
+function filesIn(folder: string): string[] {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  return entries.flatMap((entry) => (entry.isFile() ? [join(entry.parentPath, entry.name)] : []));
+}
+
+test.skipIf(drive.refusal !== null)(
+  `a drive of which reads hang too holds nobody up for long${why}`,
+  async () => {
+    const names = Array.from({ length: LONG_KEYS }, (_, i) => `${FOLDERS}/${String(i).padStart(5, "0")}`);
+    const some = names.slice(0, OBJECTS);
+    const large = Buffer.alloc(3_000_000, "a large one ");
+    await using before = await start();
+    await before.client.put("/cold", "");
+    let next = 0;
+    const writer = async (): Promise<void> => {
+      for (let name = names[next++]; name !== undefined; name = names[next++])
+        expect((await before.client.put(`/cold/${name}`, name)).status).toBe(200);
+    };
+    await Promise.all(Array.from({ length: CLIENTS }, writer));
+    expect((await before.client.put("/cold/large", large)).status).toBe(200);
+    expect(await before.stop()).toBe(0); // everything is in the tree and in the index
+
+    await using server = await start();
+    const { client } = server;
+    const folder = join(root, "d2/drive");
+    drive.forget([
+      join(folder, ".minio.sys/sherd/index.db"),
+      ...some.map((name) => join(folder, "cold", name, "xl.meta")),
+      ...filesIn(join(folder, "cold/large")),
+    ]);
+    const refusal = drive.hang(server.pid);
+    if (refusal !== null) {
+      console.warn(`(skipped: ${refusal})`);
+      return;
+    }
+    const times: number[] = [];
+    try {
+      for (let round = 0; round < 2; round++) {
+        const listed = await timed(times, client.get("/cold", "list-type=2"));
+        expect([...listed.bytes.toString().matchAll(/<Key>([^<]*)/g)].map(([, key]) => key)).toEqual(
+          names.slice(0, 1_000),
+        );
+        for (const name of some) expect((await timed(times, client.get(`/cold/${name}`))).text).toBe(name);
+        expect((await timed(times, client.get("/cold/large"))).bytes.equals(large)).toBe(true);
+        expect((await timed(times, client.get("/"))).status).toBe(200);
+        expect((await timed(times, client.put(`/cold/new-${round}`, "new"))).status).toBe(200);
+        expect((await timed(times, client.delete(`/cold/new-${round}`))).status).toBe(204);
+      }
+    } finally {
+      drive.resume();
+    }
+    expect(Math.max(...times)).toBeLessThan(MOST_MS);
+    expect(await server.stop()).toBe(0);
   },
   120_000,
 );

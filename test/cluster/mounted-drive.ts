@@ -1,14 +1,16 @@
 /**
- * MountedDrive: a drive of a test on a small file system of its own, so that it can be full or read-only. FreezableDrive: on one that can
- * hang. Both need root; where mounting is refused, `mountRefusal` or `refusal` says so in words. Bytes.
+ * MountedDrive: a drive of a test on a small file system of its own, so that it can be full or read-only. FreezableDrive: on one of
+ * which writes can hang, or of one process reads and writes. Both need root; where mounting is refused, `mountRefusal` or `refusal` says so in words. Bytes.
  */
 import { spawnSync } from "node:child_process";
 import {
   closeSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
   rmdirSync,
+  statSync,
   truncateSync,
   unlinkSync,
   writeFileSync,
@@ -96,6 +98,9 @@ export class MountedDrive implements Disposable {
   }
 }
 
+/** Where processes are told how fast a disk is to be for them. */
+const THROTTLES = "/sys/fs/cgroup/blkio";
+
 /** An ext4 of its own in a file, that can be frozen. */
 export class FreezableDrive implements Disposable {
   /** Why there is none; null = it is mounted. */
@@ -123,8 +128,44 @@ export class FreezableDrive implements Disposable {
     return command("fsfreeze", "--unfreeze", this.folder);
   }
 
+  /** Makes the kernel forget what it has in memory of the files. */
+  forget(files: readonly string[]): void {
+    for (const file of files)
+      must("dd", "if=/dev/null", `of=${file}`, "count=0", "oflag=nocache", "conv=notrunc,fdatasync");
+  }
+
+  /** From now on, what a process reads from the disk or writes to it takes hours. Null = so it is; else why not. */
+  hang(pid: number): string | null {
+    const { dev } = statSync(this.folder);
+    const device = `${(dev >> 8) & 0xfff}:${(dev & 0xff) | ((dev >> 12) & 0xfff00)}`;
+    try {
+      if (!existsSync(THROTTLES)) return `no ${THROTTLES}`;
+      mkdirSync(this.group, { recursive: true });
+      for (const name of ["read", "write"])
+        writeFileSync(join(this.group, `blkio.throttle.${name}_bps_device`), `${device} 1`);
+      writeFileSync(join(this.group, "cgroup.procs"), String(pid));
+      this.device = device;
+      return null;
+    } catch (error) {
+      return String(error);
+    }
+  }
+  private device: string | null = null;
+  private readonly group = join(THROTTLES, `sherd-test-${process.pid}`);
+
+  /** What hung goes on. */
+  resume(): void {
+    if (this.device === null) return;
+    for (const name of ["read", "write"])
+      writeFileSync(join(this.group, `blkio.throttle.${name}_bps_device`), `${this.device} 0`);
+    this.device = null;
+  }
+
+  /** After the process has ended. */
   [Symbol.dispose](): void {
     this.thaw();
+    this.resume();
+    if (existsSync(this.group)) rmdirSync(this.group);
     command("umount", "-l", this.folder);
   }
 }

@@ -35,6 +35,8 @@ const MISSED = new Error("missed");
 /** Every read but the fourth, eighth and so on misses something, waits some turns, and is tried again. */
 export class MemoryTables implements Tables {
   reads = 0;
+  /** Reads of tables below these paths wait for it. */
+  readonly hanging = new Map<string, Promise<void>>();
   private readonly files = new Map<string, Content>();
   /** Paths that answer "damaged" from now on. */
   readonly damaged = new Set<string>();
@@ -43,7 +45,7 @@ export class MemoryTables implements Tables {
     if (this.damaged.has(path)) return Promise.resolve("damaged");
     const content = this.files.get(path);
     return Promise.resolve(
-      content === undefined ? "absent" : new MemoryTable(this, content, () => this.damaged.has(path)),
+      content === undefined ? "absent" : new MemoryTable(this, path, content, () => this.damaged.has(path)),
     );
   }
   create(path: string): Promise<OrderedTable> {
@@ -51,7 +53,7 @@ export class MemoryTables implements Tables {
     const content = emptyContent(this.files.get(path) ?? null);
     this.files.set(path, content);
     return Promise.resolve(
-      new MemoryTable(this, content, () => this.damaged.has(path) || this.files.get(path) !== content),
+      new MemoryTable(this, path, content, () => this.damaged.has(path) || this.files.get(path) !== content),
     );
   }
   close(): Promise<void> {
@@ -78,7 +80,7 @@ export class MemoryTables implements Tables {
       const unsynced = left.batches.length - (left.synced ?? 0);
       const count = (left.synced ?? 0) + Math.floor(rng.next() * (unsynced + 1));
       const fresh = emptyContent(null);
-      const table = new MemoryTable(after, fresh, () => false);
+      const table = new MemoryTable(after, path, fresh, () => false);
       for (const batch of left.batches.slice(0, count)) table.take(batch);
       fresh.synced = count;
       after.files.set(path, fresh);
@@ -93,6 +95,7 @@ class MemoryTable implements OrderedTable {
 
   constructor(
     private readonly tables: MemoryTables,
+    private readonly path: string,
     private readonly content: Content,
     private readonly isDamaged: () => boolean,
   ) {}
@@ -109,6 +112,7 @@ class MemoryTable implements OrderedTable {
   async read<T>(work: () => T): Promise<T> {
     const { tables } = this;
     tables.reads++;
+    for (const [prefix, until] of tables.hanging) if (this.path.startsWith(prefix)) await until;
     for (let reach = tables.reads % 4; ; reach += 2) {
       this.reach = reach === 3 ? Number.POSITIVE_INFINITY : reach;
       try {

@@ -6,6 +6,11 @@ import { expect, test } from "bun:test";
 import { loadCodec } from "../../src/codec/native.ts";
 import { QuorumError } from "../../src/core/quorum-error.ts";
 import { healKey } from "../../src/erasure/heal-version.ts";
+import type { ListRequest } from "../../src/erasure/store.ts";
+import { walkPage } from "../../src/erasure/walk-page.ts";
+import { SummaryCache } from "../../src/storage/version-summary.ts";
+import { realClock } from "../../src/sys/clock.ts";
+import { MemoryTables } from "./memory-tables.ts";
 import { READ_PATIENCE_MS } from "../../src/erasure/patience.ts";
 import { GuardedDrive } from "../../src/storage/guarded-drive.ts";
 import { Op } from "../../src/sys/disk.ts";
@@ -15,6 +20,7 @@ import {
   deleteKey,
   DRIVES,
   getBytes,
+  NO_SIGNAL,
   putBytes,
   type SimulatedStore,
   simulatedStore,
@@ -31,13 +37,19 @@ const LARGE = Buffer.alloc(3_500_000, "some blocks ");
 interface Slow extends SimulatedStore {
   readonly disk: SimulatedDisk;
   readonly clock: SimulatedClock;
+  readonly tables: MemoryTables;
 }
 
-/** Keys that only the tree has: nothing is in memory. */
-async function cold(seed: number): Promise<Slow> {
+/** Keys that only the tree has: nothing is in memory but, if need be, key indexes. */
+async function cold(seed: number, hasIndex = false): Promise<Slow> {
   const clock = new SimulatedClock();
   const before = SimulatedDisk.create(codec, seed, DRIVES);
-  const first = await simulatedStore(codec, before, { clock, rng: seededRng(seed) });
+  const tables = new MemoryTables();
+  const gentle = { ...realClock(), sleep: () => Promise.resolve() };
+  const index = { tables, clock: gentle, summaries: new SummaryCache(), warn: () => undefined };
+  const indexed = hasIndex ? { index } : {};
+  const first = await simulatedStore(codec, before, { clock, rng: seededRng(seed), ...indexed });
+  for (const drive of first.drives) await drive?.indexed();
   await first.pools.makeBucket("bucket");
   for (const [key, bytes] of contents()) await putBytes(first.pools, key, bytes);
   for (const drive of first.drives) await drive?.close();
@@ -46,10 +58,10 @@ async function cold(seed: number): Promise<Slow> {
   const store = await simulatedStore(
     codec,
     disk,
-    { clock, rng: seededRng(seed + 1000) },
+    { clock, rng: seededRng(seed + 1000), ...indexed },
     { wrap: (drive) => new GuardedDrive(drive, { clock, deadlineMs: DEADLINE_MS, onState: () => undefined }) },
   );
-  return { ...store, disk, clock };
+  return { ...store, disk, clock, tables };
 }
 function contents(): [string, Buffer][] {
   const names = [..."abcdef"];
@@ -89,6 +101,63 @@ test("every kind of read waits once for a drive that hangs, and everything is we
       const again = await timed(clock, healKey(set, { bucket: "bucket", path: key }, pools.locks, { deep: true }));
       expect([seed, key, again.value.healed]).toEqual([seed, key, []]);
     }
+  }
+}, 60_000);
+
+/** A drive hangs: both its files and its key index. What ends that. */
+function hang({ disk, tables }: Slow, drive: string): () => void {
+  const lift = disk.fail({ prefix: drive, effect: "hang" });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  tables.hanging.set(`${drive}/`, promise);
+  return () => {
+    tables.hanging.clear();
+    resolve();
+    lift();
+  };
+}
+
+test("listings, of indexes and walked, usage and the buckets wait once for a drive that hangs", async () => {
+  const asked: ListRequest = {
+    bucket: "bucket",
+    prefix: "",
+    delimiter: "",
+    after: "",
+    inclusive: false,
+    limit: 1000,
+    allVersions: false,
+    signal: NO_SIGNAL,
+  };
+  const keys = contents().map(([key]) => key);
+  const questions: Record<string, (pools: Slow["pools"]) => Promise<unknown>> = {
+    index: async (pools) => (await pools.list(asked)).entries.map((entry) => entry.key),
+    walk: async (pools) => {
+      const options = { ...asked, setsOf: (path: string) => pools.setsOf(path), allSets: pools.allSets };
+      return (await walkPage(options, asked)).entries.map((entry) => entry.key);
+    },
+    usage: async (pools) => (await pools.usage("bucket"))?.objects,
+    buckets: async (pools) => (await pools.listBuckets()).map((bucket) => bucket.name),
+  };
+  const answers = { index: keys, walk: keys, usage: keys.length, buckets: ["bucket"] };
+  const names = Object.keys(questions) as (keyof typeof answers)[];
+  for (let seed = 1; seed <= 16; seed++) {
+    const slow = await cold(seed, true);
+    const { pools, set, clock } = slow;
+    const hanging = seed % 4;
+    const lift = hang(slow, DRIVES[hanging] as string);
+    const order = names.map((_, i) => names[(i + (seed >> 2)) % names.length] as keyof typeof answers);
+    let sum = 0;
+    const before = slow.tables.reads;
+    for (const name of [...order, ...order]) {
+      const { value, ms } = await timed(clock, (questions[name] as (pools: Slow["pools"]) => Promise<unknown>)(pools));
+      expect([seed, name, value]).toEqual([seed, name, answers[name]]);
+      sum += ms;
+    }
+    expect(slow.tables.reads).toBeGreaterThan(before + order.length); // listings are of the indexes
+    expect({ seed, order, sum: sum <= ONCE_MS || sum }).toEqual({ seed, order, sum: true });
+    expect([seed, set.patience.isHanging(hanging)]).toEqual([seed, true]);
+    lift();
+    await clock.advance(1_000);
+    expect([seed, set.patience.isHanging(hanging)]).toEqual([seed, false]);
   }
 }, 60_000);
 
