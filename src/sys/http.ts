@@ -9,6 +9,7 @@ import type { ByteSink, ByteSource } from "../core/byte-stream.ts";
 import type { Cancellation } from "../core/cancellation.ts";
 import { DeadlineWatch } from "../core/deadline-watch.ts";
 import { OperatingError } from "../core/errors.ts";
+import { AnswerTurns } from "./answer-turns.ts";
 import type { CertificateFolder } from "./tls.ts";
 import { type ClientCertificate, clientCertificateOf, pauseSocketWithBody, tlsListener } from "./tls-listener.ts";
 
@@ -77,6 +78,7 @@ export interface HttpServerOptions {
 /** One timer for the bodies of all requests that are waited for. */
 interface ServingOptions extends HttpServerOptions {
   readonly bodyIdle: DeadlineWatch;
+  readonly turns: AnswerTurns;
 }
 export interface RunningServer {
   readonly port: number;
@@ -90,7 +92,7 @@ export interface RunningServer {
 export async function startHttpServer(options: HttpServerOptions): Promise<RunningServer> {
   const running = new Set<NodeExchange>();
   const bodyIdle = new DeadlineWatch((ms, run) => setTimeout(run, ms).unref(), options.bodyIdleMs);
-  const serving: ServingOptions = { ...options, bodyIdle };
+  const serving: ServingOptions = { ...options, bodyIdle, turns: new AnswerTurns() };
   let stopping = false;
   const onRequest = (message: IncomingMessage, reply: ServerResponse): void => {
     if (stopping) {
@@ -213,7 +215,7 @@ class NodeExchange implements HttpExchange {
 
   constructor(message: IncomingMessage, reply: ServerResponse, options: ServingOptions) {
     this.request = new NodeRequest(message, reply, options);
-    this.response = new NodeResponder(message, reply, options.bodyIdleMs * STALLED);
+    this.response = new NodeResponder(message, reply, options.turns, options.bodyIdleMs * STALLED);
   }
 }
 
@@ -389,6 +391,7 @@ class NodeResponder implements HttpResponder, ByteSink {
   constructor(
     private readonly message: IncomingMessage,
     private readonly reply: ServerResponse,
+    private readonly turns: AnswerTurns,
     private readonly stallMs: number,
   ) {
     reply.on("error", ignored);
@@ -397,10 +400,9 @@ class NodeResponder implements HttpResponder, ByteSink {
   send(status: number, headers: HeaderList, body: Uint8Array | string): Promise<void> {
     const length = typeof body === "string" ? Buffer.byteLength(body) : body.length;
     this.head(status, headers, length);
-    if (this.message.method === "HEAD" || status === 304 || status === 204 || length === 0) this.reply.end();
-    else this.reply.end(body);
+    const isEmpty = this.message.method === "HEAD" || status === 304 || status === 204 || length === 0;
     this.bytesSent += length;
-    return Promise.resolve();
+    return this.turns.end(this.reply, isEmpty ? undefined : body);
   }
 
   start(status: number, headers: HeaderList, length: number | null): ByteSink {
@@ -416,6 +418,7 @@ class NodeResponder implements HttpResponder, ByteSink {
   }
 
   end(): Promise<void> {
+    if (this.bytesSent === 0) return this.turns.end(this.reply);
     this.reply.end();
     return Promise.resolve();
   }
