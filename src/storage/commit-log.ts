@@ -261,6 +261,7 @@ export class CommitLog {
     for (const { offset, images, who } of batch.waiting)
       who.absorb({ sequence: sequence++, segment, offset: start + offset }, images);
     this.durable = segment.lastSequence;
+    this.options.segments.prepare();
     return null;
   }
 

@@ -7,7 +7,10 @@ import { assert } from "../core/assert.ts";
 import { type Disk, step } from "../sys/disk.ts";
 
 const ZERO_BYTES = 1024 * 1024;
-const STEPS_MAX = 32;
+/** Zeros that are written between two syncs: records of the segment before wait for the disk no longer than for these. */
+const ZEROS_AT_ONCE = 2;
+/** Where the one that is written is so full, the next one is made. */
+const PREPARE_FROM = 0.5;
 
 export interface LogSize {
   readonly segmentBytes: number;
@@ -27,6 +30,9 @@ export class LogSegments {
   private readonly segments: Segment[] = [];
   private readonly zeros: Uint8Array;
   private current: Segment | null = null;
+  private preparing: Promise<void> | null = null;
+  /** For which segment another one was prepared. */
+  private preparedFor: Segment | null = null;
 
   private constructor(
     private readonly disk: Disk,
@@ -102,8 +108,24 @@ export class LogSegments {
     this.current = segment;
   }
 
+  /** Makes the next segment in time, so that no record waits for it. What fails is left to `advance`. */
+  prepare(): void {
+    const { current } = this;
+    if (current === null || current === this.preparedFor || current.fill < current.sizeBytes * PREPARE_FROM) return;
+    this.preparedFor = current;
+    const isThere = this.segments.some(
+      (s) => s !== current && s.sizeBytes === this.size.segmentBytes && s.lastSequence === 0,
+    );
+    if (isThere || this.segments.length >= this.limit) return;
+    this.preparing = this.make().then(async (error) => {
+      if (error === 0) await this.enlarge(this.segments.at(-1) as Segment);
+      this.preparing = null;
+    });
+  }
+
   /** Moves to a free segment, made if need be; the errno. */
   async advance(): Promise<number> {
+    await this.preparing;
     let next = this.segments.find((s) => s.lastSequence === 0 && s !== this.current);
     if (next === undefined) {
       assert(this.segments.length < this.limit, "a free segment");
@@ -147,6 +169,7 @@ export class LogSegments {
   }
 
   async close(): Promise<void> {
+    await this.preparing;
     for (const segment of this.segments) await this.disk.run([step.use(segment.descriptor, true)], true);
     this.segments.length = 0;
     this.current = null;
@@ -181,9 +204,9 @@ export class LogSegments {
   private async fillWithZeros(descriptor: number, from: number, to: number): Promise<number> {
     for (let at = from; at < to; ) {
       const steps = [step.use(descriptor)];
-      for (; at < to && steps.length < STEPS_MAX; at += this.zeros.length)
+      for (; at < to && steps.length <= ZEROS_AT_ONCE; at += this.zeros.length)
         steps.push(step.pwrite(this.zeros.subarray(0, Math.min(this.zeros.length, to - at)), at));
-      if (at >= to) steps.push(step.fdatasync());
+      steps.push(step.fdatasync());
       const { error } = await this.disk.run(steps);
       if (error !== 0) return error;
     }

@@ -395,6 +395,30 @@ test.each([
   }
 });
 
+test.each(["hang", Errno.ENOSPC] as const)(
+  "the next segment is made in time (%p), and no record waits for it",
+  async (effect) => {
+    const said: string[] = [];
+    const { drive, disk } = await opened({ log: SMALL_LOG, warn: (message) => said.push(message) });
+    const next = `${LOG_FOLDER}/segment-1`;
+    const lift = disk.fail({ prefix: next, effect, ops: [Op.pwrite] });
+    const isBegun = (): boolean => disk.tree(LOG_FOLDER).includes("segment-1");
+    const used = (): number => drive.logStats().usedBytes / SMALL_LOG.segmentBytes;
+    let stamp = 1n;
+    const writeUntil = async (isEnough: () => boolean): Promise<void> => {
+      for (; !isEnough(); stamp++) await write(drive, `k${stamp}`, stamp, "x");
+    };
+    await writeUntil(isBegun);
+    expect(used()).toBeLessThan(0.6);
+    await writeUntil(() => used() > 0.85);
+    lift();
+    await writeUntil(() => used() > 1.5);
+    expect([said, drive.state]).toEqual([[], "ok"]);
+    for (const now of [drive, await openDrive(disk.afterCrash(1, "any"), { log: SMALL_LOG })])
+      for (let i = 1n; i < stamp; i++) expect([i, await tagAt(now, `k${i}`)]).toEqual([i, "x"]);
+  },
+);
+
 test("a segment whose name could not be synced takes no record until it could", async () => {
   const clock = new SimulatedClock();
   const { drive, disk } = await opened({ clock, warn: () => undefined });
