@@ -89,6 +89,11 @@ export class DriveFiles {
     return await this.readSmall(`${this.objectDirectory(key)}/xl.meta`);
   }
 
+  /** The same where `readMetaNow` has not told it. */
+  waitForMeta(key: ObjectPath): Promise<DriveOutcome<Uint8Array | null>> {
+    return this.waitForSmall(`${this.objectDirectory(key)}/xl.meta`);
+  }
+
   /** The same if the kernel has it in memory; undefined = it has to be waited for. */
   readMetaNow(key: ObjectPath): Uint8Array | null | undefined {
     return this.readNow(`${this.objectDirectory(key)}/xl.meta`);
@@ -111,7 +116,10 @@ export class DriveFiles {
   /** A whole small file; null = absent. */
   async readSmall(path: string): Promise<DriveOutcome<Uint8Array | null>> {
     const known = this.readNow(path);
-    if (known !== undefined) return good(known);
+    return known === undefined ? await this.waitForSmall(path) : good(known);
+  }
+
+  private async waitForSmall(path: string): Promise<DriveOutcome<Uint8Array | null>> {
     const buffer = this.buffers.pop() ?? new Uint8Array(new ArrayBuffer(META_BUFFER_BYTES));
     const first = await this.disk.run([step.readFile(path, buffer)], true);
     const size = first.results[0] ?? 0;

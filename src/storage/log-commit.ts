@@ -139,21 +139,11 @@ export class LogCommit {
         });
       }
       const { drops } = overlay;
-      const meta = await files.readMeta(key);
+      const meta = await files.waitForMeta(key);
       if (overlay.get(name) !== undefined || overlay.drops !== drops) continue; // it was applied meanwhile, perhaps halfway
       if (!meta.ok) return meta;
       const stamp = later(memory.get(name)?.stamp ?? 0n, stampOf(meta.value));
       return good({ meta: meta.value, stamp, prev: null, promised: memory.promised(name) });
-    }
-  }
-
-  commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
-    const { promise, resolve } = Promise.withResolvers<DriveOutcome<CommitAnswer>>();
-    try {
-      const isTaken = this.commitNow(key, change, terms, { answered: resolve });
-      return isTaken ? promise : this.commitInside(key, change, terms);
-    } catch (error) {
-      return Promise.reject(error as Error);
     }
   }
 
@@ -200,7 +190,8 @@ export class LogCommit {
     return new QuickCommit(this.parts, { record, applied, wasAbsent: state.meta === null, arriving: null }, held);
   }
 
-  private async commitInside(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
+  /** Drive.commit: for what `commitNow` did not take. */
+  async commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
     const { gate, log, changes, health, files } = this.parts;
     if (!gate.enter(key.bucket)) return bad(noBucket(files, key.bucket));
     try {

@@ -280,9 +280,10 @@ SHERD_API void sherd_pool_submit(const uint64_t *tasks, uint32_t count) {
     }
     pool.submitted += count;
     uint32_t wanted = heavy + (light + 3) / 4;
-    for (uint32_t i = 0; i < wanted && i < pool.idle; i++) pthread_cond_signal(&pool.work);
+    if (wanted > pool.idle) wanted = pool.idle;
     start_workers(); /* those that are there may all wait for syncs */
     pthread_mutex_unlock(&pool.lock);
+    for (uint32_t i = 0; i < wanted; i++) pthread_cond_signal(&pool.work); /* who is woken finds the lock free */
 }
 
 SHERD_API uint32_t sherd_pool_drain(uint64_t *ids, uint32_t max) {
