@@ -23,6 +23,11 @@ import { SYSTEM_BUCKET } from "./paths.ts";
 export const IDLE_MS = 200;
 /** Fraction of the log: above it room is made without waiting for age or idleness. */
 const HURRY_FROM = 0.5;
+/** Up to there it is made in the time that clients leave: after each task it rests, at first so many times as long as the task took. */
+const UNHURRIED_TO = 0.65;
+const REST_SHARE = 3;
+/** So many tasks are synced at once: the log's own syncs wait behind it. */
+const TASKS_PER_SYNC = 32;
 const FULL_RETRY_MS = 5_000;
 const KEYS_PER_TASK = 24;
 /** How long a checkpoint waits for who follows the changes. */
@@ -89,14 +94,14 @@ export class ApplyLog {
 
   /**
    * Space is needed: what needs the oldest segment is applied, and so on, no more than that: of what stays, some will be replaced or
-   * deleted. What is in the segment being written frees none.
+   * deleted. What is in the segment being written frees none. A burst of it would make clients wait several times as long as else.
    */
   hurry(): void {
     if (this.isClosed || this.hurrying !== null) return;
     const { log } = this.parts;
     const isNeeded = (): boolean => log.usedFraction > HURRY_FROM;
     const oldest = (): number => (log.firstClosedSequence > 0 ? log.firstClosedSequence : Infinity);
-    this.hurrying = this.pass(isNeeded, oldest).then(() => this.rest());
+    this.hurrying = this.pass(isNeeded, oldest, true).then(() => this.rest());
   }
 
   /** What the log holds now is applied when it is old enough. */
@@ -164,7 +169,7 @@ export class ApplyLog {
   }
 
   /** Applies and checkpoints what is not behind `last`, again and again while `goesOn` says so and there is something left. */
-  private async pass(goesOn: () => boolean, last: () => number = everything): Promise<void> {
+  private async pass(goesOn: () => boolean, last: () => number = everything, isSteady = false): Promise<void> {
     using _ = await this.turn.acquire("");
     this.isAway = false;
     for (let more = true; more && this.parts.log.failure === null; ) {
@@ -172,7 +177,7 @@ export class ApplyLog {
       const { removed } = this;
       this.parts.log.flush();
       const limit = Math.min(last(), this.parts.log.durableSequence);
-      const failed = await this.applyUpTo(limit, goesOn);
+      const failed = await this.applyUpTo(limit, goesOn, isSteady);
       if (failed !== null) this.fail(failed);
       else await this.checkpointAndLetGo(limit);
       if (this.isAway) break;
@@ -185,7 +190,6 @@ export class ApplyLog {
   private async checkpointAndLetGo(limit: number): Promise<void> {
     const failed = (await this.checkpoint()) ?? (await this.letGo(limit));
     if (failed !== null && isAbsence(failed)) this.away(failed);
-    // After a sync that failed nobody knows what is on the drive.
     else if (failed !== null) this.parts.health.end(untilStart(failed));
   }
 
@@ -212,8 +216,10 @@ export class ApplyLog {
     });
   }
 
-  private async applyUpTo(limit: number, goesOn: () => boolean): Promise<DriveError | null> {
+  private async applyUpTo(limit: number, goesOn: () => boolean, isSteady = false): Promise<DriveError | null> {
+    const { clock } = this.parts;
     this.fullNow = null;
+    let tasks = 0;
     let some: Entry[] = [];
     for (const { name } of this.parts.overlay.all()) {
       const entry = this.parts.overlay.get(name); // as it is when its turn comes
@@ -221,13 +227,35 @@ export class ApplyLog {
       if (this.fullNow !== null && entry.image !== null) continue; // what removes may make space
       some.push(entry);
       if (some.length < KEYS_PER_TASK) continue;
+      const beganMs = clock.elapsedMs();
       const failed = await this.applySome(some);
       if (failed !== null || !goesOn()) return failed;
+      if (isSteady) {
+        await this.leaveTime(clock.elapsedMs() - beganMs);
+        const unsynced = ++tasks % TASKS_PER_SYNC === 0 ? await this.sync() : null;
+        if (unsynced !== null) return unsynced;
+      }
       some = [];
     }
     const failed = some.length > 0 ? await this.applySome(some) : null;
     this.becomeFull(this.fullNow);
     return failed;
+  }
+
+  private async leaveTime(taskMs: number): Promise<void> {
+    const { clock, log } = this.parts;
+    const restMs = (taskMs * REST_SHARE * (UNHURRIED_TO - log.usedFraction)) / (UNHURRIED_TO - HURRY_FROM);
+    if (restMs >= 1) await clock.sleep(restMs);
+  }
+
+  /** After a sync that failed nobody knows what is on the drive. */
+  private async sync(): Promise<DriveError | null> {
+    const { groupSync, files, health } = this.parts;
+    const synced = await groupSync.sync();
+    if (synced === 0) return null;
+    const failure = files.error("sync", synced);
+    if (!isAbsence(failure)) health.end(untilStart(failure));
+    return failure;
   }
 
   private becomeFull(full: DriveError | null): void {
@@ -352,15 +380,15 @@ export class ApplyLog {
   }
 
   private async checkpoint(): Promise<DriveError | null> {
-    const { overlay, log, groupSync, note, memory, images, files, session, mark } = this.parts;
+    const { overlay, log, note, memory, images, files, session, mark } = this.parts;
     const oldest = overlay.oldest();
     const sequence = oldest === undefined ? log.durableSequence : oldest.placed.sequence - 1;
     if (sequence <= this.checkpointSequence) return null;
     const place =
       oldest === undefined ? log.nextPlace : { segment: oldest.placed.segment.index, offset: oldest.placed.offset };
     await this.keptElsewhere(sequence);
-    const synced = await groupSync.sync();
-    if (synced !== 0) return files.error("sync", synced);
+    const unsynced = await this.sync();
+    if (unsynced !== null) return unsynced;
     const next: CheckpointNote = { sequence, floor: memory.highest, isClean: false, session, mark, ...place };
     const noted = await note.write(next);
     if (noted !== 0) return files.error("note the checkpoint", noted);

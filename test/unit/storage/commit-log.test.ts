@@ -18,6 +18,7 @@ import {
   terms,
   write,
 } from "../../sim/one-drive.ts";
+import { realClock } from "../../../src/sys/clock.ts";
 import { SimulatedClock, turns } from "../../sim/seeded.ts";
 import type { Change } from "../../../src/storage/drive.ts";
 import type { LocalDrive } from "../../../src/storage/local-drive.ts";
@@ -392,6 +393,51 @@ test.each([
   for (const now of [drive, await openDrive(disk.afterCrash(1, "any"))]) {
     expect([await tagAt(now, "key"), await tagAt(now, "after")]).toEqual(["kept", "kept"]);
     for (const name of ["a", "b", "c"]) expect(await tagAt(now, name)).toBeNull();
+  }
+});
+
+const WIDE_LOG = { segmentBytes: 1024 * 1024, totalBytes: 4 * 1024 * 1024 };
+
+/** Until something was applied because the log was half full, or cannot be; the stamp of the next write. */
+async function fillHalf(drive: Awaited<ReturnType<typeof opened>>["drive"]): Promise<bigint> {
+  let stamp = 2n;
+  const isOver = (): boolean => drive.logStats().applied > 1_600 || drive.writeFailure !== null;
+  for (; stamp < 20_000n && !isOver(); stamp += 16n) {
+    await Promise.all(
+      Array.from({ length: 16 }, async (_, i) => {
+        const own = stamp + BigInt(i);
+        await drive.commit(keyOf(`k${own}`), put(own, "x"), terms(own));
+        await drive.settle(keyOf(`k${own}`), own);
+      }),
+    );
+    await realClock().yieldNow();
+  }
+  return stamp;
+}
+
+test("what a full log needs in the tree is synced in pieces", async () => {
+  const { drive, disk } = await opened({ clock: realClock(), log: WIDE_LOG });
+  await write(drive, "first", 1n, "x");
+  const before = disk.syncs;
+  await fillHalf(drive);
+  const { applied } = drive.logStats();
+  expect(applied).toBeGreaterThan(1_600);
+  const others = 2; // segments that are made
+  expect(disk.syncs - before - others).toBeGreaterThanOrEqual(Math.floor(applied / (32 * 24)));
+});
+
+test("a sync of the tree that failed is not believed a second time, in the middle of a pass either", async () => {
+  const { drive, disk } = await opened({ clock: realClock(), log: WIDE_LOG, warn: () => undefined });
+  await write(drive, "first", 1n, "x"); // the first segment is made
+  disk.fail({ prefix: ROOT, effect: Errno.EIO, ops: [Op.syncfs], skip: 2, times: 1 }); // two more segments are made
+  const stamp = await fillHalf(drive);
+  expect(drive.logStats().applied).toBeLessThan(1_000);
+  expect(drive.writeFailure?.message).toContain("until sherd is started again");
+  const later = await drive.commit(keyOf("later"), put(stamp, "x"), terms(stamp));
+  expect(later.ok ? "ok" : later.error.code).toBe("ReadOnly");
+  for (let seed = 1; seed <= 5; seed++) {
+    const again = await openDrive(disk.afterCrash(seed, "any"), { log: WIDE_LOG });
+    for (let i = 2n; i < 3_000n; i += 97n) expect([seed, i, await tagAt(again, `k${i}`)]).toEqual([seed, i, "x"]);
   }
 });
 
