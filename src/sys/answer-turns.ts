@@ -3,8 +3,9 @@
  * costs as much as to make a small answer; with the answers of a turn it is awake after the first. Where requests come one by one each is
  * answered at once.
  */
-interface Answer {
+export interface Answer {
   end(body?: Uint8Array | string): void;
+  destroy(): void;
 }
 
 const SENT = Promise.resolve();
@@ -16,6 +17,9 @@ export class AnswerTurns {
   private count = 0;
   private lastCount = 0;
   private sent: PromiseWithResolvers<void> | null = null;
+
+  /** `broken`: an answer could not be sent with the others. */
+  constructor(private readonly broken: (answer: Answer, error: unknown) => void) {}
 
   /** Ends the answer with what is left of its body, now or at the end of the turn, and resolves then. The body is not to change before. */
   end(answer: Answer, body?: Uint8Array | string): Promise<void> {
@@ -36,7 +40,14 @@ export class AnswerTurns {
     this.count = 0;
     const { sent } = this;
     this.sent = null;
-    for (let i = 0; i < this.answers.length; i++) (this.answers[i] as Answer).end(this.bodies[i]);
+    for (let i = 0; i < this.answers.length; i++) {
+      const answer = this.answers[i] as Answer;
+      try {
+        answer.end(this.bodies[i]);
+      } catch (error) {
+        this.broken(answer, error);
+      }
+    }
     this.answers.length = 0;
     this.bodies.length = 0;
     sent?.resolve();

@@ -92,7 +92,11 @@ export interface RunningServer {
 export async function startHttpServer(options: HttpServerOptions): Promise<RunningServer> {
   const running = new Set<NodeExchange>();
   const bodyIdle = new DeadlineWatch((ms, run) => setTimeout(run, ms).unref(), options.bodyIdleMs);
-  const serving: ServingOptions = { ...options, bodyIdle, turns: new AnswerTurns() };
+  const turns = new AnswerTurns((answer, error) => {
+    answer.destroy();
+    options.failed(error);
+  });
+  const serving: ServingOptions = { ...options, bodyIdle, turns };
   let stopping = false;
   const onRequest = (message: IncomingMessage, reply: ServerResponse): void => {
     if (stopping) {

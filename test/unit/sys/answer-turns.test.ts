@@ -1,17 +1,27 @@
 import { expect, test } from "bun:test";
-import { AnswerTurns } from "../../../src/sys/answer-turns.ts";
+import { type Answer, AnswerTurns } from "../../../src/sys/answer-turns.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Answers that note what was sent, and whether its promise had resolved before. */
-function noting(): { sent: string[]; answer: (name: string) => { end(body?: Uint8Array | string): void } } {
+/** Answers that note what was sent. */
+function noting(): { turns: AnswerTurns; sent: string[]; answer: (name: string) => Answer } {
   const sent: string[] = [];
-  return { sent, answer: (name) => ({ end: (body) => void sent.push(`${name}=${String(body)}`) }) };
+  const turns = new AnswerTurns((answer, error) => {
+    answer.destroy();
+    sent.push(String(error));
+  });
+  const answer = (name: string): Answer => ({
+    end: (body) => {
+      if (name === "broken") throw new Error("broken");
+      sent.push(`${name}=${String(body)}`);
+    },
+    destroy: () => void sent.push(`${name} destroyed`),
+  });
+  return { turns, sent, answer };
 }
 
 test("an answer that is alone in its turn is sent at once, and so is the first one of many", async () => {
-  const turns = new AnswerTurns();
-  const { sent, answer } = noting();
+  const { turns, sent, answer } = noting();
   for (const name of ["a", "b", "c"]) {
     const over = turns.end(answer(name), "body");
     expect(sent.at(-1)).toBe(`${name}=body`);
@@ -23,8 +33,7 @@ test("an answer that is alone in its turn is sent at once, and so is the first o
 });
 
 test("where several come in a turn they are sent at its end, in their order, and waited for until then", async () => {
-  const turns = new AnswerTurns();
-  const { sent, answer } = noting();
+  const { turns, sent, answer } = noting();
   await Promise.all([turns.end(answer("x")), turns.end(answer("y"))]);
   await turn();
   sent.length = 0;
@@ -46,4 +55,13 @@ test("where several come in a turn they are sent at its end, in their order, and
   await turn();
   await turns.end(answer("lone again"));
   expect(sent).toEqual(["lone=undefined", "lone again=undefined"]);
+});
+
+test("one that cannot be sent does not keep the others", async () => {
+  const { turns, sent, answer } = noting();
+  await Promise.all([turns.end(answer("x")), turns.end(answer("y"))]);
+  await turn();
+  sent.length = 0;
+  await Promise.all(["a", "broken", "c"].map((name) => turns.end(answer(name))));
+  expect(sent).toEqual(["a=undefined", "broken destroyed", "Error: broken", "c=undefined"]);
 });
