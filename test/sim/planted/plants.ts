@@ -177,10 +177,18 @@ export const PLANTS: readonly Plant[] = [
   {
     name: "checkpoint before the sync of the tree",
     file: "src/storage/apply-log.ts",
-    find: '    const synced = await groupSync.sync();\n    if (synced !== 0) return files.error("sync", synced);\n    const next',
-    replace: '    if (groupSync === null) return files.error("sync", 0);\n    const next',
+    find: "    const unsynced = await this.sync();\n    if (unsynced !== null) return unsynced;\n    const next",
+    replace: "    const next",
     by: "test/sim/commit-log-crash.test.ts",
     test: "answered operations survive",
+  },
+  {
+    name: "a sync that failed in the middle of a pass is forgotten",
+    file: "src/storage/apply-log.ts",
+    find: "    if (!isAbsence(failure)) health.end(untilStart(failure));\n    return failure;",
+    replace: "    return health.failure;",
+    by: "test/unit/storage/commit-log.test.ts",
+    test: "not believed a second time",
   },
   {
     name: "a record lets go what it refers to",
