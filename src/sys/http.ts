@@ -38,7 +38,7 @@ export interface HttpRequest {
 }
 
 export interface HttpResponder {
-  /** Sends a whole response. `body` is not sent for HEAD, its length is. */
+  /** Sends a whole response, and resolves when that is done: `body` is not to change before. It is not sent for HEAD, its length is. */
   send(status: number, headers: HeaderList, body: Uint8Array | string): Promise<void>;
   /** Sends the head; the body of exactly `length` bytes (null = of any) follows through the sink, then `end`. */
   start(status: number, headers: HeaderList, length: number | null): ByteSink;

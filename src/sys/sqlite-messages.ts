@@ -4,9 +4,9 @@ import { pathToFileURL } from "node:url";
 
 export type Request =
   | { readonly op: "open"; readonly path: string; readonly fresh: boolean }
-  | { readonly op: "write"; readonly path: string; readonly batch: string }
-  | { readonly op: "fetch"; readonly path: string; readonly missed: Missed }
-  | { readonly op: "sync" | "check" | "close"; readonly path: string };
+  | { readonly op: "write"; readonly batch: string }
+  | { readonly op: "fetch"; readonly missed: Missed }
+  | { readonly op: "sync" | "check" | "close" };
 /** What a read needs and the kernel has not in memory, in bytes of an open file of this process. */
 export interface Missed {
   readonly descriptor: number;

@@ -76,7 +76,7 @@ export class SqliteTables implements Tables {
     try {
       return new SqliteTable(path, writer, this.cached);
     } catch (error) {
-      await writer.ask({ op: "close", path });
+      await writer.ask({ op: "close" });
       if (meansDamage(error)) return "damaged";
       throw tableError(path, error);
     }
@@ -162,7 +162,7 @@ class SqliteTable implements OrderedTable {
     for (let tries = 1; ; tries++) {
       const tried = this.tryRead(work, tries > TRIES_MAX ? null : this.cached);
       if ("value" in tried) return tried.value;
-      this.demand(await this.writer.ask({ op: "fetch", path: this.path, missed: tried.missed }));
+      this.demand(await this.writer.ask({ op: "fetch", missed: tried.missed }));
     }
   }
 
@@ -211,18 +211,18 @@ class SqliteTable implements OrderedTable {
   }
 
   async write(batch: TableBatch): Promise<void> {
-    this.demand(await this.writer.ask({ op: "write", path: this.path, batch: JSON.stringify(batch) }));
+    this.demand(await this.writer.ask({ op: "write", batch: JSON.stringify(batch) }));
   }
   async sync(): Promise<void> {
-    this.demand(await this.writer.ask({ op: "sync", path: this.path }));
+    this.demand(await this.writer.ask({ op: "sync" }));
   }
   async check(): Promise<boolean> {
-    return (await this.writer.ask({ op: "check", path: this.path })).result === "fine";
+    return (await this.writer.ask({ op: "check" })).result === "fine";
   }
   async close(): Promise<void> {
     for (const statement of [...this.ranges, this.begin, this.commit]) statement.finalize();
     this.db.close();
-    this.demand(await this.writer.ask({ op: "close", path: this.path }));
+    this.demand(await this.writer.ask({ op: "close" }));
   }
 
   private demand({ result, message }: Reply): void {

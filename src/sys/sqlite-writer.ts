@@ -118,33 +118,33 @@ function fetchMissed({ descriptor, offset, bytes }: Missed): void {
   readSync(descriptor, fetched, 0, offset + bytes > from + FETCHED_BYTES ? 2 * FETCHED_BYTES : FETCHED_BYTES, from);
 }
 
-/** A function that answers requests on the tables it has opened. */
+/** A function that answers requests on the table that it has opened. */
 function server(): (request: Request) => Reply["result"] {
-  const writers = new Map<string, Writer>();
+  let writer: Writer | null = null;
   return (request) => {
     if (request.op === "open") {
-      writers.get(request.path)?.abandon();
-      writers.delete(request.path);
+      writer?.abandon();
+      writer = null;
       const opened = open(request.path, request.fresh);
       if (typeof opened === "string") return opened;
-      writers.set(request.path, opened);
+      writer = opened;
       return "opened";
     }
     if (request.op === "fetch") {
       fetchMissed(request.missed);
       return "done";
     }
-    const writer = writers.get(request.path);
-    if (writer === undefined) return "failed";
-    const { db } = writer;
-    if (request.op === "write") db.transaction((batch: TableBatch) => writer.write(batch))(JSON.parse(request.batch));
+    const table = writer;
+    if (table === null) return "failed";
+    const { db } = table;
+    if (request.op === "write") db.transaction((batch: TableBatch) => table.write(batch))(JSON.parse(request.batch));
     else if (request.op === "check") {
       const { quick_check: verdict } = db.query("pragma quick_check(1)").get() as { quick_check: string };
       return verdict === "ok" ? "fine" : "damaged";
     } else if (request.op === "sync") db.run("pragma wal_checkpoint(truncate)");
     else {
-      writers.delete(request.path);
-      writer.close();
+      writer = null;
+      table.close();
     }
     return "done";
   };

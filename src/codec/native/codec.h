@@ -90,9 +90,9 @@ SHERD_API uint32_t sherd_pool_stop(uint32_t wait_ms);
 SHERD_API int64_t sherd_read_cached(const char *path, uint8_t *into, uint64_t room, uint64_t root_bytes);
 SHERD_API int64_t sherd_pread_cached(int32_t fd, uint8_t *into, uint64_t bytes, uint64_t offset);
 
-/* sqlite-cached.c — loaded by SQLite too, as an extension with this entry point, which adds a file layer; its name ends with a zero, and is empty before. One thread
-   uses it, and says between which calls of SQLite a read takes only what the kernel has in memory. A statement that needs more ends as
-   interrupted: then the descriptor, and where what was missed begins and how long it is; -1 = nothing was. */
+/* sqlite-cached.c — loaded by SQLite too, as an extension with this entry point, which adds a file layer; its name ends with a zero, and
+   is empty before. One thread uses it, and says between which calls of SQLite a read takes only what the kernel has in memory. A statement
+   that needs more ends as interrupted: then the descriptor, and where what was missed begins and how long it is; -1 = nothing was. */
 SHERD_API int sherd_sqlite_cached(void *db, char **error, const void *api);
 SHERD_API void sherd_cached_vfs(uint8_t *name32);
 SHERD_API void sherd_only_cached(uint32_t is_on);

@@ -1,7 +1,7 @@
 /** The contract of OrderedTable, on SQLite files and on the simulator's memory. */
 import { afterAll, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CachedReads } from "../../../src/codec/cached-reads.ts";
@@ -171,3 +171,26 @@ test.skipIf(process.platform !== "linux")(
     await tables.close();
   },
 );
+
+test("a read that always misses waits for the drive in the end", async () => {
+  const descriptor = openSync("/dev/null", "r");
+  const cached = {
+    ...{ extension: new CachedReads(loadCodec()).extension, layer: "unix-excl", isOn: false },
+    start: (): void => void (cached.isOn = true),
+    stop: (): void => void (cached.isOn = false),
+    missed: () => (cached.isOn ? { descriptor, offset: 0, bytes: 1 } : null),
+  };
+  const tables = new SqliteTables(cached);
+  const table = await tables.create(join(folder, "missing.db"));
+  let runs = 0;
+  const work = (): string => {
+    runs++;
+    if (cached.isOn) throw new Error("missed");
+    return "read";
+  };
+  const answer = process.platform === "linux" ? await table.read(work) : work();
+  expect([answer, runs > 100]).toEqual(["read", process.platform === "linux"]);
+  await table.close();
+  await tables.close();
+  closeSync(descriptor);
+});
