@@ -77,6 +77,8 @@ export class ApplyLog {
   /** Records up to here are old enough when the timer goes off. */
   private ripe = 0;
   private hurrying: Promise<void> | null = null;
+  /** Who waits for the pass under way: then it does not rest. */
+  private awaited = 0;
   private isClosed = false;
 
   constructor(private readonly parts: ApplyParts) {
@@ -142,7 +144,9 @@ export class ApplyLog {
 
   /** Applies everything that is settled and checkpoints. True: the log holds nothing any more. */
   async drain(): Promise<boolean> {
+    this.awaited++; // whatever is under way rests no more
     if (this.hurrying !== null) await this.hurrying;
+    this.awaited--;
     await this.pass(() => true);
     await this.parts.log.quiet();
     await this.pass(() => true); // what came meanwhile
@@ -154,18 +158,26 @@ export class ApplyLog {
     this.isClosed = true;
     this.stopTimer?.();
     this.stopTimer = null;
-    using _ = await this.turn.acquire("");
+    using _ = await this.ahead();
   }
 
   /** Applies these entries now, before others: those that hide what a listing would show. */
   async applyNow(entries: readonly Entry[]): Promise<DriveError | null> {
     if (entries.length === 0) return null;
-    using _ = await this.turn.acquire("");
+    using _ = await this.ahead();
     for (let at = 0; at < entries.length; at += KEYS_PER_TASK) {
       const failed = await this.applySome(entries.slice(at, at + KEYS_PER_TASK));
       if (failed !== null) return failed;
     }
     return null;
+  }
+
+  /** The turn of who does not wait for the rests of a pass under way. */
+  private async ahead(): Promise<Disposable> {
+    this.awaited++;
+    const turn = await this.turn.acquire("");
+    this.awaited--;
+    return turn;
   }
 
   /** Applies and checkpoints what is not behind `last`, again and again while `goesOn` says so and there is something left. */
@@ -244,6 +256,7 @@ export class ApplyLog {
 
   private async leaveTime(taskMs: number): Promise<void> {
     const { clock, log } = this.parts;
+    if (this.awaited > 0) return;
     const restMs = (taskMs * REST_SHARE * (UNHURRIED_TO - log.usedFraction)) / (UNHURRIED_TO - HURRY_FROM);
     if (restMs >= 1) await clock.sleep(restMs);
   }

@@ -55,10 +55,10 @@ export class KeyIndex {
     private readonly table: OrderedTable,
     private readonly failed: (error: unknown) => void,
     private readonly clock: Clock | null,
-    /** As the table has them. */
-    private readonly storedNotes: Map<string, string>,
+    /** The table's, and those that are to be written. */
+    private readonly allNotes: Map<string, string>,
   ) {
-    this.held = BigInt(storedNotes.get("sequence") ?? "0");
+    this.held = BigInt(allNotes.get("sequence") ?? "0");
     this.noted = this.held;
   }
 
@@ -110,11 +110,12 @@ export class KeyIndex {
 
   /** A text that is kept with the rows, from the next batch on. */
   setNote(name: string, value: string): void {
+    this.allNotes.set(name, value);
     this.notes.set(name, value);
     this.startWriting();
   }
   getNote(name: string): string | null {
-    return this.notes.get(name) ?? this.storedNotes.get(name) ?? null;
+    return this.allNotes.get(name) ?? null;
   }
 
   /** Waits while too many rows are in memory; null = there is room. */
@@ -271,10 +272,7 @@ export class KeyIndex {
           for (const [group, mark] of dropped) if (this.dropped.get(group) === mark) this.dropped.delete(group);
         this.tail.written(rows);
       }
-      for (const [name, value] of notes) {
-        this.storedNotes.set(name, value);
-        if (this.notes.get(name) === value) this.notes.delete(name);
-      }
+      for (const [name, value] of notes) if (this.notes.get(name) === value) this.notes.delete(name);
       this.held = sequence;
       this.roundsDone++;
       this.wake();

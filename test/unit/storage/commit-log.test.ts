@@ -19,7 +19,7 @@ import {
   write,
 } from "../../sim/one-drive.ts";
 import { realClock } from "../../../src/sys/clock.ts";
-import { SimulatedClock, turns } from "../../sim/seeded.ts";
+import { SimulatedClock, timed, turns } from "../../sim/seeded.ts";
 import type { Change } from "../../../src/storage/drive.ts";
 import type { LocalDrive } from "../../../src/storage/local-drive.ts";
 import type { SimulatedDisk } from "../../sim/simulated-disk.ts";
@@ -396,6 +396,7 @@ test.each([
   }
 });
 
+const PLACE_MS = 2;
 const WIDE_LOG = { segmentBytes: 1024 * 1024, totalBytes: 4 * 1024 * 1024 };
 
 /** Until something was applied because the log was half full, or cannot be; the stamp of the next write. */
@@ -424,6 +425,21 @@ test("what a full log needs in the tree is synced in pieces", async () => {
   expect(applied).toBeGreaterThan(1_600);
   const others = 2; // segments that are made
   expect(disk.syncs - before - others).toBeGreaterThanOrEqual(Math.floor(applied / (32 * 24)));
+});
+
+test("what waits for a full log to be applied does not wait for the rests that are left to clients", async () => {
+  const clock = new SimulatedClock();
+  const { drive, disk } = await opened({ clock, log: WIDE_LOG });
+  disk.fail({ prefix: `${ROOT}/bucket`, effect: () => clock.sleep(PLACE_MS), ops: [Op.place] });
+  let stamp = 1n;
+  for (; stamp < 10_000n && drive.logStats().usedFraction <= 0.505; stamp++)
+    await write(drive, `k${stamp}`, stamp, "x");
+  const { applied } = drive.logStats();
+  await clock.advance(2_000);
+  expect(drive.logStats().applied).toBeGreaterThan(applied); // and rests
+  const { ms } = await timed(clock, drive.close(), PLACE_MS);
+  expect(ms).toBeGreaterThan(0);
+  expect(ms).toBeLessThan(1.5 * PLACE_MS * (drive.logStats().applied - applied));
 });
 
 test("a sync of the tree that failed is not believed a second time, in the middle of a pass either", async () => {
