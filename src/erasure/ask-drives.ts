@@ -2,17 +2,17 @@
  * askDrives: the same question to as many drives of a set as are needed, for reads that take enough good answers for the truth. A drive that
  * takes its time (patience.ts) is waited for only where the others cannot answer in its place.
  */
-import { isAnswered } from "../core/fan-out.ts";
 import type { Drive, DriveOutcome } from "../storage/drive.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 
-export interface Question<T> {
+export interface Question<T, R> {
   /** So many good answers are enough. */
   readonly needed: number;
   /** All are asked at once, and all that answer in time are heard. */
   readonly ofAll: boolean;
   readonly ask: (drive: Drive) => Promise<DriveOutcome<T>>;
-  readonly isGood: (outcome: DriveOutcome<T>) => boolean;
+  /** Of an answer; null = it is no good. */
+  readonly told: (outcome: DriveOutcome<T>) => R | null;
 }
 interface Asked<T> {
   readonly position: number;
@@ -20,38 +20,30 @@ interface Asked<T> {
 }
 
 /** The good answers; fewer than needed when there are no more. Drives that are rebuilt are not asked: what they lack says nothing. */
-export async function askDrives<T>(set: ErasureSet, question: Question<T>): Promise<DriveOutcome<T>[]> {
-  const { needed, isGood } = question;
+export async function askDrives<T, R>(set: ErasureSet, question: Question<T, R>): Promise<R[]> {
+  const { needed, ofAll, ask } = question;
   const order = orderOf(set);
-  const found: DriveOutcome<T>[] = [];
+  const found: R[] = [];
   const slow: Asked<T>[] = [];
-  const hear = (position: number, outcome: DriveOutcome<T>): void => {
+  const take = (position: number, outcome: DriveOutcome<T>): void => {
     // What is rebuilt while others are waited for may have answered before it was.
-    if (!set.rebuilding.has(position) && isGood(outcome)) found.push(outcome);
+    const told = set.rebuilding.has(position) ? null : question.told(outcome);
+    if (told !== null) found.push(told);
   };
   for (let at = 0; at < order.length && found.length < needed; ) {
-    const count = question.ofAll ? order.length : needed - found.length;
-    const asked = order.slice(at, at + count).map((position) => ({
-      position,
-      answer: question.ask(set.drives[position] as Drive),
-    }));
-    at += count;
-    const waited = asked.filter(({ position, answer }) => isAnswered(answer) || !set.patience.isHanging(position));
-    slow.push(...asked.filter((each) => !waited.includes(each)));
-    if (waited.length === 0) continue;
-    const outcomes = await set.patience.wait(
-      waited.map(({ position }) => position),
-      waited.map(({ answer }) => answer),
-    );
-    for (const [i, each] of waited.entries()) {
+    const positions = order.slice(at, ofAll ? order.length : at + needed - found.length);
+    at += positions.length;
+    const answers = positions.map((position) => ask(set.drives[position] as Drive));
+    const outcomes = await set.patience.hear(positions, answers);
+    for (const [i, position] of positions.entries()) {
       const outcome = outcomes[i] ?? null;
-      if (outcome === null) slow.push(each);
-      else hear(each.position, outcome);
+      if (outcome === null) slow.push({ position, answer: answers[i] as Promise<DriveOutcome<T>> });
+      else take(position, outcome);
     }
   }
   for (const { position, answer } of slow) {
     if (found.length >= needed) break;
-    hear(position, await answer);
+    take(position, await answer);
   }
   return found;
 }

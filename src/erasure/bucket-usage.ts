@@ -56,14 +56,12 @@ async function usageOnSet(
   bucket: string,
 ): Promise<{ readonly usage: BucketUsage; readonly isAgreed: boolean } | null> {
   const needed = set.size - Math.floor(set.size / 2);
-  const outcomes = await askDrives(set, {
+  const answers = await askDrives(set, {
     needed,
     ofAll: true,
     ask: (drive) => drive.usage(bucket),
-    isGood: (outcome) => outcome.ok && outcome.value !== null,
+    told: (outcome) => (outcome.ok ? outcome.value : null),
   });
-  const answers: BucketUsage[] = [];
-  for (const outcome of outcomes) if (outcome.ok && outcome.value !== null) answers.push(outcome.value);
   const [first] = answers;
   if (first === undefined || answers.length < needed) return null;
   if (answers.every((usage) => isSame(usage, first))) return { usage: first, isAgreed: true };

@@ -10,6 +10,7 @@ import type { IndexEntry, IndexPage } from "../storage/index-list.ts";
 import { parseIndexed, type IndexedKey } from "../storage/index-row.ts";
 import { askDrives } from "./ask-drives.ts";
 import type { ErasureSet } from "./erasure-set.ts";
+import { fewOf } from "./read-version.ts";
 
 export interface IndexedListing {
   readonly bucket: string;
@@ -89,14 +90,13 @@ export class SetListing {
 
   /** Throws NoIndex. */
   static async open(set: ErasureSet, request: IndexedListing): Promise<SetListing> {
-    const needed = Math.max(set.dataShards, set.size - Math.floor(set.size / 2));
-    const answers = await askDrives(set, {
+    const needed = fewOf(set);
+    const chosen = await askDrives(set, {
       needed,
       ofAll: false,
       ask: (drive) => new DriveEntries(drive, request).fill(),
-      isGood: (outcome) => outcome.ok && outcome.value !== null,
+      told: (outcome) => (outcome.ok ? outcome.value : null),
     });
-    const chosen = answers.flatMap((answer) => (answer.ok && answer.value !== null ? [answer.value] : []));
     if (chosen.length < needed) throw new NoIndex(`${chosen.length} of ${needed} needed drives have a key index`);
     return new SetListing(set, chosen, needed);
   }

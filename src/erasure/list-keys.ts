@@ -186,20 +186,19 @@ async function namesIn(options: WalkOptions, directory: string): Promise<Set<str
 /** Directory names on enough drives of a set to see every committed key. */
 async function namesOnSet(set: ErasureSet, bucket: string, path: string): Promise<Set<string>> {
   const need = Math.max(1, set.size - Math.floor(set.size / 2));
-  const outcomes = await askDrives(set, {
+  const listed = await askDrives(set, {
     needed: need,
     ofAll: false,
     ask: (drive) => drive.readDirectory(bucket, path),
-    isGood: (outcome) => outcome.ok || outcome.error.code === "NotFound",
+    told: (outcome) => (outcome.ok ? outcome.value : outcome.error.code === "NotFound" ? [] : null),
   });
-  const names = new Set<string>();
-  for (const outcome of outcomes)
-    if (outcome.ok) for (const entry of outcome.value) if (entry.isDirectory) names.add(entry.name);
-  const answers = outcomes.length;
+  const answers = listed.length;
   if (answers < need)
     throw new QuorumError("ReadQuorum", `${answers} of ${need} needed drives list ${bucket}/${path}`, {
       answers,
       needed: need,
     });
+  const names = new Set<string>();
+  for (const entries of listed) for (const { name, isDirectory } of entries) if (isDirectory) names.add(name);
   return names;
 }

@@ -3,6 +3,7 @@
  * drive counts as one that hangs: it is asked last, and nobody waits for it who need not. Where more drives are slow than may be missing it
  * is the load, and to ask still more of them would add to it: then nobody is given up.
  */
+import { isAnswered } from "../core/fan-out.ts";
 import { DeadlineWatch, type Watched } from "../core/deadline-watch.ts";
 import type { Clock } from "../sys/clock.ts";
 
@@ -40,6 +41,22 @@ export class Patience {
     for (let i = 0; i < answers.length; i++)
       (answers[i] as Promise<T>).then((value) => reads.answered(i, value), reject);
     return promise;
+  }
+
+  /** The same, but who has answered is not waited for, nor a drive that hangs: null for it at once. */
+  async hear<T extends object>(positions: readonly number[], answers: readonly Promise<T>[]): Promise<(T | null)[]> {
+    if (answers.every(isAnswered)) return await Promise.all(answers);
+    const waited = [...answers.keys()].filter(
+      (i) => isAnswered(answers[i] as Promise<T>) || !this.isHanging(positions[i] as number),
+    );
+    const heard: (T | null)[] = answers.map(() => null);
+    if (waited.length === 0) return heard;
+    const found = await this.wait(
+      waited.map((i) => positions[i] as number),
+      waited.map((i) => answers[i] as Promise<T>),
+    );
+    for (const [at, i] of waited.entries()) heard[i] = found[at] ?? null;
+    return heard;
   }
 
   /** For WatchedReads: they end. */

@@ -163,34 +163,29 @@ export class Pools implements Store {
 
   async listBuckets(): Promise<readonly { name: string; createdNs: bigint }[]> {
     const votes = new Map<string, { count: number; createdNs: bigint }>();
-    let answers = 0;
     const set = this.allSets[0] as ErasureSet; // every bucket is on every set
     const need = Math.max(1, Math.ceil(set.size / 2));
-    const outcomes = await askDrives(set, {
+    const listed = await askDrives(set, {
       needed: need,
       ofAll: true,
       ask: (drive) => drive.listBuckets(),
-      isGood: (outcome) => outcome.ok,
+      told: (outcome) => (outcome.ok ? outcome.value : null),
     });
-    for (const outcome of outcomes) {
-      if (!outcome.ok) continue;
-      answers++;
-      for (const { name, createdNs } of outcome.value) {
+    for (const buckets of listed)
+      for (const { name, createdNs } of buckets) {
         const vote = votes.get(name);
         votes.set(name, {
           count: (vote?.count ?? 0) + 1,
           createdNs: vote === undefined || createdNs < vote.createdNs ? createdNs : vote.createdNs,
         });
       }
-    }
+    const answers = listed.length;
     if (answers < need)
       throw new QuorumError("ReadQuorum", `${answers} of ${need} needed drives list the buckets`, {
         answers,
         needed: need,
       });
-    const found = [...votes]
-      .filter(([, v]) => v.count >= Math.min(need, answers))
-      .map(([name, v]) => ({ name, createdNs: v.createdNs }));
+    const found = [...votes].filter(([, v]) => v.count >= need).map(([name, v]) => ({ name, createdNs: v.createdNs }));
     return found.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 

@@ -3,7 +3,6 @@
  * agree and that is the whole cost; else all are asked. Throws QuorumError when the drives cannot tell. Never writes.
  */
 import { type Drive, type DriveOutcome, type KeyState, nameOf, type ObjectPath } from "../storage/drive.ts";
-import { isAnswered } from "../core/fan-out.ts";
 import { FormatError } from "../core/format-error.ts";
 import { SYSTEM_BUCKET } from "../storage/paths.ts";
 import { XlMeta } from "../storage/xl-meta.ts";
@@ -218,29 +217,25 @@ async function ask(
   // What is rebuilt while others are waited for may have answered before it was.
   const rebuilding = set.rebuilding.size === 0 ? NOBODY : new Set(set.rebuilding);
   const where = { into, rebuilding };
-  const waited: Slow[] = [];
-  const slow: Slow[] = [];
+  const asked: Slow[] = [];
   for (const position of positions) {
     const drive = set.drives[position];
     const answer = drive == null ? null : how(drive, key);
     if (answer === null) continue;
-    if (!(answer instanceof Promise)) take(set, where, position, answer);
-    else (set.patience.isHanging(position) && !isAnswered(answer) ? slow : waited).push({ position, answer });
+    if (answer instanceof Promise) asked.push({ position, answer });
+    else take(set, where, position, answer);
   }
-  if (waited.length === 0) return slow;
-  const answers = waited.map(({ answer }) => answer);
-  const isThere = answers.every(isAnswered);
-  const outcomes = isThere
-    ? await Promise.all(answers)
-    : await set.patience.wait(
-        waited.map(({ position }) => position),
-        answers,
-      );
-  for (const [i, { position, answer }] of waited.entries()) {
+  if (asked.length === 0) return asked;
+  const outcomes = await set.patience.hear(
+    asked.map(({ position }) => position),
+    asked.map(({ answer }) => answer),
+  );
+  const slow: Slow[] = [];
+  for (const [i, each] of asked.entries()) {
     const outcome = outcomes[i] ?? null;
     const state = outcome === null ? null : stateIn(outcome);
-    if (outcome === null) slow.push({ position, answer });
-    else if (state !== null) take(set, where, position, state);
+    if (outcome === null) slow.push(each);
+    else if (state !== null) take(set, where, each.position, state);
   }
   return slow;
 }

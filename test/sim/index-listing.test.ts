@@ -2,8 +2,7 @@
 import { expect, test } from "bun:test";
 import { loadCodec } from "../../src/codec/native.ts";
 import type { Pools } from "../../src/erasure/pools.ts";
-import type { ListPage, ListRequest } from "../../src/erasure/store.ts";
-import { walkPage } from "../../src/erasure/walk-page.ts";
+import type { ListRequest } from "../../src/erasure/store.ts";
 import type { IndexOptions } from "../../src/storage/drive-index.ts";
 import { SummaryCache } from "../../src/storage/version-summary.ts";
 import { type Clock, realClock } from "../../src/sys/clock.ts";
@@ -12,7 +11,16 @@ import { randomKey } from "../unit/storage/index-model.ts";
 import { MemoryTables } from "./memory-tables.ts";
 import { seededRng } from "./seeded.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
-import { deleteKey, DRIVES, NO_SIGNAL, putBytes, simulatedStore, type SimulatedStore } from "./simulated-store.ts";
+import {
+  deleteKey,
+  DRIVES,
+  listRequest,
+  NO_SIGNAL,
+  putBytes,
+  simulatedStore,
+  type SimulatedStore,
+  walked,
+} from "./simulated-store.ts";
 
 const codec = loadCodec();
 /** Builds need not be gentle here. */
@@ -26,29 +34,13 @@ async function indexedStore(disk: SimulatedDisk, index: IndexOptions, seed = 1):
   for (const drive of store.drives) await drive?.indexed();
   return store;
 }
-function request(part: Partial<ListRequest> = {}): ListRequest {
-  return {
-    bucket: "bucket",
-    prefix: "",
-    delimiter: "",
-    after: "",
-    inclusive: false,
-    limit: 1000,
-    allVersions: false,
-    signal: NO_SIGNAL,
-    ...part,
-  };
-}
-function walked(pools: Pools, asked: ListRequest): Promise<ListPage> {
-  return walkPage({ ...asked, setsOf: (path) => pools.setsOf(path), allSets: pools.allSets }, asked);
-}
 async function keysOf(pools: Pools, part: Partial<ListRequest> = {}): Promise<string[]> {
-  return (await pools.list(request(part))).entries.map((e) => e.key);
+  return (await pools.list(listRequest(part))).entries.map((e) => e.key);
 }
 /** How often drives answer from their index. */
 async function fromIndex(store: SimulatedStore): Promise<number> {
   const answers = await Promise.all(
-    store.drives.map((d) => d?.list({ ...request(), limit: 1 }).then((a) => a.ok && a.value !== null)),
+    store.drives.map((d) => d?.list(listRequest({ limit: 1 })).then((a) => a.ok && a.value !== null)),
   );
   return answers.filter((a) => a === true).length;
 }
@@ -87,10 +79,10 @@ function ignoreClash(error: unknown): void {
 
 async function expectSameAsWalk(store: SimulatedStore, seed: number): Promise<void> {
   const { next } = seededRng(seed);
-  const all = (await walked(store.pools, request({ allVersions: true }))).entries.map((e) => e.key);
+  const all = (await walked(store.pools, listRequest({ allVersions: true }))).entries.map((e) => e.key);
   expect(all.length).toBeGreaterThan(20);
   for (let i = 0; i < 60; i++) {
-    const asked = request({
+    const asked = listRequest({
       prefix: ["", "", "a", "dir/", "d", "b"][Math.floor(next() * 6)] as string,
       delimiter: next() < 0.6 ? "/" : next() < 0.5 ? "" : "a",
       after: next() < 0.5 ? (all[Math.floor(next() * all.length)] as string) : "",
@@ -131,11 +123,11 @@ test("listings are exact when drives missed writes, are gone, or show what no qu
     { kind: "replace", meta: (await anyMeta(store)) as Uint8Array, op: "none", dataDirs: [] },
     { stamp: clock.nowNs(), prior: null, settles: [] },
   );
-  const wanted = await walked(store.pools, request());
+  const wanted = await walked(store.pools, listRequest());
   expect(wanted.entries.map((e) => e.key)).not.toContain("stray");
-  expect(await store.pools.list(request())).toEqual(wanted);
+  expect(await store.pools.list(listRequest())).toEqual(wanted);
   const lift = disk.fail({ prefix: DRIVES[0] as string, effect: Errno.EIO });
-  expect(await store.pools.list(request())).toEqual(wanted);
+  expect(await store.pools.list(listRequest())).toEqual(wanted);
   lift();
 });
 
@@ -191,7 +183,7 @@ test("keys that stay are listed exactly once, page by page, while others come an
   for (let round = 0; round < 12; round++) {
     const seen: string[] = [];
     for (let after = ""; ; ) {
-      const page = await pools.list(request({ after, limit: 7 }));
+      const page = await pools.list(listRequest({ after, limit: 7 }));
       seen.push(...page.entries.map((e) => e.key));
       if (!page.isTruncated) break;
       after = page.next;

@@ -6,7 +6,6 @@ import { expect, test } from "bun:test";
 import { loadCodec } from "../../src/codec/native.ts";
 import { QuorumError } from "../../src/core/quorum-error.ts";
 import type { Pools } from "../../src/erasure/pools.ts";
-import { walkPage } from "../../src/erasure/walk-page.ts";
 import { KeyIndex } from "../../src/storage/key-index.ts";
 import { SummaryCache } from "../../src/storage/version-summary.ts";
 import { Op } from "../../src/sys/disk.ts";
@@ -14,7 +13,15 @@ import type { Clock } from "../../src/sys/clock.ts";
 import { MemoryTables } from "./memory-tables.ts";
 import { seededRng, SimulatedClock, turns } from "./seeded.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
-import { deleteKey, DRIVES, NO_SIGNAL, putBytes, type SimulatedStore, simulatedStore } from "./simulated-store.ts";
+import {
+  deleteKey,
+  DRIVES,
+  listRequest,
+  putBytes,
+  type SimulatedStore,
+  simulatedStore,
+  walked,
+} from "./simulated-store.ts";
 
 const codec = loadCodec();
 const SEEDS = 40;
@@ -34,19 +41,9 @@ function syncedWith(disk: SimulatedDisk, tables: MemoryTables): SimulatedDisk {
   return disk;
 }
 
-async function listed(pools: Pools, how: "index" | "walk"): Promise<unknown> {
-  const asked = {
-    bucket: "bucket",
-    prefix: "",
-    delimiter: "",
-    after: "",
-    inclusive: false,
-    limit: 1000,
-    allVersions: true,
-    signal: NO_SIGNAL,
-  };
-  if (how === "index") return await pools.list(asked);
-  return await walkPage({ ...asked, setsOf: (path) => pools.setsOf(path), allSets: pools.allSets }, asked);
+function listed(pools: Pools, how: "index" | "walk"): Promise<unknown> {
+  const asked = listRequest({ allVersions: true });
+  return how === "index" ? pools.list(asked) : walked(pools, asked);
 }
 
 class Run {

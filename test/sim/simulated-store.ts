@@ -7,8 +7,10 @@ import type { DamageReport } from "../../src/erasure/damage.ts";
 import { DigestLanes } from "../../src/erasure/digest-lanes.ts";
 import { ErasureSet } from "../../src/erasure/erasure-set.ts";
 import { Pools } from "../../src/erasure/pools.ts";
+import type { ListPage, ListRequest } from "../../src/erasure/store.ts";
 import { Stamps } from "../../src/erasure/stamps.ts";
 import { resolveAll } from "../../src/erasure/resolve-doubt.ts";
+import { walkPage } from "../../src/erasure/walk-page.ts";
 import type { Drive } from "../../src/storage/drive.ts";
 import type { IndexOptions } from "../../src/storage/drive-index.ts";
 import type { LocalDrive } from "../../src/storage/local-drive.ts";
@@ -98,6 +100,17 @@ export async function simulatedStore(
   const background = new BackgroundWork(() => undefined);
   const store = new Pools({ pools, deploymentId: deploymentId ?? "", background });
   return { set: sets[0] as ErasureSet, sets, drives: found, damage, pools: store };
+}
+
+/** All of the bucket, but for what `part` says. */
+export function listRequest(part: Partial<ListRequest> = {}): ListRequest {
+  const whole = { bucket: "bucket", prefix: "", delimiter: "", after: "", inclusive: false, limit: 1000 };
+  return { ...whole, allVersions: false, signal: NO_SIGNAL, ...part };
+}
+
+/** The same page from a walk over the directories. */
+export function walked(pools: Pools, asked: ListRequest): Promise<ListPage> {
+  return walkPage({ ...asked, setsOf: (path) => pools.setsOf(path), allSets: pools.allSets }, asked);
 }
 
 export async function putBytes(

@@ -3,11 +3,10 @@
  * of data, of what is there and what is not, and the reads that writes need. Where the others cannot tell, it is waited for.
  */
 import { expect, test } from "bun:test";
+import { randomUUID } from "node:crypto";
 import { loadCodec } from "../../src/codec/native.ts";
 import { QuorumError } from "../../src/core/quorum-error.ts";
 import { healKey } from "../../src/erasure/heal-version.ts";
-import type { ListRequest } from "../../src/erasure/store.ts";
-import { walkPage } from "../../src/erasure/walk-page.ts";
 import { SummaryCache } from "../../src/storage/version-summary.ts";
 import { realClock } from "../../src/sys/clock.ts";
 import { MemoryTables } from "./memory-tables.ts";
@@ -20,12 +19,14 @@ import {
   deleteKey,
   DRIVES,
   getBytes,
+  listRequest,
   NO_SIGNAL,
   putBytes,
   type SimulatedStore,
   simulatedStore,
   tagKey,
   tagOf,
+  walked,
 } from "./simulated-store.ts";
 
 const codec = loadCodec();
@@ -117,23 +118,11 @@ function hang({ disk, tables }: Slow, drive: string): () => void {
 }
 
 test("listings, of indexes and walked, usage and the buckets wait once for a drive that hangs", async () => {
-  const asked: ListRequest = {
-    bucket: "bucket",
-    prefix: "",
-    delimiter: "",
-    after: "",
-    inclusive: false,
-    limit: 1000,
-    allVersions: false,
-    signal: NO_SIGNAL,
-  };
+  const asked = listRequest();
   const keys = contents().map(([key]) => key);
   const questions: Record<string, (pools: Slow["pools"]) => Promise<unknown>> = {
     index: async (pools) => (await pools.list(asked)).entries.map((entry) => entry.key),
-    walk: async (pools) => {
-      const options = { ...asked, setsOf: (path: string) => pools.setsOf(path), allSets: pools.allSets };
-      return (await walkPage(options, asked)).entries.map((entry) => entry.key);
-    },
+    walk: async (pools) => (await walked(pools, asked)).entries.map((entry) => entry.key),
     usage: async (pools) => (await pools.usage("bucket"))?.objects,
     buckets: async (pools) => (await pools.listBuckets()).map((bucket) => bucket.name),
   };
@@ -158,6 +147,39 @@ test("listings, of indexes and walked, usage and the buckets wait once for a dri
     lift();
     await clock.advance(1_000);
     expect([seed, set.patience.isHanging(hanging)]).toEqual([seed, false]);
+  }
+}, 60_000);
+
+test("a listing that a drive does not go on with begins its page again without it", async () => {
+  for (let seed = 1; seed <= 8; seed++) {
+    const { pools, set, clock } = await cold(seed, true);
+    for (const key of ["a", "b", "c", "d"])
+      await timed(
+        clock,
+        pools.commit({
+          bucket: "bucket",
+          key,
+          reads: "latest",
+          signal: NO_SIGNAL,
+          decide: () => ({ kind: "delete-marker", versionId: randomUUID() }),
+        }),
+      ); // what a first look at the indexes finds is not shown
+    await timed(clock, pools.background.idle());
+    const drive = set.drives[seed % 2] as GuardedDrive;
+    const list = drive.list.bind(drive);
+    const { promise: lifted, resolve: lift } = Promise.withResolvers<void>();
+    let calls = 0;
+    drive.list = async (asked) => {
+      if (++calls === 2) await lifted;
+      return await list(asked);
+    };
+    const page = await timed(clock, pools.list(listRequest({ limit: 2 })));
+    expect([seed, calls, page.value.entries.map((entry) => entry.key)]).toEqual([seed, 2, ["e", "f"]]);
+    expect({ seed, ms: page.ms <= ONCE_MS || page.ms }).toEqual({ seed, ms: true });
+    expect([seed, set.patience.isHanging(seed % 2)]).toEqual([seed, true]);
+    lift();
+    await clock.advance(10);
+    expect([seed, set.patience.isHanging(seed % 2)]).toEqual([seed, false]);
   }
 }, 60_000);
 

@@ -362,11 +362,20 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "reads of metadata wait for a drive that hangs",
-    file: "src/erasure/read-version.ts",
-    find: "const isThere = answers.every(isAnswered);",
-    replace: "const isThere = answers.every(isAnswered) || key !== null;",
+    file: "src/erasure/patience.ts",
+    find: "if (answers.every(isAnswered)) return",
+    replace: "if (answers.length > 0) return",
     by: "test/sim/slow-reads.test.ts",
     test: "every kind of read",
+    isQuick: true,
+  },
+  {
+    name: "a drive that hangs is waited for again and again",
+    file: "src/erasure/patience.ts",
+    find: "(i) => isAnswered(answers[i] as Promise<T>) || !this.isHanging(positions[i] as number),",
+    replace: "(i) => positions[i] !== undefined,",
+    by: "test/sim/slow-reads.test.ts",
+    test: "listings, of indexes and walked",
     isQuick: true,
   },
   {
