@@ -1,6 +1,7 @@
 /**
  * MountedDrive: a drive of a test on a small file system of its own, so that it can be full or read-only. FreezableDrive: on one of
- * which writes can hang, or of one process reads and writes. Both need root; where mounting is refused, `mountRefusal` or `refusal` says so in words. Bytes.
+ * which writes can hang, or of one process reads and writes. Both need root; where mounting is refused, `mountRefusal` or
+ * `refusal` says so in words. Bytes.
  */
 import { spawnSync } from "node:child_process";
 import {
@@ -105,6 +106,10 @@ const THROTTLES = "/sys/fs/cgroup/blkio";
 export class FreezableDrive implements Disposable {
   /** Why there is none; null = it is mounted. */
   readonly refusal: string | null;
+  /** Why it cannot hang for one process; null = it can. */
+  readonly hangRefusal: string | null;
+  private device: string | null = null;
+  private readonly group = join(THROTTLES, `sherd-test-${process.pid}`);
 
   constructor(
     private readonly folder: string,
@@ -116,6 +121,7 @@ export class FreezableDrive implements Disposable {
     truncateSync(image, sizeBytes);
     this.refusal =
       command("mkfs.ext4", "-q", image) ?? command("mount", "-o", "loop", image, folder) ?? this.tryToFreeze();
+    this.hangRefusal = this.refusal ?? this.tryToThrottle();
   }
 
   private tryToFreeze(): string | null {
@@ -134,37 +140,39 @@ export class FreezableDrive implements Disposable {
       must("dd", "if=/dev/null", `of=${file}`, "count=0", "oflag=nocache", "conv=notrunc,fdatasync");
   }
 
-  /** From now on, what a process reads from the disk or writes to it takes hours. Null = so it is; else why not. */
-  hang(pid: number): string | null {
-    const { dev } = statSync(this.folder);
-    const device = `${(dev >> 8) & 0xfff}:${(dev & 0xff) | ((dev >> 12) & 0xfff00)}`;
+  private tryToThrottle(): string | null {
+    if (!existsSync(THROTTLES)) return `no ${THROTTLES}`;
     try {
-      if (!existsSync(THROTTLES)) return `no ${THROTTLES}`;
-      mkdirSync(this.group, { recursive: true });
-      for (const name of ["read", "write"])
-        writeFileSync(join(this.group, `blkio.throttle.${name}_bps_device`), `${device} 1`);
-      writeFileSync(join(this.group, "cgroup.procs"), String(pid));
-      this.device = device;
+      mkdirSync(this.group);
+      this.throttle(1);
+      this.throttle(0);
       return null;
     } catch (error) {
       return String(error);
     }
   }
-  private device: string | null = null;
-  private readonly group = join(THROTTLES, `sherd-test-${process.pid}`);
+  /** 0 = no bound. */
+  private throttle(bytesPerSecond: number): void {
+    const { dev } = statSync(this.folder);
+    this.device ??= `${(dev >> 8) & 0xfff}:${(dev & 0xff) | ((dev >> 12) & 0xfff00)}`;
+    for (const name of ["read", "write"])
+      writeFileSync(join(this.group, `blkio.throttle.${name}_bps_device`), `${this.device} ${bytesPerSecond}`);
+  }
 
+  /** From now on, what a process reads from the disk or writes to it takes hours. */
+  hang(pid: number): void {
+    this.throttle(1);
+    writeFileSync(join(this.group, "cgroup.procs"), String(pid));
+  }
   /** What hung goes on. */
   resume(): void {
-    if (this.device === null) return;
-    for (const name of ["read", "write"])
-      writeFileSync(join(this.group, `blkio.throttle.${name}_bps_device`), `${this.device} 0`);
-    this.device = null;
+    this.throttle(0);
   }
 
   /** After the process has ended. */
   [Symbol.dispose](): void {
     this.thaw();
-    this.resume();
+    if (this.hangRefusal === null) this.resume();
     if (existsSync(this.group)) rmdirSync(this.group);
     command("umount", "-l", this.folder);
   }
