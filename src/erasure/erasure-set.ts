@@ -13,7 +13,7 @@ import { type Drive, DriveError, type DriveOutcome, nameOf, type ObjectPath, typ
 import type { DamageSink, DebtSink } from "./damage.ts";
 import type { DigestLanes } from "./digest-lanes.ts";
 import { Lateness } from "./late-answers.ts";
-import { Patience } from "./patience.ts";
+import { Patience, READ_PATIENCE_MS, WRITE_PATIENCE_MS } from "./patience.ts";
 import { distributionFrom, distributionStart } from "./placement.ts";
 import type { Stamps } from "./stamps.ts";
 
@@ -61,6 +61,8 @@ export class ErasureSet {
   readonly lateness: Lateness;
   /** With reads. */
   readonly patience: Patience;
+  /** With what they are to take. */
+  readonly writePatience: Patience;
 
   constructor(
     readonly poolIndex: number,
@@ -73,7 +75,8 @@ export class ErasureSet {
   ) {
     this.positions = new Set(drives.keys());
     this.lateness = new Lateness(drives.length, resources.clock);
-    this.patience = new Patience(drives.length, standardParity, resources.clock);
+    this.patience = new Patience(drives.length, standardParity, resources.clock, READ_PATIENCE_MS);
+    this.writePatience = new Patience(drives.length, standardParity, resources.clock, WRITE_PATIENCE_MS);
     this.distributions = drives.map((_, start) => distributionFrom(start, drives.length));
     assert(standardParity * 2 <= drives.length, "parity is at most half of the set");
   }
@@ -97,6 +100,11 @@ export class ErasureSet {
   /** dist[i] = 1-based shard number of the drive at position i. */
   distribution(key: ObjectPath): readonly number[] {
     return this.distributions[distributionStart(nameOf(key), this.size)] as readonly number[];
+  }
+
+  /** Positions with a drive. */
+  present(): number[] {
+    return [...this.positions].filter((position) => this.drives[position] !== null);
   }
 
   /** The same on every drive at once, all awaited; a position without a drive answers "Faulty". */

@@ -1,5 +1,5 @@
 /**
- * Patience: how long a read waits for a drive while others can answer in its place. A read that was given up goes on; until it ends the
+ * Patience: how long a call waits for a drive while others can do in its place. One that was given up goes on; until it ends the
  * drive counts as one that hangs: it is asked last, and nobody waits for it who need not. Where more drives are slow than may be missing it
  * is the load, and to ask still more of them would add to it: then nobody is given up.
  */
@@ -9,10 +9,12 @@ import type { Clock } from "../sys/clock.ts";
 
 /** Up to a quarter more, in milliseconds. What a disk under load may take, and a client hardly notices. */
 export const READ_PATIENCE_MS = 200;
+/** The same of data that a drive is to take: what it misses has to be given to it later. Above what a sync takes on a busy disk. */
+export const WRITE_PATIENCE_MS = 5_000;
 
 export class Patience {
   private readonly watch: DeadlineWatch;
-  /** Of each drive: reads that take longer than half of the patience, and those that were given up; none of them has ended. */
+  /** Of each drive: calls that take longer than half of the patience, and those that were given up; none of them has ended. */
   private readonly slow: number[] = [];
   private readonly givenUp: number[] = [];
 
@@ -21,8 +23,9 @@ export class Patience {
     size: number,
     private readonly parity: number,
     clock: Clock,
+    readonly patienceMs: number,
   ) {
-    this.watch = new DeadlineWatch((ms, run) => clock.after(ms, run), READ_PATIENCE_MS / 2);
+    this.watch = new DeadlineWatch((ms, run) => clock.after(ms, run), patienceMs / 2);
     for (let i = 0; i < size; i++) {
       this.slow.push(0);
       this.givenUp.push(0);
@@ -36,10 +39,10 @@ export class Patience {
   /** What the drives at these positions answer, each null if it takes too long. Rejects as the first that does. */
   wait<T extends object>(positions: readonly number[], answers: readonly Promise<T>[]): Promise<(T | null)[]> {
     const { promise, resolve, reject } = Promise.withResolvers<(T | null)[]>();
-    const reads = new WatchedReads<T>(this, positions, resolve);
-    this.watch.watch(reads);
+    const calls = new WatchedCalls<T>(this, positions, resolve);
+    this.watch.watch(calls);
     for (let i = 0; i < answers.length; i++)
-      (answers[i] as Promise<T>).then((value) => reads.answered(i, value), reject);
+      (answers[i] as Promise<T>).then((value) => calls.answered(i, value), reject);
     return promise;
   }
 
@@ -59,14 +62,14 @@ export class Patience {
     return heard;
   }
 
-  /** For WatchedReads: they end. */
-  over(reads: Watched): void {
-    this.watch.end(reads);
+  /** For WatchedCalls: they end. */
+  over(calls: Watched): void {
+    this.watch.end(calls);
   }
   /** They take half of the patience longer. */
-  again(read: Watched): void {
-    read.ticks = 0;
-    this.watch.watch(read);
+  again(calls: Watched): void {
+    calls.ticks = 0;
+    this.watch.watch(calls);
   }
   countSlow(position: number, more: 1 | -1): void {
     this.slow[position] = (this.slow[position] as number) + more;
@@ -81,8 +84,8 @@ export class Patience {
   }
 }
 
-/** Reads that are waited for together, until all have ended or those that have not are given up. */
-class WatchedReads<T extends object> implements Watched {
+/** Calls that are waited for together, until all have ended or those that have not are given up. */
+class WatchedCalls<T extends object> implements Watched {
   ticks = 0;
   private state: "new" | "slow" | "given up" = "new";
   private left: number;
