@@ -22,6 +22,7 @@ import { ErasureSet, type SetResources } from "./erasure/erasure-set.ts";
 import { usageOfBuckets } from "./erasure/bucket-usage.ts";
 import { clusterHealth } from "./erasure/health.ts";
 import { healKey } from "./erasure/heal-version.ts";
+import { spacesOf } from "./erasure/set-space.ts";
 import { suspendedPools } from "./erasure/suspended-pools.ts";
 import type { Pool } from "./erasure/pool-layout.ts";
 import { Pools } from "./erasure/pools.ts";
@@ -41,7 +42,7 @@ import { signedCall } from "./s3/signed-call.ts";
 import type { AuthOptions } from "./s3/authenticate.ts";
 import { EventLoopLag } from "./observe/event-loop-lag.ts";
 import type { Log } from "./observe/log.ts";
-import { Metrics } from "./observe/metrics.ts";
+import { type DriveFacts, Metrics } from "./observe/metrics.ts";
 import { readProcessUsage } from "./observe/process-usage.ts";
 import { AccessFacts } from "./s3/access-facts.ts";
 import { globalCors } from "./s3/cors.ts";
@@ -68,7 +69,8 @@ const WRITE_POOL_BYTES = 192 * 1024 * 1024;
 const READ_POOL_BYTES = 96 * 1024 * 1024;
 const INLINE_BYTES_DEFAULT = 128 * 1024;
 const HEADER_BYTES_MAX = 64 * 1024;
-const THREADS_MAX = 64;
+/** Those beyond the cores are for tasks that wait for drives, of which each may keep 48 (`native/pool.c`). */
+const THREADS_MAX = 256;
 const TIERS = { auto: -1, portable: 0, neon: 1, avx2: 3, avx512: 4 } as const;
 
 export interface Outside {
@@ -553,23 +555,7 @@ function upkeepOf(
 function metricSources(store: OpenedStore, upkeep: Upkeep): ConstructorParameters<typeof Metrics>[0]["sources"] {
   const { pools } = store;
   return {
-    drives: async () =>
-      await Promise.all(
-        pools.allSets.flatMap((set) =>
-          set.drives.map(async (drive, driveIndex) => {
-            const space = await drive?.space();
-            const endpoint = drive?.endpoint ?? `pool ${set.poolIndex} set ${set.setIndex} drive ${driveIndex}`;
-            return {
-              endpoint,
-              poolIndex: set.poolIndex,
-              setIndex: set.setIndex,
-              driveIndex,
-              online: drive !== null && drive.state !== "faulty",
-              space: space?.ok === true ? space.value : null,
-            };
-          }),
-        ),
-      ),
+    drives: async () => (await Promise.all(pools.allSets.map(driveFactsOf))).flat(),
     health: () => clusterHealth(pools.allSets),
     process: () => readProcessUsage(store.pool),
     bucketUsage: () => usageOfBuckets(pools),
@@ -593,4 +579,17 @@ function metricSources(store: OpenedStore, upkeep: Upkeep): ConstructorParameter
         .all()
         .reduce((sum, s) => ({ syncs: sum.syncs + s.syncs, served: sum.served + s.served }), { syncs: 0, served: 0 }),
   };
+}
+
+async function driveFactsOf(set: ErasureSet): Promise<DriveFacts[]> {
+  const { poolIndex, setIndex } = set;
+  const spaces = await spacesOf(set);
+  return set.drives.map((drive, driveIndex) => ({
+    endpoint: drive?.endpoint ?? `pool ${poolIndex} set ${setIndex} drive ${driveIndex}`,
+    poolIndex,
+    setIndex,
+    driveIndex,
+    online: drive !== null && drive.state !== "faulty",
+    space: spaces[driveIndex] ?? null,
+  }));
 }

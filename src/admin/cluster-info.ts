@@ -1,6 +1,8 @@
 /** Admin API: what the cluster is and holds: info, storageinfo, datausageinfo, accountinfo. Source: admin API §3.1, §4.1. */
 import { formatRfc3339, GO_ZERO_TIME } from "../core/go-time.ts";
 import { isOnline } from "../erasure/health.ts";
+import type { ErasureSet } from "../erasure/erasure-set.ts";
+import { spacesOf } from "../erasure/set-space.ts";
 import type { StoredUsage } from "../erasure/store.ts";
 import { CANNED_POLICIES, CONSOLE_ADMIN } from "../iam/canned-policies.ts";
 import type { JsonObject } from "../iam/documents.ts";
@@ -26,35 +28,36 @@ function shapeOf({ pools }: AdminContext): Shape {
 
 /** Every position of every set. */
 async function drivesOf({ pools }: AdminContext): Promise<JsonObject[]> {
-  const places = pools.allSets.flatMap((set) => set.drives.map((drive, position) => ({ set, drive, position })));
-  return await Promise.all(
-    places.map(async ({ set, drive, position }) => {
-      const space = drive === null ? null : await drive.space();
-      const facts = space?.ok === true ? space.value : null;
-      const isThere = drive !== null && isOnline(drive) && facts !== null;
-      const endpoint = drive?.endpoint ?? `pool ${set.poolIndex} set ${set.setIndex} drive ${position}`;
-      const isHealing = set.rebuilding.has(position);
-      return {
-        endpoint,
-        path: endpoint,
-        state: isThere ? "ok" : "offline",
-        ...(drive === null ? {} : { uuid: drive.id }),
-        ...(isHealing ? { healing: true } : {}),
-        major: 0,
-        minor: 0,
-        ...(facts === null
-          ? {}
-          : { totalspace: facts.totalBytes, usedspace: facts.usedBytes, availspace: facts.freeBytes }),
-        metrics: {},
-        used_inodes: facts === null ? 0 : facts.totalInodes - facts.freeInodes,
-        free_inodes: facts?.freeInodes ?? 0,
-        local: true,
-        pool_index: set.poolIndex,
-        set_index: set.setIndex,
-        disk_index: position,
-      };
-    }),
-  );
+  return (await Promise.all(pools.allSets.map(drivesOfSet))).flat();
+}
+
+async function drivesOfSet(set: ErasureSet): Promise<JsonObject[]> {
+  const spaces = await spacesOf(set);
+  return set.drives.map((drive, position) => {
+    const facts = spaces[position] ?? null;
+    const isThere = drive !== null && isOnline(drive) && facts !== null;
+    const endpoint = drive?.endpoint ?? `pool ${set.poolIndex} set ${set.setIndex} drive ${position}`;
+    const isHealing = set.rebuilding.has(position);
+    return {
+      endpoint,
+      path: endpoint,
+      state: isThere ? "ok" : "offline",
+      ...(drive === null ? {} : { uuid: drive.id }),
+      ...(isHealing ? { healing: true } : {}),
+      major: 0,
+      minor: 0,
+      ...(facts === null
+        ? {}
+        : { totalspace: facts.totalBytes, usedspace: facts.usedBytes, availspace: facts.freeBytes }),
+      metrics: {},
+      used_inodes: facts === null ? 0 : facts.totalInodes - facts.freeInodes,
+      free_inodes: facts?.freeInodes ?? 0,
+      local: true,
+      pool_index: set.poolIndex,
+      set_index: set.setIndex,
+      disk_index: position,
+    };
+  });
 }
 
 interface Usage {

@@ -13,6 +13,9 @@ const SLOTS_PER_ARENA = 128;
 const DRAIN_MAX = 256;
 const OP_DIGEST = 23;
 const TASK_LIGHT = 1;
+/** Of the header: where a task's lane is, and so many there are. */
+const LANE_WORD = 13;
+const LANES = 255;
 const PATH_BYTES_MAX = 4095;
 const EAGAIN = 11;
 
@@ -56,6 +59,7 @@ export class NativePool {
   private readonly pathBytes = new Uint8Array(new ArrayBuffer(PATH_BYTES_MAX + 1));
   private readonly pathPointer: number;
   private nextId = 1;
+  private lanes = 0;
   private flushing = false;
 
   constructor(codec: Codec, options: PoolOptions) {
@@ -66,9 +70,10 @@ export class NativePool {
     assert(started === 0, `the native pool did not start (${started})`);
   }
 
-  /** Runs the steps in order on one worker until one fails. Never rejects. */
-  run(steps: readonly PoolStep[], light = false): Promise<PoolResult> {
+  /** Runs the steps in order on one worker until one fails. Never rejects. `lane`: of which drive, 0 = of none. */
+  run(steps: readonly PoolStep[], light = false, lane = 0): Promise<PoolResult> {
     const slot = this.encode(steps, light);
+    slot.words[LANE_WORD] = lane;
     const { promise, resolve } = Promise.withResolvers<PoolResult>();
     slot.steps = steps;
     slot.resolve = resolve;
@@ -100,6 +105,12 @@ export class NativePool {
   preadCached(descriptor: number, into: Uint8Array, offset: number, bytes: number): number {
     assert(bytes <= into.length, "room for what is read");
     return Number(this.codec.symbols.sherd_pread_cached(descriptor, this.codec.ptr(into), bytes, offset));
+  }
+
+  /** The pool for one drive more: however many of its tasks hang, a part of the threads is left to the others. */
+  lane(): PoolLane {
+    this.lanes = (this.lanes % LANES) + 1;
+    return new PoolLane(this, this.lanes);
   }
 
   /** Tasks that were handed over and did not come back yet. */
@@ -210,6 +221,24 @@ export class NativePool {
     const bytes = new Uint8Array(arena, offset, size);
     const words = new Uint32Array(arena, offset, size >> 2);
     return { bytes, words, pointer: this.codec.ptr(bytes), large, steps: NO_STEPS, resolve: notRunning };
+  }
+}
+
+/** The pool for one drive. */
+export class PoolLane {
+  constructor(
+    private readonly pool: NativePool,
+    private readonly number: number,
+  ) {}
+
+  run(steps: readonly PoolStep[], light = false): Promise<PoolResult> {
+    return this.pool.run(steps, light, this.number);
+  }
+  readCached(path: string, into: Uint8Array, root: string): number {
+    return this.pool.readCached(path, into, root);
+  }
+  preadCached(descriptor: number, into: Uint8Array, offset: number, bytes: number): number {
+    return this.pool.preadCached(descriptor, into, offset, bytes);
   }
 }
 

@@ -1,6 +1,7 @@
 /** PoolChooser: which pool takes a new key: drawn by free space, which is measured every few seconds (on-disk-format.md §2.5). */
 import { QuorumError } from "../core/quorum-error.ts";
 import type { ErasureSet } from "./erasure-set.ts";
+import { spacesOf } from "./set-space.ts";
 import { drawPool, type PoolSpace, poolWeights } from "./placement.ts";
 
 const FRESH_MS = 5_000;
@@ -26,10 +27,10 @@ export class PoolChooser {
   }
 
   private async measure(set: ErasureSet, index: number): Promise<PoolSpace> {
-    const outcomes = await Promise.all(set.drives.map((drive) => drive?.space()));
+    const drives = await spacesOf(set);
     const pool = this.pools[index];
     return {
-      drives: outcomes.map((o) => (o?.ok === true ? o.value : null)),
+      drives,
       setCount: pool?.sets.length ?? 1,
       isExcluded: pool?.isSuspended === true,
     };

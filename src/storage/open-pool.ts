@@ -257,7 +257,7 @@ async function open(options: OpenPoolOptions, root: Root, format: DriveFormat): 
     id: format.driveId,
     root: root.path,
     endpoint: root.endpoint,
-    disk: options.disk,
+    disk: options.disk.lane?.() ?? options.disk,
     rng: options.rng,
     clock: options.clock,
     groupSync,

@@ -104,12 +104,13 @@ static int32_t run(struct task *t) {
   return t->error;
 }
 
-static void start_pool(void) {
+static void start_pool_of(uint32_t threads_max) {
   next_task = 0;
   drained = 0;
   atomic_store(&wakes, 0);
-  CHECK(sherd_pool_start(THREADS, THREADS_MAX, on_wake) == 0);
+  CHECK(sherd_pool_start(THREADS, threads_max, on_wake) == 0);
 }
+static void start_pool(void) { start_pool_of(THREADS_MAX); }
 
 static void stop_pool(void) {
   CHECK(sherd_pool_stop(STOP_MS) == 0);
@@ -405,6 +406,36 @@ static void a_stuck_task_holds_none_of_its_batch(void) {
   stop_pool();
 }
 
+/* A drive on which everything hangs keeps a part of the workers, however many of its tasks there are; none of them is lost. */
+static void a_drive_that_hangs_leaves_workers_to_the_others(void) {
+  enum { MANY = 100, MOST = 64 };
+  start_pool_of(MOST);
+  for (uint32_t i = 0; i < 2 * MANY; i++) {
+    struct task *t = new_task();
+    t->lane = 3;
+    t->flags = i % 3 == 0 ? TASK_LIGHT : 0;
+    add(t, STEP_OPEN, 0, path(0, "fifo"), O_RDONLY, 0, 0);
+    if (i >= MANY) add(t, STEP_FSYNC, 0, 0, 0, 0, 0); /* never comes to it */
+    submit(t);
+  }
+  for (uint32_t lane = 0; lane < 3; lane++) {
+    struct task *t = new_task();
+    t->lane = lane;
+    add(t, STEP_OPEN, 0, path(1, "synced"), O_WRONLY | O_CREAT, 0600, 0);
+    if (lane == 2) add(t, STEP_FDATASYNC, 0, 0, 0, 0, 0);
+    CHECK(run(t) == 0);
+  }
+  CHECK(stat_of(COMPLETED) == 3);
+  CHECK(stat_of(THREADS_NOW) < MOST);
+  const int fd = open(path_text[0], O_RDWR | O_NONBLOCK);
+  CHECK(fd >= 0);
+  CHECK(drain_until(next_task));
+  close(fd);
+  for (uint32_t i = 0; i < 2 * MANY; i++) CHECK(tasks[i].task.error == (i < MANY ? 0 : EINVAL));
+  CHECK(stat_of(READY) == 0);
+  stop_pool();
+}
+
 static void stop_waits_for_what_runs_and_says_what_hangs(void) {
   start_pool();
   stuck_task();
@@ -675,6 +706,7 @@ int main(void) {
   run_test("workers that sleep are joined by others", workers_that_sleep_are_joined_by_others);
   run_test("a worker that hangs has another in its place", a_worker_that_hangs_has_another_in_its_place);
   run_test("a stuck task holds none of its batch", a_stuck_task_holds_none_of_its_batch);
+  run_test("a drive that hangs leaves workers to the others", a_drive_that_hangs_leaves_workers_to_the_others);
   run_test("stop waits for what runs and says what hangs", stop_waits_for_what_runs_and_says_what_hangs);
   run_test("many threads may submit", many_threads_may_submit);
   run_test("files are written and read", files_are_written_and_read);

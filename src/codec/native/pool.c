@@ -26,6 +26,15 @@
 #define DIGEST_JOBS_MAX (DIGEST_TASKS * SHERD_SHARDS_MAX)
 #define MONITOR_MS 20
 #define IDLE_EXIT_S 20
+#define LANES 256
+#define LANE_TASKS 32 /* enough to keep a disk busy */
+#define LANE_SYNCS 16
+
+/* Tasks of one drive. So many are in the pool's lists or with workers, the others wait here: a drive that hangs keeps no more workers. */
+struct lane {
+    struct list held;
+    uint32_t admitted;
+};
 
 static struct {
     pthread_mutex_t lock;
@@ -38,13 +47,41 @@ static struct {
     bool stopping, started, monitored;
     void (*wake)(void);
     struct batch *batches;
+    struct lane lane[LANES], sync_lane[LANES]; /* by drive; 0 = of none, without bound */
+    uint32_t held;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
+
+static void enqueue(struct task *t) { list_push(t->flags & TASK_SYNCS ? &pool.syncs : &pool.ready, t); } /* lock held */
+
+static struct lane *lane_of(const struct task *t) { return &(t->flags & TASK_SYNCS ? pool.sync_lane : pool.lane)[t->lane]; }
+
+static void enter_lane(struct task *t) { /* lock held */
+    struct lane *lane = lane_of(t);
+    if (t->lane && lane->admitted == (t->flags & TASK_SYNCS ? LANE_SYNCS : LANE_TASKS)) {
+        list_push(&lane->held, t);
+        pool.held++;
+    } else {
+        lane->admitted++;
+        enqueue(t);
+    }
+}
+
+/* It has ended. The next one is for whoever is free, most often the worker that ended it. */
+static void leave_lane(const struct task *t) { /* lock held */
+    struct lane *lane = lane_of(t);
+    struct task *next = list_pop(&lane->held);
+    lane->admitted--;
+    if (!next) return;
+    pool.held--;
+    lane->admitted++;
+    enqueue(next);
+}
 
 static void finish(struct task **tasks, uint32_t count) { /* lock held on return: no */
     if (!count) return;
     pthread_mutex_lock(&pool.lock);
     bool first = pool.done.head == NULL;
-    for (uint32_t i = 0; i < count; i++) list_push(&pool.done, tasks[i]);
+    for (uint32_t i = 0; i < count; i++) leave_lane(tasks[i]), list_push(&pool.done, tasks[i]);
     pool.completed += count;
     void (*wake)(void) = first && !pool.stopping ? pool.wake : NULL;
     pthread_mutex_unlock(&pool.lock);
@@ -95,7 +132,7 @@ static bool rescue_batches(void) { /* lock held */
         struct taken taken;
         batch_take_over(batch, &taken);
         for (uint32_t i = 0; i < taken.waiting_count; i++) list_push(&pool.ready, taken.waiting[i]), pthread_cond_signal(&pool.work);
-        for (uint32_t i = 0; i < taken.ended_count; i++) list_push(&pool.done, taken.ended[i]);
+        for (uint32_t i = 0; i < taken.ended_count; i++) leave_lane(taken.ended[i]), list_push(&pool.done, taken.ended[i]), pthread_cond_signal(&pool.work);
         pool.completed += taken.ended_count;
     }
     return was_empty && pool.done.head;
@@ -205,7 +242,9 @@ static void adapt(bool waiting, bool is_stuck, struct waits w) { /* lock held */
     const bool sleep = w.known ? !rest || pool.runners_max < least || w.awake_ns * 2 < w.passed_ns * rest : is_stuck;
     const bool compute = rest && pool.runners_max > least && w.awake_ns * 10 >= w.passed_ns * rest * 9;
     if (waiting && pool.runners == pool.runners_max && sleep) {
-        if (pool.runners_max < pool.threads_max) pool.runners_max++, pthread_cond_signal(&pool.work);
+        const uint32_t wanted = pool.runners_max < least ? least : pool.runners_max + 1;
+        pool.runners_max = wanted < pool.threads_max ? wanted : pool.threads_max;
+        pthread_cond_broadcast(&pool.work);
     } else if (pool.runners_max == pool.threads_base) return;
     else if (waiting ? compute : pool.runners + pool.threads_base < pool.runners_max) pool.runners_max--;
 }
@@ -249,6 +288,9 @@ SHERD_API int32_t sherd_pool_start(uint32_t threads, uint32_t threads_max, void 
     pool.started = true;
     pool.stopping = false;
     pool.ready = pool.syncs = pool.digests = pool.done = (struct list){0};
+    memset(pool.lane, 0, sizeof pool.lane);
+    memset(pool.sync_lane, 0, sizeof pool.sync_lane);
+    pool.held = 0;
     pool.submitted = pool.completed = 0;
     pool.threads_base = threads ? threads : 1;
     pool.threads_max = threads_max < pool.threads_base ? pool.threads_base : threads_max;
@@ -274,7 +316,9 @@ SHERD_API void sherd_pool_submit(const uint64_t *tasks, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         struct task *t = (struct task *)(uintptr_t)tasks[i];
         bool digest = t->steps == 1 && t->step[0].op == STEP_DIGEST;
-        list_push(digest ? &pool.digests : task_syncs(t) ? &pool.syncs : &pool.ready, t);
+        t->flags = (t->flags & ~TASK_SYNCS) | (!digest && task_syncs(t) ? TASK_SYNCS : 0);
+        if (digest) list_push(&pool.digests, t), lane_of(t)->admitted++;
+        else enter_lane(t);
         if (t->flags & TASK_LIGHT) light++;
         else heavy++;
     }
@@ -298,7 +342,7 @@ SHERD_API void sherd_pool_stats(uint64_t *out) {
     pthread_mutex_lock(&pool.lock);
     out[0] = pool.threads;
     out[1] = pool.idle;
-    out[2] = pool.ready.count + pool.syncs.count;
+    out[2] = pool.ready.count + pool.syncs.count + pool.held;
     out[3] = pool.digests.count;
     out[4] = pool.submitted;
     out[5] = pool.completed;

@@ -64,6 +64,7 @@ enum step_op {
 #define STEP_IGNORE_ANY 0x80
 #define STEP_OWN 0x100
 #define TASK_LIGHT 1 /* expected to end in microseconds (cached metadata) */
+#define TASK_SYNCS 2 /* set by the pool: it may sleep in a sync */
 
 struct step {
     uint32_t op, flags;
@@ -79,6 +80,6 @@ struct task {
     int32_t failed_step; /* -1 = none */
     int32_t fd[TASK_REGISTERS];
     uint32_t own_fd;     /* mask of descriptors to close */
-    uint32_t reserved;
+    uint32_t lane;       /* of which drive, 1..255; 0 = of none */
     struct step step[];
 };
