@@ -9,7 +9,7 @@ import { bad } from "../core/fan-out.ts";
 import type { Block } from "../core/block-pool.ts";
 import type { ByteSink } from "../core/byte-stream.ts";
 import { step } from "../sys/disk.ts";
-import type { DriveOutcome, ObjectPath } from "../storage/drive.ts";
+import { type DriveOutcome, letGo, type ObjectPath } from "../storage/drive.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import { strideOf } from "./write-shards.ts";
@@ -59,11 +59,6 @@ export async function streamShards(
   } finally {
     if (next !== null) await next.then((block) => block.release(), ignore); // the reason is thrown already
   }
-}
-
-/** When the drive has done with the memory, though it answered before. */
-function letGo(outcome: DriveOutcome<void>): Promise<void> | undefined {
-  return outcome.ok ? undefined : (outcome.error.letsGo ?? undefined);
 }
 
 function ignore(): void {
@@ -298,7 +293,7 @@ class ReadBlock {
 
   /** A drive that hangs may still write into its slot: what is sent lies elsewhere. */
   private async moveAway(set: ErasureSet): Promise<void> {
-    const fresh = await set.resources.readBlocks.acquire(this.block.bytes.length);
+    const fresh = await set.resources.readBlocks.replace(this.block);
     fresh.bytes.set(this.block.bytes.subarray(0, fresh.bytes.length));
     this.release();
     this.block = fresh;

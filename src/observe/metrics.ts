@@ -52,6 +52,13 @@ export interface SetFacts {
   readonly readQuorum: number;
   readonly writable: boolean;
 }
+/** Of a pool of blocks. */
+export interface BlockMemory {
+  readonly lentBytes: number;
+  readonly strayBytes: number;
+  readonly capacityBytes: number;
+}
+
 export interface MetricSources {
   drives(): Promise<readonly DriveFacts[]>;
   health(): HealthFacts;
@@ -69,7 +76,7 @@ export interface MetricSources {
     readonly waiting: number;
     readonly completed: number;
   };
-  blocks(): Readonly<Record<"writes" | "reads", { readonly lentBytes: number; readonly capacityBytes: number }>>;
+  blocks(): Readonly<Record<"writes" | "reads", BlockMemory>>;
   commitLogs(): readonly LogFacts[];
   groupSyncs(): { readonly syncs: number; readonly served: number };
 }
@@ -287,11 +294,12 @@ export class Metrics {
     gauge("sherd_native_pool_waiting", "Tasks that wait for a thread", [[{}, pool.waiting]]);
     counter("sherd_native_pool_tasks_total", "Tasks done by the native pool", [[{}, pool.completed]]);
     const blocks = sources.blocks();
-    const each = (of: "lentBytes" | "capacityBytes"): Row[] => [
+    const each = (of: keyof BlockMemory): Row[] => [
       [{ pool: "writes" }, blocks.writes[of]],
       [{ pool: "reads" }, blocks.reads[of]],
     ];
     gauge("sherd_block_pool_lent_bytes", "Block memory in use", each("lentBytes"));
+    gauge("sherd_block_pool_stray_bytes", "Block memory that only drives that hang hold", each("strayBytes"));
     gauge("sherd_block_pool_capacity_bytes", "Block memory that may be in use", each("capacityBytes"));
     const syncs = sources.groupSyncs();
     counter("sherd_group_syncs_total", "Syncs of file systems", [[{}, syncs.syncs]]);

@@ -28,6 +28,11 @@ export class DriveError extends OperatingError<DriveErrorCode> {
 }
 export type DriveOutcome<T> = Outcome<T, DriveError>;
 
+/** When the drive has done with the caller's memory, though it answered before. */
+export function letGo(outcome: DriveOutcome<unknown>): Promise<void> | undefined {
+  return outcome.ok ? undefined : (outcome.error.letsGo ?? undefined);
+}
+
 export type DriveState = "ok" | "suspect" | "faulty";
 export type Stamp = bigint;
 
@@ -234,6 +239,6 @@ export interface Drive {
     readonly part: number;
     readonly meta: Uint8Array;
   }): Promise<DriveOutcome<void>>;
-  /** Removes an upload's directory (to trash) and its empty parent. */
+  /** Removes an upload's directory (to trash) and its empty parent; after a commit under way that takes its data out of it. */
   removeUpload(uploadPath: string): Promise<DriveOutcome<void>>;
 }

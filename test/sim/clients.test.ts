@@ -267,7 +267,7 @@ async function judgeEnd(world: World, disk: SimulatedDisk, clock: SimulatedClock
   for (const drive of store.drives)
     if (drive?.doubts().length !== 0) world.problems.push("an operation is in doubt for ever");
   const { blocks, readBlocks } = store.set.resources;
-  if (blocks.lentBytes + readBlocks.lentBytes + store.pools.locks.size > 0)
+  if ([blocks, readBlocks].some((pool) => pool.lentBytes + pool.strayBytes > 0) || store.pools.locks.size > 0)
     world.problems.push("something is lent or locked for ever");
   for (const [key, history] of world.histories)
     if (!isLinearizable(history)) world.problems.push(`${key} is not linearizable:\n${describeHistory(history)}`);

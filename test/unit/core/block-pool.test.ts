@@ -59,3 +59,45 @@ test("who asks for more than is free waits; a block is free at its last release"
   giveBack([await waiting]);
   expect([got, pool.lentBytes]).toEqual([true, 0]);
 });
+
+test("what only a drive that hangs holds is beside the rest, as far as half of the capacity, and comes back", async () => {
+  const pool = new BlockPool(4 * MIB);
+  const blocks = await lend(pool, 4, MIB);
+  const { promise: until, resolve: letGo } = Promise.withResolvers<void>();
+  for (const block of blocks) block.holdUntil(until);
+  expect([pool.lentBytes, pool.strayBytes, pool.tryAcquire(MIB)]).toEqual([4 * MIB, 0, null]);
+  giveBack(blocks);
+  expect([pool.lentBytes, pool.strayBytes]).toEqual([2 * MIB, 2 * MIB]);
+  const others = await lend(pool, 2, MIB);
+  expect(others.some((block) => blocks.some((held) => held.bytes.buffer === block.bytes.buffer))).toBe(false);
+  letGo();
+  await until;
+  await Promise.resolve();
+  expect([pool.lentBytes, pool.strayBytes]).toEqual([2 * MIB, 0]);
+  expect(blocks.filter((block) => (block.bytes.buffer as ArrayBuffer).detached).length).toBe(2); // no more is kept than may be lent
+  giveBack(others);
+  giveBack(await lend(pool, 4, MIB));
+  expect([pool.lentBytes, pool.strayBytes]).toEqual([0, 0]);
+});
+
+test("who needs a block in the place of one that a drive holds does not wait for others, unless there are too many", async () => {
+  const pool = new BlockPool(2 * MIB);
+  const blocks = await lend(pool, 2, MIB);
+  const { promise: until, resolve: letGo } = Promise.withResolvers<void>();
+  for (const block of blocks) block.holdUntil(until);
+  const fresh = await pool.replace(blocks[0] as Block);
+  expect([fresh.bytes.length, pool.lentBytes, pool.strayBytes]).toEqual([MIB, 2 * MIB, MIB]);
+  let second: Block | null = null;
+  const waiting = pool.replace(blocks[1] as Block).then((block) => {
+    second = block;
+  });
+  await Promise.resolve();
+  expect(second).toBeNull();
+  giveBack([fresh]);
+  await waiting;
+  giveBack([...blocks, second as unknown as Block]);
+  letGo();
+  await until;
+  await Promise.resolve();
+  expect([pool.lentBytes, pool.strayBytes]).toEqual([0, 0]);
+});

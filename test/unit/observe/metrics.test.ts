@@ -55,8 +55,8 @@ const SOURCES: MetricSources = {
   upkeep: () => Promise.resolve(null),
   nativePool: () => ({ threads: 4, idle: 1, waiting: 6, completed: 900 }),
   blocks: () => ({
-    writes: { lentBytes: 65536, capacityBytes: 1e8 },
-    reads: { lentBytes: 0, capacityBytes: 1e8 },
+    writes: { lentBytes: 65536, strayBytes: 0, capacityBytes: 1e8 },
+    reads: { lentBytes: 0, strayBytes: 4096, capacityBytes: 1e8 },
   }),
   commitLogs: () => [
     {
