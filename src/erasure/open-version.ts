@@ -5,8 +5,9 @@
 import { decodeInline } from "../codec/bitrot.ts";
 import type { ByteSink } from "../core/byte-stream.ts";
 import type { ErasureSet } from "./erasure-set.ts";
+import type { ObjectPath } from "../storage/drive.ts";
 import { streamShards } from "./read-shards.ts";
-import { type KeyReading, pickVersion, readKeyPatiently } from "./read-version.ts";
+import { type KeyReading, pickVersion, readKey, readKeyPatiently } from "./read-version.ts";
 import { type ShardSources, shardSources } from "./stored-version.ts";
 import type { MergedVersion } from "./quorum.ts";
 import type { StoredVersion, VersionReader } from "./store.ts";
@@ -174,20 +175,31 @@ async function streamFiles(
       sent += bytes.length;
     },
   };
-  try {
-    const first = { ...range, canAskMore: reading.partial };
-    await streamShards(set, shardSources(reading, merged).layout, first, counting);
-  } catch (error) {
-    // The drives asked first hold the data shards; the others are known only when all are asked.
-    if (!reading.partial || sent === range.length) throw error;
-    const all = await readKeyPatiently(set, reading.key);
-    const again = pickVersion(all, merged.header.versionId)?.found;
-    if (again === undefined || again.header.modTime !== merged.header.modTime) throw error;
-    await streamShards(
-      set,
-      shardSources(all, again).layout,
-      { offset: range.offset + sent, length: range.length - sent },
-      sink,
-    );
+  let known = reading;
+  let found = merged;
+  for (const ask of [askAll, readKeyPatiently, null]) {
+    const rest = { offset: range.offset + sent, length: range.length - sent };
+    const canAskMore = ask !== null && isIncomplete(known);
+    try {
+      await streamShards(set, shardSources(known, found).layout, { ...rest, canAskMore }, counting);
+      return;
+    } catch (error) {
+      // The drives asked first hold the data shards; the others are known only when all are asked, or waited for.
+      if (!canAskMore || sent === range.length) throw error;
+      const more = await ask(set, reading.key);
+      const again = pickVersion(more, merged.header.versionId)?.found;
+      if (again === undefined || again.header.modTime !== merged.header.modTime) throw error;
+      known = more;
+      found = again;
+    }
   }
+}
+
+function askAll(set: ErasureSet, key: ObjectPath): Promise<KeyReading> {
+  return readKey(set, key, true);
+}
+
+/** Drives were not asked, or not waited for. */
+function isIncomplete({ partial, states }: KeyReading): boolean {
+  return partial || states.includes(undefined);
 }
