@@ -15,7 +15,7 @@ import {
   type DriveOutcome,
   type ObjectPath,
 } from "../storage/drive.ts";
-import { type Lateness, type Leaver, PATIENCE_MS } from "./late-answers.ts";
+import { HANGS_MS, type Lateness, type Leaver, PATIENCE_MS } from "./late-answers.ts";
 
 /** Of a drive that was asked, or good(null): it was not. */
 export type RoundAnswer = DriveOutcome<CommitAnswer | null>;
@@ -25,6 +25,8 @@ export interface RoundRules {
   readonly enough: number;
   /** A drive that lacks the version has done its part. */
   readonly removes: boolean;
+  /** The others are waited for until they hang, not for a moment only. */
+  readonly isPatient?: boolean;
 }
 
 /** Who follows the drives of a set: what they are late with, and the time. */
@@ -105,8 +107,9 @@ export class CommitRound implements Leaver {
   private leave(): void {
     if (this.isLeaving) return;
     this.isLeaving = true;
-    const { lateness } = this.place;
+    const { lateness, clock } = this.place;
     if (this.answers.every((answer, i) => answer !== null || lateness.isHanging(i))) this.end();
+    else if (this.rules.isPatient === true) this.stopWaiting = clock.after(HANGS_MS, () => this.end());
     else lateness.leaveSoon(this);
   }
 

@@ -35,8 +35,8 @@ export interface CommitPlan {
   readonly quorum: number;
   /** A drive that lacks the version has done its part. */
   readonly removes: boolean;
-  /** It is acknowledged when all have answered: what follows asks every drive for it, or removes what it was made from. */
-  readonly needsAll?: boolean;
+  /** It is acknowledged when all have answered that do not hang: what follows asks every drive for it. */
+  readonly wantsAll?: boolean;
   /** The change for the drive at a position at this stamp; null = this drive cannot take it (it failed while staging). */
   changeFor(position: number, stamp: Stamp): Change | null;
   /** What was read under the lock: makes the write conditional on it. null = blind. */
@@ -89,8 +89,8 @@ export async function commitChange(set: ErasureSet, plan: CommitPlan, background
 
 /** COMMIT to every drive, on what it showed. */
 function askAll(set: ErasureSet, plan: CommitPlan, terms: CommitTerms, known: Unsettled | undefined): CommitRound {
-  const enough = plan.needsAll === true ? set.size : plan.quorum;
-  const round = new CommitRound(set, plan.key, { enough, removes: plan.removes });
+  const { quorum: enough, removes, wantsAll: isPatient = false } = plan;
+  const round = new CommitRound(set, plan.key, { enough, removes, isPatient });
   for (let i = 0; i < set.size; i++) ask(round, set, plan, { position: i, terms, known });
   return round;
 }

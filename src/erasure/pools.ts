@@ -7,6 +7,8 @@ import { sourceOf } from "../core/byte-stream.ts";
 import { SYSTEM_BUCKET } from "../storage/paths.ts";
 import {
   type Change,
+  type Drive,
+  type DriveErrorCode,
   type DriveOutcome,
   nameOf,
   type ObjectPath,
@@ -55,6 +57,7 @@ import type {
 } from "./store.ts";
 import { quickRead } from "./quick-read.ts";
 import { storedVersion } from "./stored-version.ts";
+import { hasTaken, tellDrives } from "./tell-drives.ts";
 import { walkPage } from "./walk-page.ts";
 import { Uploads } from "./uploads.ts";
 import { pathOf, type PoolsOptions } from "./pool-layout.ts";
@@ -73,6 +76,9 @@ const NOTHING_TO_KEEP: Disposable = {
 const USAGE_KEYS_MAX = 1000;
 const MD5 = 1;
 const DOCUMENTS_A_PAGE = 1000;
+/** Of a bucket that a drive is to have, and not to have any more. */
+const THERE: readonly DriveErrorCode[] = ["Exists"];
+const GONE: readonly DriveErrorCode[] = ["NotFound"];
 
 export class Pools implements Store {
   readonly locks = new KeyLock();
@@ -109,7 +115,7 @@ export class Pools implements Store {
 
   async makeBucket(bucket: string): Promise<boolean> {
     if (await this.bucketExists(bucket)) return false;
-    await this.onMostDrives("make bucket", (drive) => drive.makeBucket(bucket), ["Exists"]);
+    await this.makeOnMost(bucket, "make bucket");
     return true;
   }
 
@@ -139,21 +145,20 @@ export class Pools implements Store {
   private async removeBucketDirectories(bucket: string): Promise<boolean> {
     let isEmpty = true;
     for (const set of this.allSets) {
-      const outcomes = await set.each((drive) => drive.removeBucket(bucket));
-      const count = (...codes: readonly string[]): number =>
-        outcomes.filter((o) => codes.includes(o.ok ? "ok" : o.error.code)).length;
-      const need = Math.floor(set.size / 2) + 1;
-      if (count("ok", "NotFound") >= need) continue; // what the others hold is not committed
-      if (count("NotEmpty") === 0) {
+      const needed = Math.floor(set.size / 2) + 1;
+      const tell = (drive: Drive): Promise<DriveOutcome<void>> => drive.removeBucket(bucket);
+      const outcomes = await tellDrives(set, { positions: set.present(), needed, tell, fine: GONE });
+      if (outcomes.filter((outcome) => hasTaken(outcome, GONE)).length >= needed) continue; // what the others hold is not committed
+      if (!outcomes.some((outcome) => !outcome.ok && outcome.error.code === "NotEmpty")) {
         const reasons = outcomes.flatMap((o) => (o.ok ? [] : [o.error.message])).join("; ");
-        throw new QuorumError("WriteQuorum", `remove bucket: too few of ${need} needed drives: ${reasons}`, {
-          needed: need,
+        throw new QuorumError("WriteQuorum", `remove bucket: too few of ${needed} needed drives: ${reasons}`, {
+          needed,
         });
       }
       isEmpty = false;
       break;
     }
-    if (!isEmpty) await this.onMostDrives("keep bucket", (drive) => drive.makeBucket(bucket), ["Exists"]);
+    if (!isEmpty) await this.makeOnMost(bucket, "keep bucket");
     return isEmpty;
   }
 
@@ -189,21 +194,15 @@ export class Pools implements Store {
     return found.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  private async onMostDrives(
-    what: string,
-    work: (drive: NonNullable<ErasureSet["drives"][number]>) => Promise<DriveOutcome<void>>,
-    fine: readonly string[],
-  ): Promise<void> {
+  private async makeOnMost(bucket: string, what: string): Promise<void> {
     for (const set of this.allSets) {
-      const outcomes = await Promise.all(set.drives.map((drive) => (drive === null ? null : work(drive))));
-      const done = outcomes.filter((o) => o !== null && (o.ok || fine.includes(o.error.code))).length;
-      const need = Math.floor(set.size / 2) + 1;
-      if (done >= need) continue;
-      const reasons = outcomes.flatMap((o) => (o === null || o.ok ? [] : [o.error.message])).join("; ");
-      throw new QuorumError("WriteQuorum", `${what}: ${done} of ${need} needed drives: ${reasons}`, {
-        done,
-        needed: need,
-      });
+      const needed = Math.floor(set.size / 2) + 1;
+      const tell = (drive: Drive): Promise<DriveOutcome<void>> => drive.makeBucket(bucket);
+      const outcomes = await tellDrives(set, { positions: set.present(), needed, tell, fine: THERE });
+      const done = outcomes.filter((outcome) => hasTaken(outcome, THERE)).length;
+      if (done >= needed) continue;
+      const reasons = outcomes.flatMap((o) => (o.ok ? [] : [o.error.message])).join("; ");
+      throw new QuorumError("WriteQuorum", `${what}: ${done} of ${needed} needed drives: ${reasons}`, { done, needed });
     }
   }
 

@@ -4,6 +4,7 @@
  * are given them first, so that an upload of which every part was acknowledged can be completed whoever missed which.
  */
 import { type Drive, DriveError, type DriveOutcome, type ObjectPath } from "../storage/drive.ts";
+import { present } from "../core/assert.ts";
 import { FormatError } from "../core/format-error.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import { decodePartMeta, type PartRecord } from "../storage/part-meta.ts";
@@ -37,12 +38,34 @@ export function readPartRecord(bytes: Uint8Array): PartRecord | null {
   }
 }
 
-/** Called under the upload's lock. Positions of drives that have all of `parts`. */
-export async function wholeHolders(place: UploadPlace, parts: readonly UploadPart[]): Promise<ReadonlySet<number>> {
+/** Called under the upload's lock. Positions of drives that have all of `parts`. Those that hang are asked only if the others are not `enough`. */
+export async function wholeHolders(
+  place: UploadPlace,
+  parts: readonly UploadPart[],
+  enough: number,
+): Promise<ReadonlySet<number>> {
+  const { set } = place;
+  const awake = set.present().filter((position) => !set.writePatience.isHanging(position));
+  const whole = await wholeAmong(place, parts, awake);
+  return whole.size >= enough || awake.length === set.present().length
+    ? whole
+    : await wholeAmong(place, parts, set.present());
+}
+
+async function wholeAmong(
+  place: UploadPlace,
+  parts: readonly UploadPart[],
+  asked: readonly number[],
+): Promise<ReadonlySet<number>> {
   const wanted = new Map(parts.map((part) => [part.number, part]));
   const only = { first: Math.min(...wanted.keys()), last: Math.max(...wanted.keys()) };
-  const read = await place.set.each((drive) => drive.readParts(place.path, place.dataDir, only));
-  const held = read.map((outcome) => heldOf(outcome, wanted));
+  const held = new Array<Held | null>(place.set.size).fill(null);
+  await Promise.all(
+    asked.map(async (position) => {
+      const read = await present(place.set.drives[position], "a drive").readParts(place.path, place.dataDir, only);
+      held[position] = heldOf(read, wanted);
+    }),
+  );
   const whole = new Set<number>();
   for (const [position, has] of held.entries()) {
     if (has === null) continue;

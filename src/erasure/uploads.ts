@@ -5,7 +5,6 @@
  * Our own uploads also carry bucket and key in MetaSys, so that they can be listed by prefix; MinIO's are found by exact key.
  */
 import { present } from "../core/assert.ts";
-import { good } from "../core/fan-out.ts";
 import { INLINE_DATA_KEY } from "../storage/xl-meta-header.ts";
 import { decodeVersion, type ObjectVersion } from "../storage/xl-meta-version.ts";
 import { encodePartMeta } from "../storage/part-meta.ts";
@@ -18,7 +17,7 @@ import {
   uploadParent,
   uploadPath,
 } from "../storage/paths.ts";
-import type { ObjectPath, PartNumbers } from "../storage/drive.ts";
+import type { DriveOutcome, ObjectPath, PartNumbers } from "../storage/drive.ts";
 import { commitChange } from "./commit-version.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
@@ -28,6 +27,7 @@ import { writeQuorum } from "./quorum.ts";
 import type { Committed, Staged, Store, UploadPart, UploadRef, UploadState } from "./store.ts";
 import { storedVersion } from "./stored-version.ts";
 import { readPartRecord, type UploadPlace, wholeHolders } from "./upload-holders.ts";
+import { tellDrives } from "./tell-drives.ts";
 import { putChange } from "./write-version.ts";
 import type { StagedShards } from "./write-shards.ts";
 
@@ -89,7 +89,7 @@ export class Uploads {
         key: systemKey(place.path),
         quorum: writeQuorum(place.k, m),
         removes: false,
-        needsAll: true,
+        wantsAll: true,
         changeFor,
         reading: null,
       },
@@ -202,19 +202,14 @@ export class Uploads {
       checksums: part.checksums,
     });
     using _ = await this.pools.locks.acquire(`${SYSTEM_BUCKET}/${place.path}`);
-    const outcomes = await place.set.each<boolean>(async (drive, i) => {
-      if (!shards.holders.has(i)) return good(false);
-      const put = await drive.putPart({
-        op: shards.op,
-        uploadPath: place.path,
-        dataDir: place.dataDir,
-        part: part.number,
-        meta,
-      });
-      return put.ok ? good(true) : put;
-    });
-    const done = outcomes.filter((o) => o.ok && o.value).length;
     const need = writeQuorum(place.k, place.parity);
+    const outcomes = await tellDrives(place.set, {
+      positions: [...shards.holders],
+      needed: need,
+      tell: (drive) =>
+        drive.putPart({ op: shards.op, uploadPath: place.path, dataDir: place.dataDir, part: part.number, meta }),
+    });
+    const done = outcomes.filter((o) => o.ok).length;
     if (done >= need) return record;
     const reasons = outcomes.flatMap((o) => (o.ok ? [] : [o.error.message])).join("; ");
     throw new QuorumError("WriteQuorum", `${done} of ${need} needed drives took part ${part.number}: ${reasons}`, {
@@ -225,34 +220,15 @@ export class Uploads {
 
   /** Of each number the newest that enough drives show alike. Throws when others may be there. */
   async listParts(ref: UploadRef, only?: PartNumbers): Promise<readonly UploadPart[]> {
-    const place = ref.handle as UploadPlace;
-    const outcomes = await place.set.each((drive) => drive.readParts(place.path, place.dataDir, only));
-    const votes = new Map<string, { readonly part: UploadPart; count: number }>();
-    for (const outcome of outcomes) {
-      if (!outcome.ok) continue;
-      for (const bytes of outcome.value.values()) {
-        const part = readRecord(bytes);
-        if (part === null) continue;
-        const name = `${part.number} ${part.etag} ${part.modTimeNs}`;
-        const vote = votes.get(name);
-        if (vote === undefined) votes.set(name, { part, count: 1 });
-        else vote.count++;
-      }
-    }
-    const silent = outcomes.filter((o) => !o.ok).length;
-    const tooFew = (): QuorumError =>
-      new QuorumError("ReadQuorum", `too few drives answer for the parts of ${ref.bucket}/${ref.key}`);
-    if (silent > place.set.size - place.k) throw tooFew();
-    const best = new Map<number, UploadPart>();
-    const shown = new Map<number, number>();
-    for (const { part, count } of votes.values()) {
-      shown.set(part.number, (shown.get(part.number) ?? 0) + count);
-      const other = best.get(part.number);
-      if (count >= place.k && (other === undefined || other.modTimeNs < part.modTimeNs)) best.set(part.number, part);
-    }
-    // Not agreed on, by drives that are silent or damaged: to say that it was never sent would be a guess.
-    for (const [number, count] of shown) if (!best.has(number) && count + silent >= place.k) throw tooFew();
-    return [...best.values()].sort((a, b) => a.number - b.number);
+    const { set, path, dataDir, k } = ref.handle as UploadPlace;
+    const positions = set.present();
+    const answers = positions.map((i) => present(set.drives[i], "a drive").readParts(path, dataDir, only));
+    const heard = await set.patience.hear(positions, answers);
+    const parts =
+      agreedParts(set, k, heard) ?? (heard.includes(null) ? agreedParts(set, k, await Promise.all(answers)) : null);
+    if (parts === null)
+      throw new QuorumError("ReadQuorum", `too few drives answer for the parts of ${ref.bucket}/${ref.key}`);
+    return parts;
   }
 
   async complete(request: Parameters<Store["completeUpload"]>[0]): Promise<Committed> {
@@ -260,7 +236,8 @@ export class Uploads {
     const object = pathOf(request.ref.bucket, request.ref.key);
     const sizeBytes = request.parts.reduce((sum, p) => sum + p.sizeBytes, 0);
     using _upload = await this.pools.locks.acquire(`${SYSTEM_BUCKET}/${place.path}`);
-    const holders = sizeBytes === 0 ? null : await wholeHolders(place, request.parts);
+    const quorum = writeQuorum(place.k, place.parity);
+    const holders = sizeBytes === 0 ? null : await wholeHolders(place, request.parts, quorum);
     using _ = await this.pools.locks.acquire(`${object.bucket}/${object.path}`);
     request.signal.throwIfAborted();
     const latest = request.readsLatest ? await this.pools.latestOf(object) : null;
@@ -287,9 +264,9 @@ export class Uploads {
       place.set,
       {
         key: object,
-        quorum: writeQuorum(place.k, place.parity),
+        quorum,
         removes: false,
-        needsAll: true,
+        wantsAll: true,
         changeFor,
         reading,
         above,
@@ -307,15 +284,51 @@ export class Uploads {
   }
 
   private async remove(place: UploadPlace): Promise<void> {
-    const outcomes = await place.set.each((drive) => drive.removeUpload(place.path));
+    const { set, path } = place;
+    const need = Math.floor(set.size / 2) + 1;
+    const outcomes = await tellDrives(set, {
+      positions: set.present(),
+      needed: need,
+      tell: (drive) => drive.removeUpload(path),
+    });
     const gone = outcomes.filter((o) => o.ok).length;
-    const need = Math.floor(place.set.size / 2) + 1;
     if (gone < need) throw new QuorumError("WriteQuorum", `${gone} of ${need} needed drives removed the upload`);
   }
 }
 
 function systemKey(path: string): ObjectPath {
   return { bucket: SYSTEM_BUCKET, path };
+}
+
+/** `answers`: null = none yet. Null: parts may be there that too few of them show. */
+function agreedParts(
+  set: ErasureSet,
+  k: number,
+  answers: readonly (DriveOutcome<ReadonlyMap<number, Uint8Array>> | null)[],
+): readonly UploadPart[] | null {
+  const votes = new Map<string, { readonly part: UploadPart; count: number }>();
+  const told = answers.flatMap((answer) => (answer?.ok === true ? [answer.value] : []));
+  for (const records of told)
+    for (const bytes of records.values()) {
+      const part = readRecord(bytes);
+      if (part === null) continue;
+      const name = `${part.number} ${part.etag} ${part.modTimeNs}`;
+      const vote = votes.get(name);
+      if (vote === undefined) votes.set(name, { part, count: 1 });
+      else vote.count++;
+    }
+  const silent = set.size - told.length;
+  if (silent > set.size - k) return null;
+  const best = new Map<number, UploadPart>();
+  const shown = new Map<number, number>();
+  for (const { part, count } of votes.values()) {
+    shown.set(part.number, (shown.get(part.number) ?? 0) + count);
+    const other = best.get(part.number);
+    if (count >= k && (other === undefined || other.modTimeNs < part.modTimeNs)) best.set(part.number, part);
+  }
+  // Not agreed on, by drives that are silent or damaged: to say that it was never sent would be a guess.
+  for (const [number, count] of shown) if (!best.has(number) && count + silent >= k) return null;
+  return [...best.values()].sort((a, b) => a.number - b.number);
 }
 
 function readRecord(bytes: Uint8Array): UploadPart | null {
@@ -327,7 +340,11 @@ function readRecord(bytes: Uint8Array): UploadPart | null {
 
 async function namesOn(set: ErasureSet, path: string): Promise<Set<string>> {
   const names = new Set<string>();
-  const outcomes = await Promise.all(set.drives.map((drive) => drive?.readDirectory(SYSTEM_BUCKET, path)));
+  const positions = set.present();
+  const outcomes = await set.patience.hear(
+    positions,
+    positions.map((i) => present(set.drives[i], "a drive").readDirectory(SYSTEM_BUCKET, path)),
+  );
   for (const outcome of outcomes)
     if (outcome?.ok === true) for (const entry of outcome.value) if (entry.isDirectory) names.add(entry.name);
   return names;

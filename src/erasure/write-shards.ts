@@ -2,20 +2,22 @@
  * Staging: a body becomes shards on the drives, invisible until committed. A 1 MiB block at a time: fill the slots of a
  * pooled block, hash it for the ETag in lanes with other uploads, code and hash its shards in one native call, append them
  * to all drives; at most BLOCKS_IN_FLIGHT blocks of a body are in memory. Small bodies stay in memory and go into xl.meta.
- * A drive that fails is dropped; fewer than the write quorum left fails the whole. Source: on-disk-format.md §3, §4, §8.1.
+ * A drive that fails or hangs is left out; fewer than the write quorum left fails the whole. Source: on-disk-format.md §3, §4, §8.1.
  */
 import type { Cancellation } from "../core/cancellation.ts";
 import { encodeInline } from "../codec/bitrot.ts";
 import { Digest, type DigestResult } from "../codec/checksum.ts";
 import { assert, present } from "../core/assert.ts";
+import { good } from "../core/fan-out.ts";
 import type { Block } from "../core/block-pool.ts";
 import { type ByteSource, sourceOf } from "../core/byte-stream.ts";
 import { PAGE_BYTES, step } from "../sys/disk.ts";
-import type { DriveError, ShardWriter } from "../storage/drive.ts";
+import { type Drive, DriveError, type DriveOutcome, type ShardWriter } from "../storage/drive.ts";
 import type { DigestLane } from "./digest-lanes.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import { writeQuorum } from "./quorum.ts";
+import { tellDrives } from "./tell-drives.ts";
 
 export const BLOCK_BYTES = 1024 * 1024;
 const HASH_BYTES = 32;
@@ -24,6 +26,7 @@ const SECTOR_BYTES = 512;
 const FIRST_BYTES = 64 * 1024;
 const EMPTY = new Uint8Array(0);
 const DIGEST_INLINE_BYTES = 64 * 1024;
+const NOTHING_STAGED = good(undefined);
 
 export interface StagedShards {
   readonly set: ErasureSet;
@@ -185,6 +188,9 @@ class ShardFiles {
   private readonly writers: (ShardWriter | null)[];
   private readonly failures: DriveError[] = [];
   private readonly quorum: number;
+  private readonly failed: boolean[];
+  /** Of those that failed: until when they hold what they were given. */
+  private readonly lettingGo: (Promise<void> | null)[];
   private alive: number;
   private opened = false;
 
@@ -194,13 +200,21 @@ class ShardFiles {
     private readonly options: StageOptions,
   ) {
     this.writers = new Array<ShardWriter | null>(set.size).fill(null);
+    this.lettingGo = new Array<Promise<void> | null>(set.size).fill(null);
     this.quorum = writeQuorum(set.size - options.parity, options.parity);
     this.alive = set.drives.filter((d) => d !== null).length;
     this.failed = set.drives.map((d) => d === null);
+    this.leaveOutHanging();
     this.check();
   }
-  private readonly failed: boolean[];
   private readonly stragglers: Promise<void>[] = [];
+
+  /** As far as the others are enough. */
+  private leaveOutHanging(): void {
+    for (const [i, drive] of this.set.drives.entries())
+      if (drive !== null && this.alive > this.quorum && this.set.writePatience.isHanging(i))
+        this.fail(i, new DriveError("Faulty", `${drive.endpoint} hangs`));
+  }
 
   /** Drives that hang and still hold the block that was written last. */
   takeStragglers(): Promise<void>[] {
@@ -208,13 +222,16 @@ class ShardFiles {
   }
 
   holders(): Set<number> {
-    return new Set([...this.failed.keys()].filter((i) => this.failed[i] === false));
+    return new Set(this.positions());
+  }
+  private positions(): number[] {
+    return [...this.failed.keys()].filter((i) => this.failed[i] === false);
   }
 
   /** The only block of a part: one step a drive, durable with the commit. */
   async writeOnly(slotOf: (shard: number) => Uint8Array): Promise<void> {
     await this.each(
-      async (i, drive) => await drive.stageWhole(this.op, this.options.dataDir, this.options.part, slotOf(i)),
+      async (drive, i) => await drive.stageWhole(this.op, this.options.dataDir, this.options.part, slotOf(i)),
     );
   }
 
@@ -222,47 +239,54 @@ class ShardFiles {
   async append(regionOf: (position: number) => Uint8Array, lead: number): Promise<void> {
     if (!this.opened) {
       this.opened = true;
-      await this.each(async (i, drive) => {
+      await this.each(async (drive, i) => {
         const writer = await drive.stage(this.op, this.options.dataDir, this.options.part);
         if (writer.ok) this.writers[i] = writer.value;
         return writer;
       });
     }
-    await this.each(async (i) => await present(this.writers[i], "a shard writer").append(regionOf(i), lead));
+    await this.each(async (_, i) => await present(this.writers[i], "a shard writer").append(regionOf(i), lead));
   }
 
   async close(): Promise<void> {
     if (!this.opened) return;
-    await this.each(async (i) => {
+    await this.each(async (_, i) => {
       const writer = present(this.writers[i], "a shard writer");
       this.writers[i] = null;
       return await writer.close();
     });
   }
 
+  /** Those that hang do it when they let go of what they were given; nobody waits for them. */
   async discard(): Promise<void> {
-    await Promise.all(this.writers.map((writer) => writer?.abort()));
-    await Promise.all(this.set.drives.map((drive) => drive?.unstage(this.op)));
+    const positions = this.set.present();
+    const answers = positions.map((i) => this.discardOn(i));
+    const waited = [...positions.keys()].filter((at) => this.lettingGo[positions[at] as number] === null);
+    await this.set.writePatience.hear(
+      waited.map((at) => positions[at] as number),
+      waited.map((at) => answers[at] as Promise<DriveOutcome<void>>),
+    );
   }
 
-  private async each(
-    work: (
-      position: number,
-      drive: NonNullable<ErasureSet["drives"][number]>,
-    ) => Promise<{ ok: true } | { ok: false; error: DriveError }>,
-  ): Promise<void> {
-    await Promise.all(
-      this.set.drives.map(async (drive, i) => {
-        if (drive === null || this.failed[i] === true) return;
-        const outcome = await work(i, drive);
-        if (outcome.ok) return;
-        this.failed[i] = true;
-        this.alive--;
-        this.failures.push(outcome.error);
-        if (outcome.error.letsGo !== null) this.stragglers.push(outcome.error.letsGo);
-      }),
-    );
+  private async discardOn(position: number): Promise<DriveOutcome<void>> {
+    await this.lettingGo[position];
+    await this.writers[position]?.abort();
+    return (await this.set.drives[position]?.unstage(this.op)) ?? NOTHING_STAGED;
+  }
+
+  private async each(work: (drive: Drive, position: number) => Promise<DriveOutcome<unknown>>): Promise<void> {
+    const positions = this.positions();
+    const outcomes = await tellDrives(this.set, { positions, needed: this.quorum, tell: work });
+    for (const [at, outcome] of outcomes.entries()) if (!outcome.ok) this.fail(positions[at] as number, outcome.error);
     this.check();
+  }
+
+  private fail(position: number, error: DriveError): void {
+    this.failed[position] = true;
+    this.alive--;
+    this.failures.push(error);
+    this.lettingGo[position] = error.letsGo;
+    if (error.letsGo !== null) this.stragglers.push(error.letsGo);
   }
 
   private check(): void {

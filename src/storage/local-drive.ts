@@ -86,6 +86,8 @@ export class LocalDrive implements Drive {
   private readonly committing = new Set<string>();
   /** Those of them that were given up meanwhile: nobody waits for this drive's commit any more. */
   private readonly givenUp = new Set<string>();
+  /** Commits under way that take their data out of an upload, by its path. */
+  private readonly completing = new Map<string, Promise<unknown>>();
 
   private constructor(
     options: LocalDriveOptions,
@@ -317,9 +319,23 @@ export class LocalDrive implements Drive {
   commit(key: ObjectPath, change: Change, terms: CommitTerms): Promise<DriveOutcome<CommitAnswer>> {
     const op = operationOf(change);
     const staged = op === null ? undefined : this.staged.get(op);
-    return op === null || staged === undefined
-      ? this.log.commits.commit(key, change, terms)
-      : this.commitStaged(op, staged, () => this.log.commits.commit(key, change, terms));
+    if (op !== null && staged !== undefined)
+      return this.commitStaged(op, staged, () => this.log.commits.commit(key, change, terms));
+    const answer = this.log.commits.commit(key, change, terms);
+    return change.kind === "put" && change.data.kind === "upload"
+      ? this.commitUpload(change.data.path, answer)
+      : answer;
+  }
+  private async commitUpload(
+    path: string,
+    answer: Promise<DriveOutcome<CommitAnswer>>,
+  ): Promise<DriveOutcome<CommitAnswer>> {
+    this.completing.set(path, answer);
+    try {
+      return await answer;
+    } finally {
+      if (this.completing.get(path) === answer) this.completing.delete(path);
+    }
   }
   commitNow(key: ObjectPath, change: Change, terms: CommitTerms, waiter: CommitWaiter): boolean {
     return operationOf(change) === null && this.log.commits.commitNow(key, change, terms, waiter);
@@ -447,6 +463,7 @@ export class LocalDrive implements Drive {
   }
 
   async removeUpload(uploadPath: string): Promise<DriveOutcome<void>> {
+    await this.completing.get(uploadPath); // it takes its data out of it
     const refusal =
       (await this.log.health.refusal()) ?? (await this.log.commits.remove({ bucket: SYSTEM_BUCKET, path: uploadPath }));
     if (refusal !== null) return bad(refusal);

@@ -1,6 +1,6 @@
 /**
- * A drive that hangs, for real: its file system is frozen under a running server. No client waits for it, nor for what one process does for
- * all drives, and it has everything in the end.
+ * A drive that hangs, for real: its file system is frozen under a running server. No client waits for it for long, nor for what one process
+ * does for all drives, its threads and its memory, and it has everything in the end.
  */
 import { afterAll, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
@@ -16,9 +16,13 @@ const CLIENTS = 16;
 const MANY = 17_000;
 /** Of which the rows take more than a connection's cache of a key index. */
 const LONG_KEYS = 6_000;
+/** Reads of the drive, or writes, at the same time: more than the process has threads. */
+const AT_ONCE = 400;
 const FOLDERS = ["a", "b", "c"].map((letter) => letter.repeat(250)).join("/");
 /** Without a quorum's answer being enough it is the drive's deadline, 30 s. */
 const MOST_MS = 5_000;
+/** So long a write waits for it whose data it was to take before anybody knew. */
+const MOST_OF_DATA_MS = 10_000;
 const ENV = { MINIO_PROMETHEUS_AUTH_TYPE: "public" };
 
 async function timed<T>(into: number[], work: Promise<T>): Promise<T> {
@@ -150,6 +154,78 @@ test.skipIf(drive.hangRefusal !== null)(
       drive.resume();
     }
     expect(Math.max(...times)).toBeLessThan(MOST_MS);
+    expect(await server.stop()).toBe(0);
+  },
+  120_000,
+);
+
+test.skipIf(drive.hangRefusal !== null)(
+  `nor do more reads at once than there are threads${drive.hangRefusal === null ? "" : ` (skipped: ${drive.hangRefusal})`}`,
+  async () => {
+    const body = (i: number): Buffer => Buffer.alloc(300_000, `object ${i} `);
+    const all = Array.from({ length: AT_ONCE }, (_, i) => i);
+    await using before = await start();
+    await before.client.put("/many", "");
+    for (const i of all) expect((await before.client.put(`/many/${i}`, body(i))).status).toBe(200);
+    expect(await before.stop()).toBe(0);
+
+    await using server = await start();
+    const { client } = server;
+    drive.forget(filesIn(join(root, "d2/drive/many")));
+    drive.hang(server.pid);
+    const times: number[] = [];
+    try {
+      const reads = all.map(async (i) => (await timed(times, client.get(`/many/${i}`))).bytes.equals(body(i)));
+      for (let i = 0; i < OBJECTS; i++)
+        expect((await timed(times, client.put(`/many/new-${i}`, "new"))).status).toBe(200);
+      expect(new Set(await Promise.all(reads))).toEqual(new Set([true]));
+    } finally {
+      drive.resume();
+    }
+    expect(Math.max(...times)).toBeLessThan(MOST_MS);
+    expect(await server.stop()).toBe(0);
+  },
+  120_000,
+);
+
+test.skipIf(drive.refusal !== null)(
+  `large bodies and uploads wait for a frozen drive once and not for long${why}`,
+  async () => {
+    await using server = await start();
+    const { client } = server;
+    const large = Buffer.alloc(300_000, "a large one ");
+    const part = Buffer.alloc(5 * 1024 * 1024, "a part ");
+    await client.put("/large", "");
+    await client.put("/large/before", large);
+    expect(drive.freeze()).toBeNull();
+    const times: number[] = [];
+    const later: number[] = [];
+    try {
+      const all = Array.from({ length: AT_ONCE }, (_, i) => i);
+      const statuses = all.map(async (i) => (await timed(times, client.put(`/large/${i}`, large))).status);
+      expect(new Set(await Promise.all(statuses))).toEqual(new Set([200]));
+      for (let i = 0; i < 5; i++) expect((await timed(later, client.put(`/large/next-${i}`, large))).status).toBe(200);
+      const begun = await timed(later, client.call("POST", "/large/upload", { query: "uploads" }));
+      const id = /<UploadId>([^<]*)/.exec(begun.text)?.[1] ?? "";
+      const sent = [1, 2].map(async (number) => {
+        const { headers } = await timed(
+          later,
+          client.call("PUT", "/large/upload", { query: `partNumber=${number}&uploadId=${id}`, body: part }),
+        );
+        return `<Part><PartNumber>${number}</PartNumber><ETag>${headers.get("etag")}</ETag></Part>`;
+      });
+      const list = `<CompleteMultipartUpload>${(await Promise.all(sent)).join("")}</CompleteMultipartUpload>`;
+      expect(
+        (await timed(later, client.call("POST", "/large/upload", { query: `uploadId=${id}`, body: list }))).status,
+      ).toBe(200);
+      expect((await timed(later, client.get("/large/upload"))).bytes.equals(Buffer.concat([part, part]))).toBe(true);
+    } finally {
+      expect(drive.thaw()).toBeNull();
+    }
+    expect(Math.max(...times)).toBeLessThan(MOST_OF_DATA_MS);
+    expect(Math.max(...later)).toBeLessThan(MOST_MS);
+    for (const name of ["before", "0", "next-0"])
+      expect((await client.get(`/large/${name}`)).bytes.equals(large)).toBe(true);
     expect(await server.stop()).toBe(0);
   },
   120_000,

@@ -263,6 +263,18 @@ for (const maker of DRIVE_MAKERS) {
       expect(must(await drive.readParts("multipart/parent/none", D1)).size).toBe(0);
     });
 
+    on("an upload that is removed while it is completed goes when that has ended", async (drive) => {
+      await begin(drive);
+      for (const part of [1, 2]) await putPart(drive, part, part, `r${part}`);
+      const completing = commit(drive, complete([1, 2]), 20n);
+      const removing = drive.removeUpload(UPLOAD);
+      expect(await completing).toBe("accepted");
+      must(await removing);
+      must(await drive.settle(KEY, 20n));
+      for (const part of [1, 2]) expect(await frame(drive, { dataDir: D1, part }, 0)).toBe("good");
+      expect(await names(drive, "multipart", ".minio.sys")).toEqual([]);
+    });
+
     on("a complete brings the listed parts and, once settled, nothing else", async (drive) => {
       await begin(drive);
       for (const part of [1, 2, 3]) await putPart(drive, part, part, `r${part}`);

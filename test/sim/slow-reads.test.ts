@@ -195,11 +195,33 @@ test("data that hang are read from other drives, and their memory is nobody's un
     }
     const wasAsked = sum > READ_PATIENCE_MS; // it may hold parity alone
     expect({ seed, sum: sum <= 2 * ONCE_MS || sum }).toEqual({ seed, sum: true });
-    expect([seed, set.resources.readBlocks.lentBytes > 0]).toEqual([seed, wasAsked]);
+    expect([seed, set.resources.readBlocks.strayBytes > 0]).toEqual([seed, wasAsked]);
     lift();
     await clock.advance(1_000);
-    expect([seed, set.resources.readBlocks.lentBytes, damage]).toEqual([seed, 0, []]); // slow is not damaged
+    expect([seed, set.resources.readBlocks.strayBytes, damage]).toEqual([seed, 0, []]); // slow is not damaged
   }
+}, 60_000);
+
+test("nor is a drive that hangs from its data on asked in vain for what it knows", async () => {
+  let asked = 0;
+  for (let seed = 1; seed <= 8; seed++) {
+    const { pools, disk, clock } = await cold(seed);
+    const prefix = DRIVES[seed % 4] as string;
+    let wasAsked = false;
+    const effect = async (): Promise<void> => {
+      wasAsked = true;
+      disk.fail({ prefix, effect: "hang" });
+      await Promise.withResolvers<void>().promise;
+    };
+    disk.fail({ prefix, effect, ops: [Op.readFrame] });
+    for (const key of ["large-1", "large-2"]) {
+      const { value, ms } = await timed(clock, getBytes(pools, key));
+      expect([seed, key, value?.equals(LARGE)]).toEqual([seed, key, true]);
+      expect({ seed, key, ms: ms <= 2 * ONCE_MS || ms }).toEqual({ seed, key, ms: true });
+    }
+    asked += Number(wasAsked);
+  }
+  expect(asked).toBeGreaterThan(0);
 }, 60_000);
 
 test("a drive that is slow but needed is waited for: nobody hears of a quorum that is there", async () => {

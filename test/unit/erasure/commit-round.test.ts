@@ -168,3 +168,26 @@ test("a drive that breaks its promise ends the round with what it threw, and doe
   await soon(promise);
   expect(late.map((answer) => !answer.ok && answer.error.code)).toEqual(["Io"]);
 });
+
+test("a patient round waits for the others until they hang, and for those that do so already not at all", async () => {
+  const patient: RoundRules = { enough: 2, removes: false, isPatient: true };
+  const place = placeOf(3);
+  const round = new CommitRound(place, KEY, patient);
+  for (const position of [0, 1]) round.answered(position, YES);
+  await place.clock.advance(HANGS_MS - 1);
+  expect(await soon(round.over)).toBeNull();
+  await place.clock.advance(1);
+  expect(await soon(round.over)).toEqual([YES, YES, null]);
+
+  const again = new CommitRound(place, KEY, patient);
+  for (const position of [0, 1]) again.answered(position, YES);
+  await place.clock.advance(1);
+  again.answered(2, NO);
+  expect(await soon(again.over)).toEqual([YES, YES, NO]);
+
+  place.lateness.add(2, 1);
+  await place.clock.advance(HANGS_MS);
+  const third = new CommitRound(place, KEY, patient);
+  for (const position of [0, 1]) third.answered(position, YES);
+  expect(await soon(third.over)).toEqual([YES, YES, null]);
+});
