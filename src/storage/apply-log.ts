@@ -16,7 +16,7 @@ import type { GroupSync } from "./group-sync.ts";
 import type { KeyMemory } from "./key-memory.ts";
 import type { LogHealth } from "./log-health.ts";
 import type { LogImages } from "./log-images.ts";
-import type { Entry, Overlay } from "./overlay.ts";
+import type { Entry, Image, Overlay } from "./overlay.ts";
 import { SYSTEM_BUCKET } from "./paths.ts";
 
 /** Without a commit for so long a drive is idle. */
@@ -30,6 +30,10 @@ const REST_SHARE = 3;
 const TASKS_PER_SYNC = 32;
 const FULL_RETRY_MS = 5_000;
 const KEYS_PER_TASK = 24;
+/** Of the segments that it frees. */
+const RELOCATED_MAX = 0.5;
+/** Beside its images. */
+const RECORD_BYTES = 256;
 /** How long a checkpoint waits for who follows the changes. */
 const KEEP_WAIT_MS = 10_000;
 /** A bucket that is gone takes its keys with it. */
@@ -190,19 +194,23 @@ export class ApplyLog {
       this.parts.log.flush();
       const limit = Math.min(last(), this.parts.log.durableSequence);
       const failed = await this.applyUpTo(limit, goesOn, isSteady);
+      const reached = failed === null ? await this.checkpointAndLetGo(limit) : this.checkpointSequence;
       if (failed !== null) this.fail(failed);
-      else await this.checkpointAndLetGo(limit);
       if (this.isAway) break;
-      const isAhead = this.checkpointSequence > before || (this.full !== null && this.removed > removed);
+      const isAhead = reached > before || (this.full !== null && this.removed > removed);
       more = goesOn() && isAhead && this.parts.overlay.size > 0;
     }
     if (this.full !== null && this.stopTimer === null && !this.isClosed) this.wait(FULL_RETRY_MS);
   }
 
-  private async checkpointAndLetGo(limit: number): Promise<void> {
-    const failed = (await this.checkpoint()) ?? (await this.letGo(limit));
+  /** The checkpoint, as far as it came by what is in the tree. */
+  private async checkpointAndLetGo(limit: number): Promise<number> {
+    const unnoted = await this.checkpoint();
+    const reached = this.checkpointSequence;
+    const failed = unnoted ?? (await this.letGo(limit));
     if (failed !== null && isAbsence(failed)) this.away(failed);
     else if (failed !== null) this.parts.health.end(untilStart(failed));
+    return reached;
   }
 
   /** The drive's folder is not there: nothing was done, and what is in the log waits until it is. */
@@ -423,17 +431,25 @@ export class ApplyLog {
     if (outcome === "late") changes.giveUp("it is too far behind the commit log");
   }
 
-  /** Doubtful operations that stay long must not keep their segments: they are written again. */
+  /** Doubtful operations that stay long must not keep their segments: they are written again, unless that frees hardly more than it takes. */
   private async letGo(limit: number): Promise<DriveError | null> {
     const { overlay, log, relocate } = this.parts;
     if (log.usedFraction <= HURRY_FROM) return null;
     const old = [...overlay.doubts()].filter((entry) => entry.placed.sequence <= limit);
+    const bytes = old.reduce((sum, entry) => sum + bytesInLog(entry), 0);
+    if (bytes > log.bytesUpTo(limit) * RELOCATED_MAX) return null;
     for (const { name } of old) {
       const failed = await relocate(name);
       if (failed !== null) return failed;
     }
     return old.length > 0 ? await this.checkpoint() : null;
   }
+}
+
+/** About what the record of a doubtful operation takes. */
+function bytesInLog({ image, doubt }: Entry): number {
+  const of = (stored: Image | null | undefined): number => (stored?.kind === "segment" ? stored.sizeBytes : 0);
+  return RECORD_BYTES + of(image) + of(doubt?.prev.image);
 }
 
 function everything(): number {

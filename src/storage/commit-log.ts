@@ -104,6 +104,10 @@ export class CommitLog {
   get firstClosedSequence(): number {
     return this.options.segments.firstClosedSequence;
   }
+  /** Of the segments that hold nothing behind it. */
+  bytesUpTo(sequence: number): number {
+    return this.options.segments.bytesUpTo(sequence);
+  }
   get usedFraction(): number {
     return this.options.segments.usedBytes / this.options.segments.totalBytes;
   }

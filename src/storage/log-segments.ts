@@ -91,6 +91,14 @@ export class LogSegments {
     }
     return first;
   }
+  /** Of the segments that are not written any more and hold nothing behind the sequence. */
+  bytesUpTo(sequence: number): number {
+    let bytes = 0;
+    for (const segment of this.segments)
+      if (segment !== this.current && segment.lastSequence > 0 && segment.lastSequence <= sequence)
+        bytes += segment.sizeBytes;
+    return bytes;
+  }
   get totalBytes(): number {
     return Math.max(this.size.totalBytes, this.segments.length * this.size.segmentBytes);
   }

@@ -244,6 +244,28 @@ test("an operation that stays in doubt is written again and does not hold its se
   expect(await tagAt(again, "doubtful")).toBe("before");
 });
 
+test("a log of which most is in doubt is not written again for it, and holds up what is not until it is decided", async () => {
+  const { drive, disk } = await opened();
+  const run = disk.run.bind(disk);
+  let tasks = 0;
+  disk.run = (steps) => {
+    if (++tasks > 2_000) throw new Error("the log is written again and again");
+    return run(steps);
+  };
+  const doubtful = Array.from({ length: 30 }, (_, i) => `doubtful${i}`);
+  for (const [i, name] of doubtful.entries())
+    expect(must(await drive.commit(keyOf(name), put(10n + BigInt(i), "x", 900), terms(10n + BigInt(i)))).accepted).toBe(
+      true,
+    );
+  expect(drive.logStats().usedFraction).toBeGreaterThan(0.5);
+  for (let i = 0; i < 5; i++) await write(drive, `key${i}`, BigInt(100 + i), "y");
+  expect(await drive.flush()).toBe(false);
+  expect(drive.doubts().length).toBe(doubtful.length);
+  for (const [i, name] of doubtful.entries()) must(await drive.settle(keyOf(name), 10n + BigInt(i)));
+  expect(await drive.flush()).toBe(true);
+  expect(inTree(disk).length).toBe(doubtful.length + 5);
+});
+
 /** What the key shows, what it replaced and its stamp; then what it shows when it was taken back, and when that is applied. */
 async function takenBack(drive: LocalDrive): Promise<unknown[]> {
   const { meta, prev } = must(await drive.read(keyOf("key")));
