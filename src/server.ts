@@ -22,7 +22,7 @@ import { ErasureSet, type SetResources } from "./erasure/erasure-set.ts";
 import { usageOfBuckets } from "./erasure/bucket-usage.ts";
 import { clusterHealth } from "./erasure/health.ts";
 import { healKey } from "./erasure/heal-version.ts";
-import { spacesOf } from "./erasure/set-space.ts";
+import { driveFactsOf } from "./erasure/set-space.ts";
 import { suspendedPools } from "./erasure/suspended-pools.ts";
 import type { Pool } from "./erasure/pool-layout.ts";
 import { Pools } from "./erasure/pools.ts";
@@ -42,7 +42,7 @@ import { signedCall } from "./s3/signed-call.ts";
 import type { AuthOptions } from "./s3/authenticate.ts";
 import { EventLoopLag } from "./observe/event-loop-lag.ts";
 import type { Log } from "./observe/log.ts";
-import { type DriveFacts, Metrics } from "./observe/metrics.ts";
+import { Metrics } from "./observe/metrics.ts";
 import { readProcessUsage } from "./observe/process-usage.ts";
 import { AccessFacts } from "./s3/access-facts.ts";
 import { globalCors } from "./s3/cors.ts";
@@ -54,7 +54,7 @@ import { LOG_DEFAULTS } from "./storage/drive-log.ts";
 import { flushDrives } from "./storage/flush-drives.ts";
 import { GuardedDrive } from "./storage/guarded-drive.ts";
 import type { LocalDrive } from "./storage/local-drive.ts";
-import { GroupSyncs, type OpenedPool, openPool, refuseUrls } from "./storage/open-pool.ts";
+import { closePools, GroupSyncs, type OpenedPool, openPool, refuseUrls } from "./storage/open-pool.ts";
 import { SummaryCache } from "./storage/version-summary.ts";
 import type { HttpServerOptions, RunningServer } from "./sys/http.ts";
 import { startHttpServer } from "./sys/http.ts";
@@ -174,7 +174,7 @@ export async function openStore(
     await healQueue.stop();
     await background.idle();
     for (const { book } of books) await book.close();
-    await closeDrives(opened, syncs, tables);
+    await closeDrives(opened, syncs, tables, outside);
   };
   const parts = { codec, pool: native, pools, layouts, deploymentId, syncs, resources, drives, healQueue, background };
   return { ...parts, books, returned, toRebuild, rebuilt, flush, close };
@@ -202,9 +202,16 @@ function setResources(
   };
 }
 
-async function closeDrives(opened: readonly OpenedPool[], syncs: GroupSyncs, tables: SqliteTables): Promise<void> {
-  await Promise.all(syncs.all().map((sync) => sync.sync())); // what is settled is known on all drives before one forgets it
-  for (const drive of opened.flatMap((p) => p.drives)) await drive?.close();
+async function closeDrives(
+  opened: readonly OpenedPool[],
+  syncs: GroupSyncs,
+  tables: SqliteTables,
+  { clock, log }: Outside,
+): Promise<void> {
+  for (const { endpoint } of await closePools(opened, syncs, clock))
+    log.warn("drive", {
+      message: `${endpoint} does not answer, and is left as it is: its commit log says what it has`,
+    });
   await tables.close();
 }
 
@@ -579,17 +586,4 @@ function metricSources(store: OpenedStore, upkeep: Upkeep): ConstructorParameter
         .all()
         .reduce((sum, s) => ({ syncs: sum.syncs + s.syncs, served: sum.served + s.served }), { syncs: 0, served: 0 }),
   };
-}
-
-async function driveFactsOf(set: ErasureSet): Promise<DriveFacts[]> {
-  const { poolIndex, setIndex } = set;
-  const spaces = await spacesOf(set);
-  return set.drives.map((drive, driveIndex) => ({
-    endpoint: drive?.endpoint ?? `pool ${poolIndex} set ${setIndex} drive ${driveIndex}`,
-    poolIndex,
-    setIndex,
-    driveIndex,
-    online: drive !== null && drive.state !== "faulty",
-    space: spaces[driveIndex] ?? null,
-  }));
 }

@@ -60,6 +60,7 @@ export class NativePool {
   private readonly pathPointer: number;
   private nextId = 1;
   private lanes = 0;
+  private readonly endedIn = new Float64Array(LANES + 1);
   private flushing = false;
 
   constructor(codec: Codec, options: PoolOptions) {
@@ -113,6 +114,11 @@ export class NativePool {
     return new PoolLane(this, this.lanes);
   }
 
+  /** Tasks of a lane that came back. */
+  endedOf(lane: number): number {
+    return this.endedIn[lane] as number;
+  }
+
   /** Tasks that were handed over and did not come back yet. */
   get inFlight(): number {
     return this.pending.size;
@@ -151,6 +157,8 @@ export class NativePool {
     if (slot === undefined) throw new AssertionError(`task ${id} came back twice`);
     this.pending.delete(id);
     const { words, steps, resolve } = slot;
+    const lane = words[LANE_WORD] as number;
+    this.endedIn[lane] = this.endedOf(lane) + 1;
     slot.steps = NO_STEPS;
     slot.resolve = notRunning;
     const results = new Array<number>(steps.length);
@@ -231,6 +239,9 @@ export class PoolLane {
     private readonly number: number,
   ) {}
 
+  get ended(): number {
+    return this.pool.endedOf(this.number);
+  }
   run(steps: readonly PoolStep[], light = false): Promise<PoolResult> {
     return this.pool.run(steps, light, this.number);
   }

@@ -1,4 +1,5 @@
 /** The room on the drives of a set, as far as they tell it without taking their time (patience.ts). */
+import type { DriveFacts } from "../observe/metrics.ts";
 import type { DriveSpace } from "../storage/drive.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 
@@ -10,4 +11,18 @@ export async function spacesOf(set: ErasureSet): Promise<readonly (DriveSpace | 
   for (const [at, outcome] of (await set.patience.hear(positions, answers)).entries())
     if (outcome?.ok === true) spaces[positions[at] as number] = outcome.value;
   return spaces;
+}
+
+/** Of every position. */
+export async function driveFactsOf(set: ErasureSet): Promise<DriveFacts[]> {
+  const { poolIndex, setIndex } = set;
+  const spaces = await spacesOf(set);
+  return set.drives.map((drive, driveIndex) => ({
+    endpoint: drive?.endpoint ?? `pool ${poolIndex} set ${setIndex} drive ${driveIndex}`,
+    poolIndex,
+    setIndex,
+    driveIndex,
+    online: drive !== null && drive.state !== "faulty",
+    space: spaces[driveIndex] ?? null,
+  }));
 }

@@ -98,8 +98,15 @@ export interface Disk {
   readCached?(path: string, into: Uint8Array, root: string): number;
   /** A piece of an open file that is in memory, at once: all of its `bytes`, or -EAGAIN. */
   preadCached?(descriptor: number, into: Uint8Array, offset: number, bytes: number): number;
-  /** The same for one drive, which keeps a part of the threads at most, however many of its tasks hang. */
-  lane?(): Disk;
+}
+/** For one drive, which keeps a part of the threads at most, however many of its tasks hang. */
+export interface DriveDisk extends Disk {
+  /** Tasks of the drive that have ended so far. */
+  readonly ended: number;
+}
+export interface SharedDisk extends Disk {
+  /** For one drive more. */
+  lane(): DriveDisk;
 }
 
 const O_WRONLY = 1;

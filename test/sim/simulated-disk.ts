@@ -5,7 +5,16 @@
  * Coding and hashing steps are done at once by the codec.
  */
 import type { Codec } from "../../src/codec/native.ts";
-import { PAGE_BYTES, type Disk, type DiskResult, Errno, Ignore, Op, type Step } from "../../src/sys/disk.ts";
+import {
+  PAGE_BYTES,
+  type DiskResult,
+  type DriveDisk,
+  type SharedDisk,
+  Errno,
+  Ignore,
+  Op,
+  type Step,
+} from "../../src/sys/disk.ts";
 import type { Rng } from "../../src/sys/rng.ts";
 import { seededRng } from "./seeded.ts";
 import { sealRecords } from "../../src/storage/log-record.ts";
@@ -80,7 +89,7 @@ const GROWING: ReadonlySet<number> = new Set([
 ]);
 const TOTAL_BYTES = 2 ** 40;
 
-export class SimulatedDisk implements Disk {
+export class SimulatedDisk implements SharedDisk {
   /** Steps so far that changed or synced something. */
   mutations = 0;
   /** Called before each of them: to look at what a cut there would leave, without one. */
@@ -218,6 +227,22 @@ export class SimulatedDisk implements Disk {
 
   /** What no fault may hit is in memory, and read at once, as on a drive of a server that runs; false: everything is waited for. */
   hasCache = true;
+
+  /** The same disk, and a count. */
+  lane(): DriveDisk {
+    const lane = {
+      ended: 0,
+      run: async (steps: readonly Step[]): Promise<DiskResult> => {
+        const result = await this.run(steps);
+        lane.ended++;
+        return result;
+      },
+      readCached: (path: string, into: Uint8Array, root: string): number => this.readCached(path, into, root),
+      preadCached: (descriptor: number, into: Uint8Array, offset: number, bytes: number): number =>
+        this.preadCached(descriptor, into, offset, bytes),
+    };
+    return lane;
+  }
 
   readCached(path: string, into: Uint8Array, root: string): number {
     const file = this.cached(path);

@@ -1,9 +1,12 @@
 /** What is refused or warned about at start, and that each message tells the operator what to do. */
 import { expect, test } from "bun:test";
 import { loadCodec } from "../../../src/codec/native.ts";
-import { GroupSyncs, type OpenedPool, openPool, StartError } from "../../../src/storage/open-pool.ts";
+import type { LocalDrive } from "../../../src/storage/local-drive.ts";
+import { closePools, GroupSyncs, type OpenedPool, openPool, StartError } from "../../../src/storage/open-pool.ts";
+import { SILENT_MS } from "../../../src/storage/while-it-answers.ts";
 import { Errno, Op } from "../../../src/sys/disk.ts";
-import { seededRng, SimulatedClock } from "../../sim/seeded.ts";
+import { keyOf, must, put, terms } from "../../sim/one-drive.ts";
+import { seededRng, SimulatedClock, timed } from "../../sim/seeded.ts";
 import { SimulatedDisk } from "../../sim/simulated-disk.ts";
 import { mounts } from "../../sim/simulated-store.ts";
 
@@ -13,6 +16,7 @@ let opened = 0;
 
 interface Opening {
   readonly pool: OpenedPool | null;
+  readonly syncs: GroupSyncs;
   /** Code of the refusal, "" = none. */
   readonly refused: string;
   /** The refusal and the warnings. */
@@ -21,10 +25,11 @@ interface Opening {
 
 async function open(
   disk: SimulatedDisk,
-  options: { paths?: readonly string[]; allowRootDrive?: boolean; deploymentId?: string } = {},
+  options: { paths?: readonly string[]; allowRootDrive?: boolean; deploymentId?: string; clock?: SimulatedClock } = {},
 ): Promise<Opening> {
   const paths = options.paths ?? DRIVES;
   const warnings: string[] = [];
+  const syncs = new GroupSyncs(disk);
   try {
     const pool = await openPool({
       endpoints: paths,
@@ -34,14 +39,14 @@ async function open(
       allowRootDrive: options.allowRootDrive ?? false,
       disk,
       rng: seededRng(++opened),
-      clock: new SimulatedClock(),
-      syncs: new GroupSyncs(disk),
+      clock: options.clock ?? new SimulatedClock(),
+      syncs,
       warn: (message) => warnings.push(message),
     });
-    return { pool, refused: "", words: warnings.join("\n") };
+    return { pool, syncs, refused: "", words: warnings.join("\n") };
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
-    return { pool: null, refused: error.code, words: [...warnings, error.message].join("\n") };
+    return { pool: null, syncs, refused: error.code, words: [...warnings, error.message].join("\n") };
   }
 }
 const used = ({ pool }: Opening): boolean[] => pool?.drives.map((drive) => drive !== null) ?? [];
@@ -179,4 +184,58 @@ test("a fresh drive that cannot be written refuses the start", async () => {
   const { refused, words } = await open(disk);
   expect(refused).toBe("NoAccess");
   expect(words).toContain("check its permissions");
+});
+
+test("a drive that does not answer keeps no start for longer than a moment; what it opens later is closed", async () => {
+  for (const ops of [undefined, [Op.readFile], [Op.rename, Op.mkdir, Op.mkdirPath], [Op.syncfs]]) {
+    const disk = await formatted();
+    const clock = new SimulatedClock();
+    const lift = disk.fail({ prefix: "/d2", effect: "hang", ...(ops === undefined ? {} : { ops }) });
+    const { value: start, ms } = await timed(clock, open(disk, { clock }), 100);
+    expect({ ops, used: used(start), words: start.words }).toEqual({
+      ops,
+      used: [true, false, true, true],
+      words: "/d2 does not answer: it is not used until sherd is started again",
+    });
+    expect(ms).toBeLessThanOrEqual(SILENT_MS + 2_000);
+    lift();
+    await clock.advance(60_000);
+    const again = await open(disk);
+    expect([again.words, used(again)]).toEqual(["", [true, true, true, true]]);
+  }
+});
+
+test("a drive that answers slowly is waited for", async () => {
+  const disk = await formatted();
+  const clock = new SimulatedClock();
+  disk.fail({ prefix: "/d2", effect: () => clock.sleep(SILENT_MS / 8) });
+  let isOver = false;
+  const opening = open(disk, { clock }).finally(() => {
+    isOver = true;
+  });
+  while (!isOver) await clock.advance(1_000);
+  const start = await opening;
+  expect([start.words, used(start)]).toEqual(["", [true, true, true, true]]);
+  expect(clock.elapsedMs()).toBeGreaterThan(2 * SILENT_MS);
+});
+
+test("nor does one keep a stop: the others are closed, and it is left as it is", async () => {
+  for (const ops of [undefined, [Op.syncfs], [Op.place, Op.writeFile]]) {
+    const disk = await formatted();
+    const clock = new SimulatedClock();
+    const { pool, syncs } = await open(disk, { clock });
+    const drives = (pool?.drives ?? []) as readonly LocalDrive[];
+    for (const drive of drives) {
+      must(await drive.makeBucket("bucket"));
+      expect(must(await drive.commit(keyOf("key"), put(10n, "x"), terms(10n))).accepted).toBe(true);
+      must(await drive.settle(keyOf("key"), 10n));
+    }
+    const lift = disk.fail({ prefix: "/d3", effect: "hang", ...(ops === undefined ? {} : { ops }) });
+    const { value: silent, ms } = await timed(clock, closePools([pool as OpenedPool], syncs, clock), 100);
+    expect({ ops, silent: silent.map(({ endpoint }) => endpoint) }).toEqual({ ops, silent: ["/d3"] });
+    expect(ms).toBeLessThanOrEqual(2 * SILENT_MS + 2_000);
+    const inTree = DRIVES.map((drive) => disk.tree(`${drive}/bucket`).includes("key/xl.meta"));
+    expect({ ops, inTree }).toEqual({ ops, inTree: [true, true, false, true] });
+    lift();
+  }
 });
