@@ -36,6 +36,9 @@ export class DriveFiles {
     private readonly rng: Rng,
   ) {}
 
+  outcome(what: string, errno: number): DriveOutcome<void> {
+    return errno === 0 ? good(undefined) : bad(this.error(what, errno));
+  }
   error(what: string, errno: number): DriveError {
     return driveError(this.endpoint, what, errno);
   }

@@ -30,13 +30,13 @@ import type {
 import type { CommitSink } from "./commit-sink.ts";
 import { DriveFiles, SYSTEM_BUCKET } from "./drive-files.ts";
 import { DriveIndex, type IndexOptions } from "./drive-index.ts";
+import { DriveUploads } from "./drive-uploads.ts";
 import type { GroupSync } from "./group-sync.ts";
 import { LocalUpkeep } from "./local-upkeep.ts";
 import type { Tree } from "./index-build.ts";
 import type { IndexListRequest, IndexPage } from "./index-list.ts";
 import { DriveLog, LOG_DEFAULTS, type LogOptions } from "./drive-log.ts";
 import { decodeKey, isBucketDirectory } from "./paths.ts";
-import { readParts } from "./upload-parts.ts";
 import type { BucketUsage } from "./usage.ts";
 
 /** Below it the page cache is cheaper. */
@@ -86,8 +86,7 @@ export class LocalDrive implements Drive {
   private readonly committing = new Set<string>();
   /** Those of them that were given up meanwhile: nobody waits for this drive's commit any more. */
   private readonly givenUp = new Set<string>();
-  /** Commits under way that take their data out of an upload, by its path. */
-  private readonly completing = new Map<string, Promise<unknown>>();
+  private readonly uploads: DriveUploads;
 
   private constructor(
     options: LocalDriveOptions,
@@ -107,6 +106,7 @@ export class LocalDrive implements Drive {
       isWanted: (op) => this.staged.has(op) || this.committing.has(op) || this.log.awaits(op),
     });
     this.clock = options.clock;
+    this.uploads = new DriveUploads({ files, log, disk: options.disk, groupSync: options.groupSync });
   }
 
   /** Replays the commit log, puts away what a previous run staged, makes the system directories. */
@@ -169,7 +169,7 @@ export class LocalDrive implements Drive {
   /** Removes what `open` put away; may take long. */
   async sweep(): Promise<DriveOutcome<void>> {
     const { error } = await this.disk.run([step.removeTree(`${this.files.root}/${SYSTEM_BUCKET}/tmp-old`, Ignore.any)]);
-    return this.outcome("sweep tmp-old", error);
+    return this.files.outcome("sweep tmp-old", error);
   }
 
   /** Brings what the commit log holds into the tree; true if it holds nothing any more. */
@@ -198,8 +198,8 @@ export class LocalDrive implements Drive {
     const refusal = await this.log.health.refusal();
     if (refusal !== null) return bad(refusal);
     const { error } = await this.disk.run([step.mkdir(this.files.bucketDirectory(bucket))]);
-    if (error !== 0) return this.outcome(`make bucket ${bucket}`, error);
-    return this.outcome("sync", await this.groupSync.sync());
+    if (error !== 0) return this.files.outcome(`make bucket ${bucket}`, error);
+    return this.files.outcome("sync", await this.groupSync.sync());
   }
 
   /** By rmdir alone, from the bottom up: what a commit puts in meanwhile stays, or the commit finds no bucket. */
@@ -208,9 +208,10 @@ export class LocalDrive implements Drive {
     const refusal = await this.log.health.refusal();
     if (refusal !== null) return bad(refusal);
     using closed = await gate.close(bucket);
-    if (closed === null) return this.outcome(`remove bucket ${bucket}`, Errno.ENOENT);
+    if (closed === null) return this.files.outcome(`remove bucket ${bucket}`, Errno.ENOENT);
     const entries = overlay.inBucket(bucket); // a delete in doubt counts as done: its bucket's removal takes it along
-    if (entries.some((entry) => entry.image !== null)) return this.outcome(`remove bucket ${bucket}`, Errno.ENOTEMPTY);
+    if (entries.some((entry) => entry.image !== null))
+      return this.files.outcome(`remove bucket ${bucket}`, Errno.ENOTEMPTY);
     const applied = await apply.applyNow(entries);
     if (applied !== null) return bad(applied);
     // What the log says of the bucket's keys ends here: a bucket of the same name starts empty.
@@ -221,8 +222,8 @@ export class LocalDrive implements Drive {
     if (dropped !== null) return bad(dropped);
     gate.forget(bucket);
     const error = await this.removeEmpty(this.files.bucketDirectory(bucket));
-    if (error !== 0) return this.outcome(`remove bucket ${bucket}`, error);
-    return this.outcome("sync", await this.groupSync.sync());
+    if (error !== 0) return this.files.outcome(`remove bucket ${bucket}`, error);
+    return this.files.outcome("sync", await this.groupSync.sync());
   }
 
   /** Removes a directory in which there are at most empty ones; errno. */
@@ -263,7 +264,9 @@ export class LocalDrive implements Drive {
       true,
     );
     if (made.error !== 0) return bad(this.files.error(`stage ${op}`, made.error));
-    return good(new DirectWriter(this.disk, made.results[2] as number, (error) => this.outcome(`write ${op}`, error)));
+    return good(
+      new DirectWriter(this.disk, made.results[2] as number, (error) => this.files.outcome(`write ${op}`, error)),
+    );
   }
 
   async stageWhole(op: string, dataDir: string, part: number, bytes: Uint8Array): Promise<DriveOutcome<void>> {
@@ -272,7 +275,7 @@ export class LocalDrive implements Drive {
     const path = `${directory}/part.${part}`;
     if (bytes.length < DIRECT_BYTES_MIN) {
       const { error } = await this.disk.run([made, step.writeFile(path, bytes)]);
-      return this.outcome(`stage ${op}`, error);
+      return this.files.outcome(`stage ${op}`, error);
     }
     const tail = new Uint8Array(new ArrayBuffer(PAGE_BYTES));
     const left = bytes.length % PAGE_BYTES;
@@ -282,7 +285,7 @@ export class LocalDrive implements Drive {
       step.append(bytes, 0, { tail, offset: 0 }),
       step.flush(tail, left, bytes.length - left),
     ]);
-    return this.outcome(`stage ${op}`, error);
+    return this.files.outcome(`stage ${op}`, error);
   }
 
   private stageDirectory(op: string, dataDir: string): string {
@@ -301,7 +304,7 @@ export class LocalDrive implements Drive {
     this.staged.delete(op);
     if (steps.length === 0) return good(undefined);
     const { error } = await this.disk.run(steps, true);
-    return this.outcome(`unstage ${op}`, error);
+    return this.files.outcome(`unstage ${op}`, error);
   }
 
   // ---- the commit protocol
@@ -323,19 +326,8 @@ export class LocalDrive implements Drive {
       return this.commitStaged(op, staged, () => this.log.commits.commit(key, change, terms));
     const answer = this.log.commits.commit(key, change, terms);
     return change.kind === "put" && change.data.kind === "upload"
-      ? this.commitUpload(change.data.path, answer)
+      ? this.uploads.within(change.data.path, answer)
       : answer;
-  }
-  private async commitUpload(
-    path: string,
-    answer: Promise<DriveOutcome<CommitAnswer>>,
-  ): Promise<DriveOutcome<CommitAnswer>> {
-    this.completing.set(path, answer);
-    try {
-      return await answer;
-    } finally {
-      if (this.completing.get(path) === answer) this.completing.delete(path);
-    }
   }
   commitNow(key: ObjectPath, change: Change, terms: CommitTerms, waiter: CommitWaiter): boolean {
     return operationOf(change) === null && this.log.commits.commitNow(key, change, terms, waiter);
@@ -374,7 +366,7 @@ export class LocalDrive implements Drive {
     const steps: Step[] = [step.openRead(this.shardPath(file))];
     for (const { slot, offset } of frames) steps.push(step.readFrame(slot.subarray(0, 32), slot.subarray(32), offset));
     const { error } = await this.disk.run(steps);
-    return this.outcome(`read ${file.bucket}/${file.path} part.${file.part}`, error);
+    return this.files.outcome(`read ${file.bucket}/${file.path} part.${file.part}`, error);
   }
 
   async shardSize(file: ShardFile): Promise<DriveOutcome<number | null>> {
@@ -426,68 +418,24 @@ export class LocalDrive implements Drive {
     dataDir: string,
     only?: PartNumbers,
   ): Promise<DriveOutcome<ReadonlyMap<number, Uint8Array>>> {
-    return readParts(this.files, `${this.files.bucketDirectory(SYSTEM_BUCKET)}/${uploadPath}/${dataDir}`, only);
+    return this.uploads.readParts(uploadPath, dataDir, only);
   }
 
-  async putPart(request: {
-    op: string;
-    uploadPath: string;
-    dataDir: string;
-    part: number;
-    meta: Uint8Array;
-  }): Promise<DriveOutcome<void>> {
-    const upload = `${this.files.bucketDirectory(SYSTEM_BUCKET)}/${request.uploadPath}`;
-    const target = `${upload}/${request.dataDir}/part.${request.part}`;
-    const refusal = await this.log.health.refusal();
-    if (refusal !== null) return bad(refusal);
-    const known = await this.log.commits.read({ bucket: SYSTEM_BUCKET, path: request.uploadPath });
-    if (!known.ok) return known;
-    if (known.value.meta === null) return this.outcome(`put part into ${request.uploadPath}`, Errno.ENOENT);
-    const tmp = this.files.newTmpPath();
-    const first = await this.disk.run([step.writeFile(tmp, request.meta, { exclusive: true })], true);
-    if (first.error !== 0) return this.outcome("write part record", first.error);
-    const synced = await this.groupSync.sync();
-    if (synced !== 0) return this.outcome("sync", synced);
-    // The record goes last and the old one goes first: a part without its record does not exist (on-disk-format.md §6.3).
-    const { error } = await this.disk.run(
-      [
-        step.mkdirPath(`${upload}/${request.dataDir}`, this.files.bucketDirectory(SYSTEM_BUCKET)),
-        step.unlink(`${target}.meta`, Ignore.enoent),
-        step.rename(`${this.files.stageDirectory(request.op, request.dataDir)}/part.1`, target),
-        step.rename(tmp, `${target}.meta`),
-      ],
-      true,
-    );
-    if (error !== 0) return this.outcome(`put part ${request.part}`, error);
-    return this.outcome("sync", await this.groupSync.sync());
+  /** What was staged is not removed meanwhile. */
+  async putPart(request: Parameters<Drive["putPart"]>[0]): Promise<DriveOutcome<void>> {
+    const { op } = request;
+    this.committing.add(op);
+    const put = await this.uploads.putPart(request).finally(() => this.committing.delete(op));
+    if (this.givenUp.delete(op)) await this.unstage(op);
+    return put;
   }
 
-  async removeUpload(uploadPath: string): Promise<DriveOutcome<void>> {
-    await this.completing.get(uploadPath); // it takes its data out of it
-    const refusal =
-      (await this.log.health.refusal()) ?? (await this.log.commits.remove({ bucket: SYSTEM_BUCKET, path: uploadPath }));
-    if (refusal !== null) return bad(refusal);
-    // What a commit took out of it must not come back into it after a loss of power: it would go with the rest.
-    const synced = await this.groupSync.sync();
-    if (synced !== 0) return this.outcome("sync", synced);
-    const system = this.files.bucketDirectory(SYSTEM_BUCKET);
-    const trash = this.files.trash();
-    const parent = uploadPath.slice(0, uploadPath.lastIndexOf("/"));
-    const { error } = await this.disk.run([
-      step.rename(`${system}/${uploadPath}`, trash, Ignore.enoent),
-      step.rmdir(`${system}/${parent}`, Ignore.any),
-      step.removeTree(trash, Ignore.any),
-    ]);
-    if (error !== 0) return this.outcome(`remove upload ${uploadPath}`, error);
-    return this.outcome("sync", await this.groupSync.sync());
+  removeUpload(uploadPath: string): Promise<DriveOutcome<void>> {
+    return this.uploads.remove(uploadPath);
   }
 
   private shardPath(file: ShardFile): string {
     return `${this.files.objectDirectory(file)}/${file.dataDir}/part.${file.part}`;
-  }
-
-  private outcome(what: string, error: number): DriveOutcome<void> {
-    return error === 0 ? good(undefined) : bad(this.files.error(what, error));
   }
 }
 

@@ -344,11 +344,20 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "an upload is removed before its data are out of it",
-    file: "src/storage/local-drive.ts",
-    find: "    await this.completing.get(uploadPath); // it takes its data out of it\n",
+    file: "src/storage/drive-uploads.ts",
+    find: "    await Promise.all(this.underWay.get(uploadPath) ?? []);\n",
     replace: "",
     by: "test/contract/data.test.ts",
     test: "removed while it is completed",
+    isQuick: true,
+  },
+  {
+    name: "two sendings of a part are mixed on a drive",
+    file: "src/storage/drive-uploads.ts",
+    find: "    using _ = await this.turns.acquire(`${request.uploadPath}/${request.part}`);\n",
+    replace: "",
+    by: "test/unit/storage/drive-uploads.test.ts",
+    test: "in the order in which they were sent",
     isQuick: true,
   },
   {
