@@ -279,9 +279,9 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "an upload removed while its data may come back into it",
-    file: "src/storage/local-drive.ts",
-    find: `    const synced = await this.groupSync.sync();
-    if (synced !== 0) return this.outcome("sync", synced);
+    file: "src/storage/drive-uploads.ts",
+    find: `    const synced = await groupSync.sync();
+    if (synced !== 0) return files.outcome("sync", synced);
     const system`,
     replace: "    const system",
     by: "test/sim/upload-power-cut.test.ts",
