@@ -243,8 +243,7 @@ static void adapt(bool waiting, bool is_stuck, struct waits w) { /* lock held */
     const bool compute = rest && pool.runners_max > least && w.awake_ns * 10 >= w.passed_ns * rest * 9;
     if (waiting && pool.runners == pool.runners_max && sleep) {
         const uint32_t wanted = pool.runners_max < least ? least : pool.runners_max + 1;
-        pool.runners_max = wanted < pool.threads_max ? wanted : pool.threads_max;
-        pthread_cond_broadcast(&pool.work);
+        for (; pool.runners_max < wanted && pool.runners_max < pool.threads_max; pool.runners_max++) pthread_cond_signal(&pool.work);
     } else if (pool.runners_max == pool.threads_base) return;
     else if (waiting ? compute : pool.runners + pool.threads_base < pool.runners_max) pool.runners_max--;
 }
