@@ -28,13 +28,17 @@ export class DriveFiles {
   private readonly buffers: Uint8Array[] = [];
   /** A fresh one of each listing would cost more than the listing. */
   private readonly directoryBuffers: Uint8Array[] = [];
+  /** Where it is the drive is. */
+  private readonly system: string;
 
   constructor(
     readonly disk: Disk,
     readonly root: string,
     readonly endpoint: string,
     private readonly rng: Rng,
-  ) {}
+  ) {
+    this.system = `${root}/${SYSTEM_BUCKET}`;
+  }
 
   outcome(what: string, errno: number): DriveOutcome<void> {
     return errno === 0 ? good(undefined) : bad(this.error(what, errno));
@@ -124,31 +128,33 @@ export class DriveFiles {
 
   private async waitForSmall(path: string): Promise<DriveOutcome<Uint8Array | null>> {
     const buffer = this.buffers.pop() ?? new Uint8Array(new ArrayBuffer(META_BUFFER_BYTES));
-    const first = await this.disk.run([step.readFile(path, buffer)], true);
-    const size = first.results[0] ?? 0;
-    const bytes = first.error === 0 ? buffer.slice(0, size) : null;
+    // That it is not there is believed of a drive that is, before and after: one task tells all.
+    const isThere = step.stat(this.system);
+    const { error, failedStep, results } = await this.disk.run(
+      [isThere, step.readFile(path, buffer, Ignore.enoent), isThere],
+      true,
+    );
+    const size = results[1] ?? 0;
+    const isRead = size >= 0 && (error === 0 || failedStep === 2);
+    const bytes = isRead ? buffer.slice(0, size) : null;
     if (this.buffers.length < BUFFERS_KEPT) this.buffers.push(buffer);
     if (bytes !== null) return good(bytes);
-    if (first.error === Errno.ENOENT || first.error === Errno.ENOTDIR)
-      return this.readNow(path) === null ? good(null) : await this.absent(); // the kernel knows now, too, that it is not there
-    if (first.error !== Errno.E2BIG || size > META_BYTES_MAX) return bad(this.error(`read ${path}`, first.error));
+    if (error === 0) return good(null);
+    if (failedStep !== 1) return bad(this.away(error));
+    if (error === Errno.ENOTDIR) return await this.absent();
+    if (error !== Errno.E2BIG || size > META_BYTES_MAX) return bad(this.error(`read ${path}`, error));
     return await this.readLarge(path, size + 4096);
   }
 
   /** The answer "not there", or that the drive itself is not: an empty mount point knows of no key. */
   async absent(): Promise<DriveOutcome<null>> {
-    const { error } = await this.disk.run([step.stat(`${this.root}/${SYSTEM_BUCKET}`)], true);
-    if (error === 0) return good(null);
-    return bad(
-      new DriveError(
-        "Faulty",
-        `${this.endpoint}: ${SYSTEM_BUCKET} is not there (errno ${error}): is the drive mounted?`,
-        {
-          endpoint: this.endpoint,
-          errno: error,
-        },
-      ),
-    );
+    const { error } = await this.disk.run([step.stat(this.system)], true);
+    return error === 0 ? good(null) : bad(this.away(error));
+  }
+
+  private away(errno: number): DriveError {
+    const words = `${this.endpoint}: ${SYSTEM_BUCKET} is not there (errno ${errno}): is the drive mounted?`;
+    return new DriveError("Faulty", words, { endpoint: this.endpoint, errno });
   }
 
   private async readLarge(path: string, room: number): Promise<DriveOutcome<Uint8Array | null>> {
