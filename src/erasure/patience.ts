@@ -23,7 +23,7 @@ export class Patience {
     size: number,
     private readonly parity: number,
     clock: Clock,
-    readonly patienceMs: number,
+    patienceMs: number,
   ) {
     this.watch = new DeadlineWatch((ms, run) => clock.after(ms, run), patienceMs / 2);
     for (let i = 0; i < size; i++) {

@@ -57,7 +57,7 @@ import type {
 } from "./store.ts";
 import { quickRead } from "./quick-read.ts";
 import { storedVersion } from "./stored-version.ts";
-import { hasTaken, tellDrives } from "./tell-drives.ts";
+import { hasTaken, tellDrives, tellEnough } from "./tell-drives.ts";
 import { walkPage } from "./walk-page.ts";
 import { Uploads } from "./uploads.ts";
 import { pathOf, type PoolsOptions } from "./pool-layout.ts";
@@ -145,7 +145,7 @@ export class Pools implements Store {
   private async removeBucketDirectories(bucket: string): Promise<boolean> {
     let isEmpty = true;
     for (const set of this.allSets) {
-      const needed = Math.floor(set.size / 2) + 1;
+      const needed = deleteQuorum(set.size);
       const tell = (drive: Drive): Promise<DriveOutcome<void>> => drive.removeBucket(bucket);
       const outcomes = await tellDrives(set, { positions: set.present(), needed, tell, fine: GONE });
       if (outcomes.filter((outcome) => hasTaken(outcome, GONE)).length >= needed) continue; // what the others hold is not committed
@@ -196,13 +196,8 @@ export class Pools implements Store {
 
   private async makeOnMost(bucket: string, what: string): Promise<void> {
     for (const set of this.allSets) {
-      const needed = Math.floor(set.size / 2) + 1;
       const tell = (drive: Drive): Promise<DriveOutcome<void>> => drive.makeBucket(bucket);
-      const outcomes = await tellDrives(set, { positions: set.present(), needed, tell, fine: THERE });
-      const done = outcomes.filter((outcome) => hasTaken(outcome, THERE)).length;
-      if (done >= needed) continue;
-      const reasons = outcomes.flatMap((o) => (o.ok ? [] : [o.error.message])).join("; ");
-      throw new QuorumError("WriteQuorum", `${what}: ${done} of ${needed} needed drives: ${reasons}`, { done, needed });
+      await tellEnough(set, what, { positions: set.present(), needed: deleteQuorum(set.size), tell, fine: THERE });
     }
   }
 

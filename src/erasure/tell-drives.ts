@@ -4,6 +4,7 @@
  */
 import { bad } from "../core/fan-out.ts";
 import { type Drive, DriveError, type DriveErrorCode, type DriveOutcome, letGo } from "../storage/drive.ts";
+import { QuorumError } from "../core/quorum-error.ts";
 import type { ErasureSet } from "./erasure-set.ts";
 
 export interface Telling<T> {
@@ -33,6 +34,17 @@ export async function tellDrives<T>(set: ErasureSet, telling: Telling<T>): Promi
 
 export function hasTaken(outcome: DriveOutcome<unknown>, fine: readonly DriveErrorCode[]): boolean {
   return outcome.ok || fine.includes(outcome.error.code);
+}
+
+/** The same, and a QuorumError if too few have taken it. */
+export async function tellEnough<T>(set: ErasureSet, what: string, telling: Telling<T>): Promise<void> {
+  const { needed, fine = [] } = telling;
+  const outcomes = await tellDrives(set, telling);
+  const done = outcomes.filter((outcome) => hasTaken(outcome, fine)).length;
+  if (done >= needed) return;
+  const reasons = outcomes.flatMap((outcome) => (outcome.ok ? [] : [outcome.error.message])).join("; ");
+  const words = `${what}: ${done} of ${needed} needed drives${reasons === "" ? "" : `: ${reasons}`}`;
+  throw new QuorumError("WriteQuorum", words, { done, needed });
 }
 
 function leftOut({ endpoint }: Drive, answer: Promise<DriveOutcome<unknown>>): DriveOutcome<never> {

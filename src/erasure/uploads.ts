@@ -23,11 +23,11 @@ import type { ErasureSet } from "./erasure-set.ts";
 import { QuorumError } from "../core/quorum-error.ts";
 import { findVersion, highestOf, locateKey } from "./locate.ts";
 import { pathOf, type PoolsOptions, type UploadHost } from "./pool-layout.ts";
-import { writeQuorum } from "./quorum.ts";
+import { deleteQuorum, writeQuorum } from "./quorum.ts";
 import type { Committed, Staged, Store, UploadPart, UploadRef, UploadState } from "./store.ts";
 import { storedVersion } from "./stored-version.ts";
 import { readPartRecord, type UploadPlace, wholeHolders } from "./upload-holders.ts";
-import { tellDrives } from "./tell-drives.ts";
+import { tellEnough } from "./tell-drives.ts";
 import { putChange } from "./write-version.ts";
 import type { StagedShards } from "./write-shards.ts";
 
@@ -202,20 +202,13 @@ export class Uploads {
       checksums: part.checksums,
     });
     using _ = await this.pools.locks.acquire(`${SYSTEM_BUCKET}/${place.path}`);
-    const need = writeQuorum(place.k, place.parity);
-    const outcomes = await tellDrives(place.set, {
+    await tellEnough(place.set, `part ${part.number}`, {
       positions: [...shards.holders],
-      needed: need,
+      needed: writeQuorum(place.k, place.parity),
       tell: (drive) =>
         drive.putPart({ op: shards.op, uploadPath: place.path, dataDir: place.dataDir, part: part.number, meta }),
     });
-    const done = outcomes.filter((o) => o.ok).length;
-    if (done >= need) return record;
-    const reasons = outcomes.flatMap((o) => (o.ok ? [] : [o.error.message])).join("; ");
-    throw new QuorumError("WriteQuorum", `${done} of ${need} needed drives took part ${part.number}: ${reasons}`, {
-      done,
-      needed: need,
-    });
+    return record;
   }
 
   /** Of each number the newest that enough drives show alike. Throws when others may be there. */
@@ -283,16 +276,12 @@ export class Uploads {
     await this.remove(place);
   }
 
-  private async remove(place: UploadPlace): Promise<void> {
-    const { set, path } = place;
-    const need = Math.floor(set.size / 2) + 1;
-    const outcomes = await tellDrives(set, {
+  private async remove({ set, path }: UploadPlace): Promise<void> {
+    await tellEnough(set, "remove the upload", {
       positions: set.present(),
-      needed: need,
+      needed: deleteQuorum(set.size),
       tell: (drive) => drive.removeUpload(path),
     });
-    const gone = outcomes.filter((o) => o.ok).length;
-    if (gone < need) throw new QuorumError("WriteQuorum", `${gone} of ${need} needed drives removed the upload`);
   }
 }
 

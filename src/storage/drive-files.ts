@@ -161,7 +161,7 @@ export class DriveFiles {
     const large = new Uint8Array(new ArrayBuffer(room));
     const { error, results } = await this.disk.run([step.readFile(path, large)]);
     if (error === 0) return good(large.subarray(0, results[0]));
-    if (error === Errno.ENOENT) return good(null);
+    if (error === Errno.ENOENT) return await this.absent();
     if (error === Errno.E2BIG && (results[0] ?? 0) < META_BYTES_MAX)
       return await this.readLarge(path, (results[0] ?? 0) + 65_536); // it grew meanwhile
     return bad(this.error(`read ${path}`, error));

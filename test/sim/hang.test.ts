@@ -1,27 +1,18 @@
 /** One drive hangs: no PUT and no GET of its set waits beyond the deadline, and what it still holds is given to nobody. */
 import { expect, test } from "bun:test";
 import { loadCodec } from "../../src/codec/native.ts";
-import { GuardedDrive } from "../../src/storage/guarded-drive.ts";
 import { Op } from "../../src/sys/disk.ts";
-import { seededRng, SimulatedClock } from "./seeded.ts";
+import type { SimulatedClock } from "./seeded.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
-import { DRIVES, getBytes, putBytes, type SimulatedStore, simulatedStore } from "./simulated-store.ts";
+import { DRIVES, getBytes, guardedStore, putBytes, type SimulatedStore } from "./simulated-store.ts";
 
 const codec = loadCodec();
 const DEADLINE_MS = 1_000;
 const BODY = Buffer.alloc(3_500_000, "a body of some blocks ");
 
 async function guarded(seed: number): Promise<{ disk: SimulatedDisk; clock: SimulatedClock } & SimulatedStore> {
-  const clock = new SimulatedClock();
   const disk = SimulatedDisk.create(codec, seed, DRIVES);
-  const store = await simulatedStore(
-    codec,
-    disk,
-    { clock, rng: seededRng(seed) },
-    { wrap: (drive) => new GuardedDrive(drive, { clock, deadlineMs: DEADLINE_MS, onState: () => undefined }) },
-  );
-  await store.pools.makeBucket("bucket");
-  return { disk, clock, ...store };
+  return { disk, ...(await guardedStore(codec, disk, { seed, deadlineMs: DEADLINE_MS })) };
 }
 
 /** Ends `work` by no more than two deadlines of simulated time. */

@@ -8,11 +8,10 @@ import type { Committed, DebtSink } from "../../src/erasure/damage.ts";
 import { healKey } from "../../src/erasure/heal-version.ts";
 import { HANGS_MS } from "../../src/erasure/late-answers.ts";
 import { READ_PATIENCE_MS, WRITE_PATIENCE_MS } from "../../src/erasure/patience.ts";
-import { GuardedDrive } from "../../src/storage/guarded-drive.ts";
 import { Op } from "../../src/sys/disk.ts";
-import { seededRng, SimulatedClock, timed } from "./seeded.ts";
+import { type SimulatedClock, timed } from "./seeded.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
-import { DRIVES, getBytes, putBytes, type SimulatedStore, simulatedStore } from "./simulated-store.ts";
+import { DRIVES, getBytes, guardedStore, putBytes, type SimulatedStore } from "./simulated-store.ts";
 import { beginUpload, completeUpload, sendPart } from "./upload-steps.ts";
 
 const codec = loadCodec();
@@ -33,15 +32,8 @@ interface Hung extends SimulatedStore {
 }
 
 async function hung(seed: number): Promise<Hung> {
-  const clock = new SimulatedClock();
   const disk = SimulatedDisk.create(codec, seed, DRIVES);
-  const store = await simulatedStore(
-    codec,
-    disk,
-    { clock, rng: seededRng(seed) },
-    { wrap: (drive) => new GuardedDrive(drive, { clock, deadlineMs: DEADLINE_MS, onState: () => undefined }) },
-  );
-  await store.pools.makeBucket("bucket");
+  const store = await guardedStore(codec, disk, { seed, deadlineMs: DEADLINE_MS });
   const position = seed % DRIVES.length;
   const owed: string[] = [];
   const debt: DebtSink = {
@@ -52,7 +44,7 @@ async function hung(seed: number): Promise<Hung> {
     removed: () => null,
   };
   store.set.debt = debt;
-  return { ...store, disk, clock, position, owed };
+  return { ...store, disk, position, owed };
 }
 
 /** The drive answers again: after a heal each key is whole, and nothing is left of what it was given in vain. */

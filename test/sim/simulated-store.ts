@@ -13,10 +13,12 @@ import { resolveAll } from "../../src/erasure/resolve-doubt.ts";
 import { walkPage } from "../../src/erasure/walk-page.ts";
 import type { Drive } from "../../src/storage/drive.ts";
 import type { IndexOptions } from "../../src/storage/drive-index.ts";
+import { GuardedDrive } from "../../src/storage/guarded-drive.ts";
 import type { LocalDrive } from "../../src/storage/local-drive.ts";
 import { GroupSyncs, openPool } from "../../src/storage/open-pool.ts";
 import type { Clock } from "../../src/sys/clock.ts";
 import type { Rng } from "../../src/sys/rng.ts";
+import { seededRng, SimulatedClock } from "./seeded.ts";
 import type { SimulatedDisk } from "./simulated-disk.ts";
 
 export const DRIVES = ["/d1", "/d2", "/d3", "/d4"];
@@ -178,4 +180,17 @@ export async function tagKey(pools: Pools, key: string, tag: string): Promise<vo
 }
 export async function tagOf(pools: Pools, key: string): Promise<string | undefined> {
   return (await pools.readVersion("bucket", key))?.metaUsr.get("X-Amz-Tagging");
+}
+
+/** A store on time of its own whose drives have guards, with a bucket. */
+export async function guardedStore(
+  codec: Codec,
+  disk: SimulatedDisk,
+  { seed, deadlineMs }: { readonly seed: number; readonly deadlineMs: number },
+): Promise<SimulatedStore & { readonly clock: SimulatedClock }> {
+  const clock = new SimulatedClock();
+  const guard = (drive: Drive): Drive => new GuardedDrive(drive, { clock, deadlineMs, onState: () => undefined });
+  const store = await simulatedStore(codec, disk, { clock, rng: seededRng(seed) }, { wrap: guard });
+  await store.pools.makeBucket("bucket");
+  return { ...store, clock };
 }
