@@ -17,7 +17,7 @@ const MANY = 17_000;
 /** Of which the rows take more than a connection's cache of a key index. */
 const LONG_KEYS = 6_000;
 /** Reads of the drive, or writes, at the same time: more than the process has threads. */
-const AT_ONCE = 400;
+const AT_ONCE = 280;
 const FOLDERS = ["a", "b", "c"].map((letter) => letter.repeat(250)).join("/");
 /** Without a quorum's answer being enough it is the drive's deadline, 30 s. */
 const MOST_MS = 5_000;

@@ -367,7 +367,6 @@ export const PLANTS: readonly Plant[] = [
     replace: "return isEnough && heard.length > 99 ? leftOut",
     by: "test/sim/hung-writes.test.ts",
     test: "in the middle of a body",
-    isQuick: true,
   },
   {
     name: "the memory that a drive still holds is given to others",
@@ -376,7 +375,6 @@ export const PLANTS: readonly Plant[] = [
     replace: "",
     by: "test/sim/hung-writes.test.ts",
     test: "large bodies under way",
-    isQuick: true,
   },
   {
     name: "an upload begins, or ends, while a drive is late with it",
